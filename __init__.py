@@ -1,0 +1,62 @@
+"""tiffin: from a trained model to a running service.
+
+Everything public hangs here and is imported on first use, so that `import tiffin` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import errors as errors
+    from .bundler import models as models
+    from .bundler.build import build as build
+    from .runtime.model.model import Model as Model
+    from .runtime.schema.file import File as File
+    from .runtime.service.api import api as api
+    from .runtime.service.batch import batch as batch
+    from .runtime.service.context import RequestContext as RequestContext
+    from .runtime.service.context import request_context as request_context
+    from .runtime.service.hooks import on_ready as on_ready
+    from .runtime.service.hooks import on_start as on_start
+    from .runtime.service.hooks import on_stop as on_stop
+    from .runtime.service.runner import runner as runner
+    from .runtime.service.service import service as service
+    from .runtime.tag import Tag as Tag
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "File": "runtime.schema.file",
+    "Model": "runtime.model.model",
+    "RequestContext": "runtime.service.context",
+    "Tag": "runtime.tag",
+    "api": "runtime.service.api",
+    "batch": "runtime.service.batch",
+    "build": "bundler.build",
+    "on_ready": "runtime.service.hooks",
+    "on_start": "runtime.service.hooks",
+    "on_stop": "runtime.service.hooks",
+    "request_context": "runtime.service.context",
+    "runner": "runtime.service.runner",
+    "service": "runtime.service.service",
+}
+_MODULES = {"errors": "errors", "models": "bundler.models"}
+
+__all__ = ["__version__", "errors", "models", *_HOME_OF]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        value = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    elif name in _MODULES:
+        value = import_module(f".{_MODULES[name]}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

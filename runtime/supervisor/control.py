@@ -1,0 +1,168 @@
+"""What the supervisor and its children say to each other.
+
+One Unix socket pair a child; the child finds its end in the file descriptor `$TIFFIN_CONTROL_FD`. A message is a
+u32 little-endian length and a msgpack map tagged with its kind. End of file means that the other side is gone:
+a child then exits at once, so that no orphan outlives its supervisor.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Union
+
+import msgspec
+
+from ..manifest import RunnerSpec, ServiceSpec
+
+CONTROL_FD = "TIFFIN_CONTROL_FD"
+_LENGTH = struct.Struct("<I")
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+
+
+class Target(msgspec.Struct, kw_only=True):
+    """Where the service comes from; the same for every process of one generation."""
+
+    source: str
+    """Folder put first on `sys.path`: the project folder, or `<bundle>/src`."""
+    service: str
+    """`module:QualName`"""
+    bundle: str = ""
+    """Bundle folder when serving a bundle; models are then found only there."""
+
+
+class ServerOptions(msgspec.Struct, kw_only=True):
+    """What an API process must know of the server."""
+
+    log_format: str = "text"
+    """`text` or `json`"""
+    log_level: str = "info"
+    access_log: bool = True
+    drain_s: float = 30.0
+    timeout_s: float | None = None
+    """Overrides every api's time-out."""
+    max_body_bytes: int | None = None
+    """Overrides every api's limit."""
+    title: str = ""
+    """`iris:6f3k2q…`, shown on the pages."""
+    url: str = ""
+
+
+# supervisor → child
+
+
+class StartApi(msgspec.Struct, kw_only=True, tag=True):
+    """First message to an API process."""
+
+    target: Target
+    options: ServerOptions
+    spec: ServiceSpec | None
+    """None: this process imports the service and answers `Described` before anything else."""
+    listen_fds: list[int]
+    run_folder: str
+    generation: int
+    index: int
+
+
+class StartWorker(msgspec.Struct, kw_only=True, tag=True):
+    """First message to a worker."""
+
+    target: Target
+    options: ServerOptions
+    runner: RunnerSpec
+    """With tags resolved."""
+    address: str
+    """Path of the Unix socket to listen on."""
+    run_folder: str
+    index: int
+
+
+class WorkerAddress(msgspec.Struct, kw_only=True):
+    id: str
+    """`<runner>-<index>-<spawn>`; unique while the server lives."""
+    runner: str
+    address: str
+
+
+class Workers(msgspec.Struct, kw_only=True, tag=True):
+    """To API processes: every worker that is warm now. Connect to the new, forget the gone."""
+
+    workers: list[WorkerAddress]
+    all_warm: bool
+    """False until every worker of the generation has been warm once."""
+
+
+class Drain(msgspec.Struct, kw_only=True, tag=True):
+    """Finish what is in hand, take nothing new, answer `Drained`, exit 0."""
+
+    limit_s: float
+
+
+# child → supervisor
+
+
+class Described(msgspec.Struct, kw_only=True, tag=True):
+    spec: ServiceSpec
+
+
+class Ready(msgspec.Struct, kw_only=True, tag=True):
+    """API process: accepting and connected to every worker named so far. Worker: loaded, warmed, listening."""
+
+    detail: str = ""
+    memory_bytes: int = 0
+
+
+class Failed(msgspec.Struct, kw_only=True, tag=True):
+    """The child cannot start and exits."""
+
+    error: str
+    """For a person: what, where, how to mend it."""
+    traceback: str = ""
+    usage: bool = False
+    """True when the user's definition is wrong, so that a restart cannot help."""
+
+
+class Stuck(msgspec.Struct, kw_only=True, tag=True):
+    """API process: this worker holds a batch far past its deadline; replace it."""
+
+    worker: str
+    reason: str
+
+
+class Drained(msgspec.Struct, kw_only=True, tag=True):
+    abandoned: int = 0
+    """Requests that the limit cut off."""
+
+
+Message = Union[StartApi, StartWorker, Workers, Drain, Described, Ready, Failed, Stuck, Drained]
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    body = _encoder.encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+class Reader:
+    """Cuts a stream of bytes into messages.
+
+    Raises:
+        ValueError: (from `feed`) a length over the limit or a body that is no message.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        self._buffer += data
+        messages = []
+        while len(self._buffer) >= _LENGTH.size:
+            (size,) = _LENGTH.unpack_from(self._buffer)
+            if size > MAX_MESSAGE_BYTES:
+                raise ValueError(f"control message of {size} bytes, the limit is {MAX_MESSAGE_BYTES}")
+            if len(self._buffer) < _LENGTH.size + size:
+                break
+            messages.append(_decoder.decode(self._buffer[_LENGTH.size : _LENGTH.size + size]))
+            del self._buffer[: _LENGTH.size + size]
+        return messages
