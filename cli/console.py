@@ -1,0 +1,224 @@
+"""What commands say to people and to machines.
+
+People on a terminal get panels, tables and progress bars in colour (rich, imported on first use; `NO_COLOR` is
+honoured). A pipe or a file gets plain text: one fact a line, nothing truncated, no escape codes. Results go to
+stdout, all else to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    import rich.console
+    import rich.progress
+
+Rows = Mapping[str, object] | Iterable[tuple[str, object]]
+
+
+def is_terminal(stream: IO[str] | None = None) -> bool:
+    """True when a person looks at the stream (default stdout)."""
+    stream = stream or sys.stdout
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def colour_on(stream: IO[str] | None = None) -> bool:
+    """Colours: on a terminal only, and never with `NO_COLOR` (https://no-color.org)."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def error(message: str) -> None:
+    """`error: …` on stderr, the first word red on a terminal."""
+    _labelled("error", "red", message)
+
+
+def warning(message: str) -> None:
+    """`warning: …` on stderr, the first word yellow on a terminal."""
+    _labelled("warning", "yellow", message)
+
+
+def note(message: str) -> None:
+    """A remark on stderr, dim on a terminal."""
+    click.echo(_style(message, dim=True), err=True)
+
+
+def say(message: str) -> None:
+    """A line of the result, on stdout."""
+    click.echo(message)
+
+
+def panel(title: str, rows: Rows, next_steps: Sequence[str] = ()) -> None:
+    """The end of a command: what was made, and what to type next.
+
+    Args:
+        title: `Built iris:6f3k2q…`
+        rows: label and value; values become text, None and empty text are left out.
+        next_steps: commands, each with an optional remark after `  #`.
+    """
+    facts = [(label, str(value)) for label, value in _pairs(rows) if value is not None and value != ""]
+    width = max((len(label) for label, _ in facts), default=0)
+    if not is_terminal():
+        lines = [title, *(f"  {label:<{width}}  {value}" for label, value in facts)]
+        lines += ["next:", *(f"  {step}" for step in next_steps)] if next_steps else []
+        say("\n".join(lines))
+        return
+    from rich.panel import Panel
+    from rich.text import Text
+
+    body = Text()
+    for label, value in facts:
+        body.append(f"{label:<{width}}  ", style="dim").append(f"{value}\n")
+    if next_steps:
+        body.append("\nnext\n" if facts else "next\n", style="dim")
+        for step in next_steps:
+            command, mark, remark = step.partition("  #")
+            body.append(f"  {command}", style="bold").append(f"{mark}{remark}\n", style="dim")
+    body.rstrip()
+    _rich().print(Panel(body, title=Text(title, style="bold green"), title_align="left", expand=False))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
+    """Rows under headings.
+
+    Args:
+        columns: headings; one that ends with `>` is aligned to the right.
+        rows: values in the order of the columns; None is shown as nothing.
+        empty: said (on stderr) in place of a table without rows.
+    """
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    if not cells:
+        if empty:
+            note(empty)
+        return
+    right = [column.endswith(">") for column in columns]
+    headings = [column.rstrip(">") for column in columns]
+    if is_terminal():
+        _rich_table(headings, cells, right)
+        return
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    for line in ([heading.upper() for heading in headings], *cells):
+        aligned = (
+            f"{value:>{width}}" if to_right else f"{value:<{width}}"
+            for value, width, to_right in zip(line, widths, right, strict=True)
+        )
+        say("  ".join(aligned).rstrip())
+
+
+def emit_json(value: object) -> None:
+    """Writes a result for machines: one indented JSON document.
+
+    Args:
+        value: structs, dataclasses, plain data; anything else (paths, tags) becomes its text.
+    """
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
+
+
+def confirm(question: str, *, yes: bool = False) -> bool:
+    """Asks a person before something is lost.
+
+    Args:
+        question: without question mark.
+        yes: the command's `--yes`: True without asking.
+
+    Raises:
+        UsageError: nobody can be asked, because stdin is no terminal.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question}? Nobody can be asked here: add --yes")
+    return click.confirm(f"{question}?", default=False, err=True)
+
+
+class Progress:
+    """A running progress display; does nothing when there is nobody to look at it."""
+
+    def __init__(self, bar: rich.progress.Progress | None, task: rich.progress.TaskID | None) -> None:
+        self._bar = bar
+        self._task = task
+
+    def update(
+        self, text: str | None = None, *, done: float | None = None, total: float | None = None
+    ) -> None:
+        """Shows the step that runs now.
+
+        Args:
+            text: what is done now: `copy models`.
+            done: how much of `total`, in the unit of the display.
+            total: None: not known, the bar pulses.
+        """
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=text, completed=done, total=total)
+
+    def advance(self, amount: float = 1) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task, amount)
+
+
+@contextmanager
+def progress(text: str, *, total: float | None = None, quiet: bool = False) -> Iterator[Progress]:
+    """A progress bar on stderr, gone when the block ends.
+
+    Args:
+        text: the first step.
+        total: steps or bytes in all; None: not known.
+        quiet: no display (`--quiet`, `--json`); neither is there one when stderr is no terminal.
+    """
+    if quiet or not is_terminal(sys.stderr):
+        yield Progress(None, None)
+        return
+    from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bar(*columns, console=_rich(sys.stderr), transient=True) as bar:
+        yield Progress(bar, bar.add_task(text, total=total))
+
+
+def _pairs(rows: Rows) -> Iterable[tuple[str, object]]:
+    return rows.items() if isinstance(rows, Mapping) else rows
+
+
+def _labelled(label: str, colour: str, message: str) -> None:
+    click.echo(f"{_style(f'{label}:', fg=colour, bold=True)} {message}", err=True)
+
+
+def _style(text: str, **style: Any) -> str:
+    return click.style(text, **style) if colour_on(sys.stderr) else text
+
+
+def _rich(stream: IO[str] | None = None) -> rich.console.Console:
+    from rich.console import Console
+
+    stream = stream or sys.stdout
+    return Console(
+        file=stream, color_system="auto" if colour_on(stream) else None, highlight=False, markup=False
+    )
+
+
+def _rich_table(headings: list[str], cells: list[list[str]], right: list[bool]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    display = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading, to_right in zip(headings, right, strict=True):
+        display.add_column(heading, justify="right" if to_right else "left", overflow="fold")
+    for row in cells:
+        display.add_row(*row)
+    _rich().print(display)
