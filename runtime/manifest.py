@@ -190,7 +190,9 @@ R = TypeVar("R", bound=_Record)
 
 def dump_yaml(record: msgspec.Struct) -> str:
     """Keys in the order of the fields; the same record gives the same text."""
-    return yaml.safe_dump(msgspec.to_builtins(record), sort_keys=False, allow_unicode=True, width=100)
+    plain = msgspec.to_builtins(record)
+    text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text
 
 
 def load_yaml(path: Path, kind: type[R], *, text: str | None = None) -> R:
@@ -205,8 +207,10 @@ def load_yaml(path: Path, kind: type[R], *, text: str | None = None) -> R:
         FileNotFoundError: no such file.
     """
     try:
-        raw = yaml.load(text if text is not None else path.read_text(encoding="utf-8"), _LOADER)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8") if text is None else text
+        _check_shape(path, text)
+        raw = yaml.load(text, _LOADER)  # noqa: S506 - a safe loader, the C one where there is one
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise IntegrityError(f"{path} is not YAML: {error}") from error
     if isinstance(raw, dict) and isinstance(raw.get("format"), int) and raw["format"] > FORMAT:
         raise IntegrityError(f"{path} has format {raw['format']}, this tiffin reads {FORMAT}: upgrade tiffin")
@@ -216,5 +220,25 @@ def load_yaml(path: Path, kind: type[R], *, text: str | None = None) -> R:
         raise IntegrityError(f"{path} is damaged or was edited: {error}") from error
 
 
-# The C loader is ten times faster on manifests of thousands of files; some wheels come without it.
+def _check_shape(path: Path, text: str) -> None:
+    """Refuses what a manifest never has and a hostile one may: deep nesting ends the C loader with a
+    segmentation fault, and aliases of aliases grow without bound when they are followed."""
+    depth = 0
+    for event in yaml.parse(text, _LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH or isinstance(event, yaml.AliasEvent):
+            raise IntegrityError(f"{path} is damaged or was edited: it has aliases or is nested too deeply")
+
+
+_MAX_DEPTH = 100
+# The C loader and dumper are several times faster on thousands of files; some wheels come without.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BaseDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_BaseDumper):  # type: ignore[misc]
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the value is written out wherever it stands
+        return True
