@@ -1,0 +1,114 @@
+"""`bundlefile.yaml`, or `[tool.tiffin]` in `pyproject.toml`: what a project wants in its bundle."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from ...errors import ConfigError, InvalidTagError
+from ..tag import Tag
+from .options import nearest
+
+BUNDLEFILE = "bundlefile.yaml"
+PYPROJECT = "pyproject.toml"
+
+
+class PythonOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Key `python:`"""
+
+    requirements: str = ""
+    """A requirements file, relative to the project folder."""
+    packages: list[str] = []
+    """Requirements written out: `scikit-learn>=1.4`."""
+
+
+class BundleFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One project."""
+
+    service: str = ""
+    """`module:Class` or `service.py:Class`, empty: the only service of `service.py`."""
+    name: str = ""
+    """Name of the bundle; empty: the service's."""
+    description: str = ""
+    labels: dict[str, str] = {}
+    include: list[str] = []
+    """Patterns as in `.gitignore`; empty: everything."""
+    exclude: list[str] = []
+    models: list[str] = []
+    """Tags of models to take along besides those that the service's runners name."""
+    python: PythonOptions = msgspec.field(default_factory=PythonOptions)
+
+
+def find_bundlefile(folder: Path) -> BundleFile | None:
+    """Reads `bundlefile.yaml` or `[tool.tiffin]` of `pyproject.toml` in a folder; None when there is neither.
+
+    Raises:
+        ConfigError: both exist, or one is damaged, has an unknown key or a value of the wrong type.
+    """
+    path = folder / BUNDLEFILE
+    misnamed = folder / "bundlefile.yml"
+    if misnamed.is_file():
+        raise ConfigError(f"{misnamed} is not read; rename it to {BUNDLEFILE}")
+    table = _tool_table(folder / PYPROJECT)
+    if path.is_file():
+        if table is not None:
+            raise ConfigError(
+                f"{folder} has both {BUNDLEFILE} and [tool.tiffin] in {PYPROJECT}; keep one of the two"
+            )
+        return _convert(_read_yaml(path), str(path))
+    return None if table is None else _convert(table, f"[tool.tiffin] of {folder / PYPROJECT}")
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    return {} if raw is None else raw
+
+
+def _tool_table(path: Path) -> Any:
+    """`[tool.tiffin]`; None when the file or the table does not exist."""
+    if not path.is_file():
+        return None
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("tiffin")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def _convert(raw: Any, where: str) -> BundleFile:
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{where} must be a map of keys such as `service: service:Iris`, not {raw!r}")
+    _refuse_unknown(raw, BundleFile, where, "")
+    if isinstance(raw.get("python"), dict):
+        _refuse_unknown(raw["python"], PythonOptions, where, "python.")
+    try:
+        bundlefile = msgspec.convert(raw, BundleFile)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    try:
+        for text in (*bundlefile.models, *filter(None, [bundlefile.name])):
+            tag = Tag.parse(text)
+            if text == bundlefile.name and str(tag) != f"{text}:latest":
+                raise ConfigError(f"{where}: name {text!r} carries a version; the build allots it")
+    except InvalidTagError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return bundlefile
+
+
+def _refuse_unknown(raw: dict[Any, Any], kind: type[msgspec.Struct], where: str, prefix: str) -> None:
+    known = kind.__struct_fields__
+    for key in raw:
+        if key not in known:
+            raise ConfigError(
+                f"{where}: unknown key {prefix}{key}{nearest(str(key), known)} (keys: {', '.join(known)})"
+            )
