@@ -1,0 +1,52 @@
+# Every verb makes the environment it needs. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+INPUTS := pyproject.toml constraints.txt
+# The repository root is the package, whatever its folder is called; type checkers find it by this link.
+LINK := $(VENV)/src/tiffin
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(BIN)/python $(INPUTS)
+	$(PIP) --constraint constraints.txt --editable '.[sklearn,lock]'
+	touch $@
+
+$(VENV)/.dev: $(BIN)/python $(INPUTS)
+	$(PIP) --constraint constraints.txt --editable '.[dev]'
+	mkdir -p $(VENV)/src && ln -sfn "$(CURDIR)" $(LINK)
+	touch $@ $(VENV)/.run
+
+.PHONY: help
+help: ## list the verbs
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: install
+install: $(VENV)/.dev ## make the development environment in .venv
+
+.PHONY: quickstart
+quickstart: $(VENV)/.run ## train, save, build, serve and call the iris example
+	TIFFIN_HOME="$(CURDIR)/.quickstart" $(BIN)/python examples/run.py iris_sklearn
+
+.PHONY: lint
+lint: $(VENV)/.dev ## ruff and mypy
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	MYPYPATH=$(VENV)/src $(BIN)/mypy -p tiffin.runtime -p tiffin.bundler -p tiffin.cli -m tiffin -m tiffin.errors
+
+.PHONY: test
+test: lint ## lint, then every test
+	$(BIN)/python -m pytest
+
+.PHONY: bench
+bench: $(VENV)/.dev ## speed and size, as tables
+	$(BIN)/python benchmarks/run.py
+
+.PHONY: clean
+clean: ## remove what the other verbs made
+	rm -rf $(VENV) build dist .quickstart .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
