@@ -1,0 +1,152 @@
+"""What a framework must be able to do, and how the right one is found. A new one is a new file and an entry point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...errors import ModelError
+from ..manifest import MethodSpec, ModelInfo
+from .example import Example
+
+GROUP = "tiffin.frameworks"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What `Framework.save` did."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+    """What `load` needs to know; only what JSON can hold."""
+    pickled: bool = False
+    """True when loading runs code from the files."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Distribution to version, of all that loading imports."""
+
+
+class Framework(Protocol):
+    """Saves, loads, calls and describes the models of one library.
+
+    Attributes:
+        name: name of the entry point; written to model.yaml.
+        extra: extra of `tiffin` that installs the library; empty when there is none.
+    """
+
+    name: str
+    extra: str
+
+    def matches(self, obj: Any) -> bool:
+        """Whether this object is one of this library's; must not import the library."""
+
+    def prepare(self, obj: Any, options: dict[str, Any]) -> Any:
+        """The object to describe and save, such as the module that a state dict belongs to; most give back `obj`."""
+
+    def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:
+        """Writes the model into an empty folder.
+
+        Args:
+            obj: what `prepare` gave.
+            folder: on the store's file system.
+            options: the user's; unknown keys are a `UsageError`.
+        """
+
+    def load(self, folder: Path, info: ModelInfo, device: str) -> Any:
+        """Reads the model back, ready to be called.
+
+        Args:
+            folder: its files, verified by the caller.
+            info: its manifest.
+            device: `auto`, `cpu`, `cuda`, `cuda:1` …
+        """
+
+    def methods(self, obj: Any) -> list[str]:
+        """Methods that take a batch, the default first."""
+
+    def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        """One inference: arrays in, arrays (or what the model gives) out, on the CPU."""
+
+    def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
+        """Signature of one method, by running the example; without one, what is known of it anyway."""
+
+
+# In this order: XGBoost's wrappers are scikit-learn estimators too, and every object can be cloudpickled.
+_BUILT_IN = {
+    "torchscript": ("torchscript", "TorchScriptFramework"),
+    "torch": ("torch", "TorchFramework"),
+    "xgboost": ("xgboost", "XGBoostFramework"),
+    "sklearn": ("sklearn", "SklearnFramework"),
+    "cloudpickle": ("cloudpickle", "CloudpickleFramework"),
+}
+
+
+@cache
+def frameworks() -> dict[str, Framework]:
+    """Every framework by name, in the order in which they are asked: plug-ins first, cloudpickle last."""
+    found: dict[str, Framework] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        if point.name not in _BUILT_IN:
+            found[point.name] = point.load()()
+    for name in _BUILT_IN:
+        found[name] = _built_in(name)
+    return found
+
+
+def framework(name: str) -> Framework:
+    """The framework of that name; a built-in one is found without reading entry points.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if name in _BUILT_IN:
+        return _built_in(name)
+    try:
+        return frameworks()[name]
+    except KeyError:
+        raise ModelError(
+            f"no framework {name!r}; there are {', '.join(frameworks())}; "
+            f"another one comes with the package that registers the entry point {name!r} in {GROUP!r}"
+        ) from None
+
+
+def framework_for(obj: Any) -> Framework:
+    """The first framework that says the object is its own."""
+    return next(found for found in frameworks().values() if found.matches(obj))
+
+
+def has_class_of(obj: Any, *paths: str) -> bool:
+    """Whether the class of `obj` or one it inherits from is at `module:QualName`, told without an import.
+
+    `sklearn` alone means any class of that package.
+    """
+    for cls in type(obj).__mro__:
+        for path in paths:
+            module, colon, name = path.partition(":")
+            if colon and cls.__module__ == module and cls.__qualname__ == name:
+                return True
+            if not colon and cls.__module__.partition(".")[0] == module:
+                return True
+    return False
+
+
+def check_options(options: dict[str, Any], known: set[str], what: str) -> None:
+    """Refuses options that do nothing.
+
+    Raises:
+        ModelError: names the unknown and the known ones.
+    """
+    for name in options:
+        if name not in known:
+            allowed = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+            raise ModelError(f"options={{{name!r}: …}} means nothing for {what}; {allowed}")
+
+
+@cache
+def _built_in(name: str) -> Framework:
+    from importlib import import_module
+
+    module, cls = _BUILT_IN[name]
+    made: Framework = getattr(import_module(f".frameworks.{module}", __package__), cls)()
+    return made

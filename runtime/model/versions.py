@@ -1,0 +1,49 @@
+"""Which versions a model was saved with, and whether this process has the same."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+
+PYTHON = "python"
+TIFFIN = "tiffin"
+
+
+def versions_of(distributions: Iterable[str]) -> dict[str, str]:
+    """Distribution to version, for those that are installed."""
+    found = {}
+    for name in distributions:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def distributions_of(modules: Iterable[str]) -> list[str]:
+    """The distributions that bring these top-level modules; slow (it reads every installed distribution)."""
+    table = packages_distributions()
+    return sorted({name for module in modules for name in table.get(module, [])})
+
+
+def here() -> dict[str, str]:
+    """Versions of Python and of tiffin."""
+    return {PYTHON: platform.python_version(), **versions_of([TIFFIN])}
+
+
+def differences(saved: dict[str, str]) -> list[str]:
+    """`scikit-learn 1.4.0 (here 1.5.1)` for each distribution that differs; patch versions of Python do not count."""
+    found = []
+    for name, old in saved.items():
+        if name == TIFFIN:
+            continue
+        now = platform.python_version() if name == PYTHON else versions_of([name]).get(name, "none")
+        if (minor(old) != minor(now)) if name == PYTHON else (old != now):
+            found.append(f"{name} {old} (here {now})")
+    return found
+
+
+def minor(text: str) -> str:
+    """`3.11` of `3.11.7`"""
+    return ".".join(text.split(".")[:2])
