@@ -1,8 +1,8 @@
 """What commands say to people and to machines.
 
-People on a terminal get panels, tables and progress bars in colour (rich, imported on first use; `NO_COLOR` is
-honoured). A pipe or a file gets plain text: one fact a line, nothing truncated, no escape codes. Results go to
-stdout, all else to stderr.
+People on a terminal get panels, tables and progress bars in colour (by rich, imported on first use;
+`NO_COLOR` is honoured). A pipe or a file gets plain text: one fact a line, nothing truncated, no escape
+codes. Results go to stdout, all else to stderr.
 """
 
 from __future__ import annotations

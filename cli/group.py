@@ -50,7 +50,7 @@ class LazyGroup(Group):
     """A group whose commands are imported when they are called.
 
     Args:
-        table: name to entry, in the order of `--help`; the module (relative to `cli`) has the command as `command`.
+        table: name to entry, in the order of `--help`; the module (relative to `cli`) has it as `command`.
     """
 
     def __init__(self, *, table: Mapping[str, Entry], **attributes: Any) -> None:

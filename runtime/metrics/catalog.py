@@ -1,0 +1,129 @@
+"""Every metric there is: name, labels, buckets, and what it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SECONDS = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+"""From a call of a tree ensemble to the slowest generation."""
+
+ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A metric before its labels have values."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+    bounds: tuple[float, ...] = ()
+    """Upper bounds of a histogram's buckets, ascending; the last bucket, without bound, is not named."""
+    across: Literal["sum", "max"] = "sum"
+    """How the values of several processes become one."""
+
+    @property
+    def cells(self) -> int:
+        """A histogram has a cell a bucket (its own count, not the running one), then one for the sum."""
+        return len(self.bounds) + 2 if self.kind == "histogram" else 1
+
+
+INFO = Family(
+    "tiffin_info",
+    "gauge",
+    ("version", "service", "bundle"),
+    "Version of tiffin, the service, and the bundle it was loaded from.",
+    across="max",
+)
+REQUESTS = Family(
+    "tiffin_requests_total",
+    "counter",
+    ("service", "route", "method", "code"),
+    "Requests answered, by route template, HTTP method and status code.",
+)
+REQUESTS_IN_FLIGHT = Family(
+    "tiffin_requests_in_flight", "gauge", ("service", "route"), "Requests being answered now."
+)
+REQUEST_DURATION = Family(
+    "tiffin_request_duration_seconds",
+    "histogram",
+    ("service", "route"),
+    "Time from a request's last byte to its answer's, in seconds.",
+    SECONDS,
+)
+QUEUE_ROWS = Family(
+    "tiffin_queue_rows", "gauge", ("service", "runner"), "Rows waiting for a worker, over all API processes."
+)
+QUEUE_WAIT = Family(
+    "tiffin_queue_wait_seconds",
+    "histogram",
+    ("service", "runner"),
+    "Time a call waited for its batch to leave, in seconds.",
+    SECONDS,
+)
+BATCH_ROWS = Family(
+    "tiffin_batch_rows", "histogram", ("service", "runner", "method"), "Rows of a batch.", ROWS
+)
+BATCHES = Family(
+    "tiffin_batches_total",
+    "counter",
+    ("service", "runner", "method", "reason"),
+    "Batches sent to workers, by why they left when they did.",
+)
+MODEL_SECONDS = Family(
+    "tiffin_model_seconds",
+    "histogram",
+    ("service", "runner", "method"),
+    "Time a worker computed a batch, in seconds.",
+    SECONDS,
+)
+SHED = Family(
+    "tiffin_shed_total",
+    "counter",
+    ("service", "runner", "reason"),
+    "Calls refused or dropped before they were computed.",
+)
+WORKER_UP = Family(
+    "tiffin_worker_up",
+    "gauge",
+    ("service", "runner", "worker"),
+    "1 while the worker is warm, 0 while it is not.",
+    across="max",
+)
+WORKER_RESTARTS = Family(
+    "tiffin_worker_restarts_total",
+    "counter",
+    ("service", "runner", "reason"),
+    "Workers that ended without being told to, by how.",
+)
+PROCESS_MEMORY = Family(
+    "tiffin_process_memory_bytes",
+    "gauge",
+    ("process",),
+    "Resident memory of a process, in bytes.",
+    across="max",
+)
+
+FAMILIES = {
+    family.name: family
+    for family in (
+        INFO,
+        REQUESTS,
+        REQUESTS_IN_FLIGHT,
+        REQUEST_DURATION,
+        QUEUE_ROWS,
+        QUEUE_WAIT,
+        BATCH_ROWS,
+        BATCHES,
+        MODEL_SECONDS,
+        SHED,
+        WORKER_UP,
+        WORKER_RESTARTS,
+        PROCESS_MEMORY,
+    )
+}

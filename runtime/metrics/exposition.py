@@ -1,0 +1,89 @@
+"""The page that Prometheus scrapes.
+
+Both of its formats, by `Accept`: https://prometheus.io/docs/instrumenting/exposition_formats/ (text 0.0.4
+and OpenMetrics 1.0). The default registry of `prometheus_client` is left out: it belongs to one process,
+and a scrape meets any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import snapshot
+from .catalog import FAMILIES, INFO, Family
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text"
+
+
+def render(run_folder: Path, accept: str = "") -> tuple[bytes, str]:
+    """All metrics of a server, over all its processes.
+
+    Args:
+        run_folder: the private folder of the server.
+        accept: the request's `Accept` header; OpenMetrics when it names it, text otherwise.
+
+    Returns:
+        The page and its content type.
+    """
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
+    from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
+
+    registry = CollectorRegistry()
+    registry.register(Collector(run_folder))
+    if _wants_openmetrics(accept):
+        page: bytes = openmetrics(registry)  # type: ignore[no-untyped-call]
+        return page, CONTENT_TYPE_LATEST
+    return generate_latest(registry), TEXT
+
+
+class Collector:
+    """A collector for `prometheus_client`: reads the files anew at every scrape."""
+
+    def __init__(self, run_folder: Path) -> None:
+        self.run_folder = run_folder
+
+    def describe(self) -> list[Metric]:
+        return []  # or the registry would collect to learn the names
+
+    def collect(self) -> Iterable[Metric]:
+        table = snapshot.read(self.run_folder)
+        for name, family in FAMILIES.items():
+            if name in table:
+                yield _metric(family, table[name])
+
+
+def _metric(family: Family, rows: dict[tuple[str, ...], list[float]]) -> Metric:
+    from prometheus_client import core
+
+    if family is INFO:
+        info = core.InfoMetricFamily(family.name.removesuffix("_info"), family.help, labels=[])
+        for values in rows:
+            info.add_metric([], dict(zip(family.labels, values, strict=True)))
+        return info
+    if family.kind == "histogram":
+        histogram = core.HistogramMetricFamily(family.name, family.help, labels=family.labels)
+        names = [str(bound) for bound in family.bounds] + ["+Inf"]
+        for values, (*counts, total) in sorted(rows.items()):
+            histogram.add_metric(values, list(zip(names, accumulate(counts), strict=True)), total)
+        return histogram
+    kind = core.CounterMetricFamily if family.kind == "counter" else core.GaugeMetricFamily
+    metric = kind(family.name, family.help, labels=family.labels)
+    for values, (number,) in sorted(rows.items()):
+        metric.add_metric(values, number)
+    return metric
+
+
+def _wants_openmetrics(accept: str) -> bool:
+    for offer in accept.split(","):
+        media_type, *parameters = (part.strip().lower() for part in offer.split(";"))
+        if media_type == OPENMETRICS:
+            return not any(one.replace(" ", "") in {"q=0", "q=0.0"} for one in parameters)
+    return False

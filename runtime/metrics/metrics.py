@@ -1,0 +1,224 @@
+"""What the rest of the runtime counts with.
+
+Every object here belongs to one process and is used by one thread of it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from ... import __version__
+from ...errors import ServerError
+from . import catalog
+from .catalog import Family
+from .cells import CellFile, folder_of
+from .series import Counter, Gauge, Histogram, Series
+
+S = TypeVar("S", bound=Series)
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Anything else counts as `other`: callers must not be able to make series without end."""
+
+
+class Metrics:
+    """The metrics of one process. Made by `open`."""
+
+    def __init__(self, file: CellFile, run_folder: Path, process: str, service: str) -> None:
+        self.run_folder = run_folder
+        self.process = process
+        self.service = service
+        self._file = file
+        self._series: dict[tuple[str, tuple[str, ...]], Series] = {}
+        self._bundle: str | None = None
+
+    @classmethod
+    def open(cls, run_folder: Path, process: str, service: str) -> Metrics:
+        """Starts counting.
+
+        Args:
+            run_folder: the private folder of this server.
+            process: `api-0`, `forest-1`, `supervisor`: the place, which comes back after a restart.
+            service: name of the service, the label `service`.
+
+        Raises:
+            ServerError: the files cannot be written.
+        """
+        try:
+            file = CellFile(folder_of(run_folder), process)
+        except OSError as error:
+            raise ServerError(
+                f"cannot write metrics below {run_folder}: {error}; make room there, or set TMPDIR"
+            ) from error
+        return cls(file, run_folder, process, service)
+
+    def request(self, route: str, method: str = "POST") -> RequestMetrics:
+        """Counts the requests of one route; keep it, one a route and method.
+
+        Args:
+            route: the template, `/classify`, never a path that a caller made up.
+            method: HTTP method.
+        """
+        return RequestMetrics(self, route, method if method in _METHODS else "other")
+
+    def runner(self, name: str) -> RunnerMetrics:
+        """Counts the batches of one runner, as this API process sees them; keep it."""
+        return RunnerMetrics(self, name)
+
+    def info(self, bundle: str = "") -> None:
+        """States what is served, in the place of what was served before: `tiffin_info`.
+
+        Args:
+            bundle: tag of the bundle; empty when a folder or class is served.
+        """
+        if self._bundle is not None and self._bundle != bundle:
+            self._remove(catalog.INFO, __version__, self.service, self._bundle)
+        self._bundle = bundle
+        self.series(Gauge, catalog.INFO, __version__, self.service, bundle).set(1.0)
+
+    def worker_up(self, runner: str, worker: str, up: bool) -> None:
+        """Whether a worker is warm.
+
+        Args:
+            worker: the place, `forest-1`, which is the same after a restart.
+        """
+        self.series(Gauge, catalog.WORKER_UP, self.service, runner, worker).set(1.0 if up else 0.0)
+
+    def worker_gone(self, runner: str, worker: str) -> None:
+        """Forgets a worker that nothing will take the place of."""
+        self._remove(catalog.WORKER_UP, self.service, runner, worker)
+
+    def restarted(self, runner: str, reason: str) -> None:
+        """Counts a worker that ended by itself.
+
+        Args:
+            reason: of a small set, `SIGKILL`, `exit 1`, `out of memory`, `stuck`.
+        """
+        self.series(Counter, catalog.WORKER_RESTARTS, self.service, runner, reason).inc()
+
+    def memory(self) -> int:
+        """Takes down the resident memory of this process and returns it, in bytes: a few system calls."""
+        size = _resident_bytes()
+        self.series(Gauge, catalog.PROCESS_MEMORY, self.process).set(size)
+        return size
+
+    def series(self, kind: type[S], family: Family, *values: str) -> S:
+        """The one series with these label values, made on first use."""
+        key = (family.name, _printable(values))
+        found = self._series.get(key)
+        if not isinstance(found, kind):
+            found = self._series[key] = kind(self._file, family, key[1])
+        return found
+
+    def close(self) -> None:
+        """Ends this process's part: counters and histograms stay readable, gauges go."""
+        self._file.close()
+
+    def _remove(self, family: Family, *values: str) -> None:
+        gauge = self._series.pop((family.name, _printable(values)), None)
+        if isinstance(gauge, Gauge):
+            gauge.remove()
+
+
+class RequestMetrics:
+    """The requests of one route and method."""
+
+    __slots__ = ("_codes", "_duration", "_in_flight", "_method", "_metrics", "_route")
+
+    def __init__(self, metrics: Metrics, route: str, method: str) -> None:
+        self._metrics = metrics
+        self._route = route
+        self._method = method
+        self._codes: dict[int, Counter] = {}
+        self._in_flight = metrics.series(Gauge, catalog.REQUESTS_IN_FLIGHT, metrics.service, route)
+        self._duration = metrics.series(Histogram, catalog.REQUEST_DURATION, metrics.service, route)
+
+    def begin(self) -> None:
+        """A request is complete and its answer is being made."""
+        self._in_flight.add(1.0)
+
+    def end(self, code: int, seconds: float) -> None:
+        """Its answer was sent.
+
+        Args:
+            code: HTTP status; 499 when the caller went away first.
+            seconds: since `begin`.
+        """
+        self._in_flight.add(-1.0)
+        self._duration.observe(seconds)
+        counter = self._codes.get(code)
+        if counter is None:
+            counter = self._codes[code] = self._metrics.series(
+                Counter, catalog.REQUESTS, self._metrics.service, self._route, self._method, str(code)
+            )
+        counter.inc()
+
+
+class RunnerMetrics:
+    """The batches of one runner, as one API process forms them."""
+
+    __slots__ = ("_batches", "_labels", "_metrics", "_queued", "_rows", "_seconds", "_shed", "_wait")
+
+    def __init__(self, metrics: Metrics, runner: str) -> None:
+        self._metrics = metrics
+        self._labels = (metrics.service, runner)
+        self._wait = metrics.series(Histogram, catalog.QUEUE_WAIT, *self._labels)
+        self._rows: dict[str, Histogram] = {}
+        self._seconds: dict[str, Histogram] = {}
+        self._batches: dict[tuple[str, str], Counter] = {}
+        self._shed: dict[str, Counter] = {}
+        self._queued = metrics.series(Gauge, catalog.QUEUE_ROWS, *self._labels)
+
+    def queued(self, rows: int) -> None:
+        """Rows came into the queue, or left it when negative."""
+        self._queued.add(rows)
+
+    def waited(self, seconds: float) -> None:
+        """A call left the queue in a batch, this long after it came."""
+        self._wait.observe(seconds)
+
+    def batch(self, method: str, rows: int, reason: str, model_seconds: float) -> None:
+        """A batch came back.
+
+        Args:
+            method: of the runner.
+            rows: of all its calls.
+            reason: why it left when it did: `idle`, `full`, `deadline`, `gap`.
+            model_seconds: what the worker took to compute it.
+        """
+        counter = self._batches.get((method, reason))
+        if counter is None:
+            counter = self._batches[method, reason] = self._metrics.series(
+                Counter, catalog.BATCHES, *self._labels, method, reason
+            )
+        if method not in self._rows:
+            self._rows[method] = self._metrics.series(Histogram, catalog.BATCH_ROWS, *self._labels, method)
+            self._seconds[method] = self._metrics.series(
+                Histogram, catalog.MODEL_SECONDS, *self._labels, method
+            )
+        counter.inc()
+        self._rows[method].observe(rows)
+        self._seconds[method].observe(model_seconds)
+
+    def shed(self, reason: str) -> None:
+        """A call was refused on arrival or dropped from the queue."""
+        counter = self._shed.get(reason)
+        if counter is None:
+            counter = self._shed[reason] = self._metrics.series(Counter, catalog.SHED, *self._labels, reason)
+        counter.inc()
+
+
+def _printable(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Without unpaired surrogates, which fit no UTF-8 page."""
+    return tuple(value.encode("utf-8", "replace").decode() for value in values)
+
+
+def _resident_bytes() -> int:
+    try:
+        fields = Path("/proc/self/statm").read_text().split()
+    except OSError:  # macOS: the peak is what can be had without another package
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
