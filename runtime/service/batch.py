@@ -34,8 +34,8 @@ def batch(
 ) -> Any:
     """Marks a method of a runner class: positional arguments are rows, joined with other callers' rows.
 
-    The method gets arrays, lists, tensors or data frames whose first axis is rows, and answers as many rows in
-    the same order. Keyword arguments are constants of the call: only calls with equal ones share a batch.
+    The method gets arrays, lists, tensors or data frames whose first axis is rows, and answers as many rows
+    in the same order. Keyword arguments are constants of the call: only calls with equal ones share a batch.
 
     Args:
         max_size: rows a batch, 1 to 1,000,000; None: the runner's `max_batch_size`.

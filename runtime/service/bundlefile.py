@@ -38,6 +38,9 @@ class BundleFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     include: list[str] = []
     """Patterns as in `.gitignore`; empty: everything."""
     exclude: list[str] = []
+    """Patterns of what is left out, applied after `include`."""
+    allow_secrets: list[str] = []
+    """Paths of files that look like secrets and may go into the bundle all the same."""
     models: list[str] = []
     """Tags of models to take along besides those that the service's runners name."""
     python: PythonOptions = msgspec.field(default_factory=PythonOptions)

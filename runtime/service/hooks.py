@@ -1,8 +1,9 @@
 """Lifecycle hooks: methods of a service that run before, at the start and at the end of serving.
 
-`@tiffin.on_start` runs once per API process before any request is accepted, `@tiffin.on_ready` when every runner
-is warm, `@tiffin.on_stop` at the drain, after the last request. Sync or async; in the order of definition, those of
-a base class first. A plain `def` runs in a thread, as a plain `def` api does, so that it may call runners and block.
+`@tiffin.on_start` runs once per API process before any request is accepted, `@tiffin.on_ready` when every
+runner is warm, `@tiffin.on_stop` at the drain, after the last request. Sync or async; in the order of
+definition, those of a base class first. A plain `def` runs in a thread, as a plain `def` api does, so that it
+may call runners and block.
 """
 
 from __future__ import annotations

@@ -1,0 +1,316 @@
+"""`tiffin.runner()`: a piece of inference that a service calls.
+
+In a server it runs in worker processes; without one (a unit test, a notebook) in this process, on first use.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from ...errors import InvalidTagError, ServiceDefinitionError
+from ..manifest import RunnerSpec
+from ..tag import Tag
+from .local import LocalRunner
+from .methods import RESERVED, method_specs, public_methods
+from .options import DAY_S, MAX_PROCESSES, MAX_ROWS, nearest, number, refuse_unknown, whole, whole_or_auto
+from .where import at, line_of, user_frame
+
+_OPTIONS = (
+    "workers",
+    "max_batch_size",
+    "max_latency_ms",
+    "max_queue_rows",
+    "gpus",
+    "threads",
+    "models",
+    "retry",
+    "start_timeout_s",
+)
+_MAX_GPUS = 64
+_MAX_NAME = 63
+
+
+@dataclass(frozen=True)
+class RunnerOptions:
+    """How a runner is run; the fields are those of `RunnerSpec`."""
+
+    workers: int | str
+    max_batch_size: int
+    max_latency_ms: float | None
+    max_queue_rows: int | None
+    gpus: int
+    threads: int | None
+    models: tuple[Tag, ...]
+    retry: bool
+    start_timeout_s: float
+
+
+def runner(
+    target: str | type,
+    *,
+    workers: int | str = 1,
+    max_batch_size: int = 64,
+    max_latency_ms: float | None = None,
+    max_queue_rows: int | None = None,
+    gpus: int = 0,
+    threads: int | None = None,
+    models: Iterable[str] = (),
+    retry: bool = True,
+    start_timeout_s: float = 300.0,
+    **init: Any,
+) -> Any:
+    """Declares a runner: an attribute of a `@tiffin.service` class.
+
+    Its methods are called as `self.<runner>.<method>(rows)` and, for a single row,
+    `self.<runner>.<method>.one(row)`: awaited in an `async def` api, plain in a `def` api.
+    `self.<runner>.model` is the saved model's description.
+
+    Args:
+        target: a model's tag (`"iris:latest"`), or a class of your own, constructed once in every worker.
+        workers: processes, 1 to 1,024, or `"auto"`: one per core that this container may use.
+        max_batch_size: rows a batch, 1 to 1,000,000.
+        max_latency_ms: milliseconds a row may spend here before it is refused; None: the request's deadline.
+        max_queue_rows: rows that may wait in one API process; None: 16 batches a worker.
+        gpus: devices per worker, 0 to 64.
+        threads: BLAS and OpenMP threads per worker, 1 to 1,024; None: cores / workers.
+        models: tags of the models that a class loads itself, so that a bundle takes them along.
+        retry: whether a request may run again after its worker died; False for calls with side effects.
+        start_timeout_s: seconds that loading and warming may take, up to a day.
+        **init: keyword arguments for the class's `__init__`.
+
+    Raises:
+        ServiceDefinitionError: a target or an option that cannot work; says where and how to mend it.
+    """
+    frame = user_frame()
+    line = at(frame.f_code.co_filename, frame.f_lineno)
+    where = f"{line}: tiffin.runner({_shown(target)})"
+    tag, cls = _resolve(where, target)
+    _check_init(where, cls, init)
+    options = RunnerOptions(
+        workers=whole_or_auto(where, "workers", workers, MAX_PROCESSES),
+        max_batch_size=whole(where, "max_batch_size", max_batch_size, 1, MAX_ROWS),
+        max_latency_ms=max_latency_ms
+        if max_latency_ms is None
+        else number(where, "max_latency_ms", max_latency_ms, DAY_S * 1000, "milliseconds"),
+        max_queue_rows=max_queue_rows
+        if max_queue_rows is None
+        else whole(where, "max_queue_rows", max_queue_rows, 1, MAX_ROWS * 1000),
+        gpus=whole(where, "gpus", gpus, 0, _MAX_GPUS),
+        threads=threads if threads is None else whole(where, "threads", threads, 1, MAX_PROCESSES),
+        models=_tags(where, cls, models),
+        retry=_flag(where, retry),
+        start_timeout_s=number(where, "start_timeout_s", start_timeout_s, DAY_S, "seconds"),
+    )
+    return Runner(tag, cls, options, init, line=line, frame=frame)
+
+
+class Runner:
+    """What `runner()` leaves in the class. No data descriptor: what a server puts into the instance wins."""
+
+    def __init__(
+        self,
+        tag: Tag | None,
+        cls: type | None,
+        options: RunnerOptions,
+        init: dict[str, Any],
+        *,
+        line: str,
+        frame: FrameType,
+    ) -> None:
+        self.tag = tag
+        """The model's, as written; None for a class."""
+        self.cls = cls
+        """The user's class; None for a model."""
+        self.options = options
+        self.init = init
+        """Keyword arguments for the class."""
+        self.where = line
+        """`service.py:12`"""
+        self.problem = ""
+        """What is wrong with its name; `@tiffin.service` raises it, what `__set_name__` raises gets wrapped."""
+        self._name = ""
+        # A class body forgets the first of two definitions of a name; kept here to be compared with our own.
+        scope = frame.f_locals if "__qualname__" in frame.f_locals else {}
+        self._earlier = {
+            name: value.where if isinstance(value, Runner) else line_of(value)
+            for name, value in scope.items()
+            if isinstance(value, Runner) or hasattr(value, "__tiffin_api__")
+        }
+        self._lock = threading.Lock()
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        if self._name:
+            self.problem = (
+                f"one runner has two names, {self._name} and {name}; write tiffin.runner(…) for each"
+            )
+        elif name in self._earlier:
+            self.problem = f"{name} is defined already ({self._earlier[name]}); rename one of them"
+        elif not name.isascii() or len(name) > _MAX_NAME:
+            self.problem = f"bad runner name {name!r}; use up to {_MAX_NAME} ASCII letters, digits and _"
+        self._name = name
+        self._earlier = {}
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        with self._lock:
+            local = instance.__dict__.get(self._name)
+            if local is None:
+                local = instance.__dict__[self._name] = LocalRunner(self, self._name)
+        return local
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError(
+            f"runner ({self.where}) has no attribute {name!r}: runners work on an instance of the service, "
+            f"`self.<runner>.{name}(…)` in a class with @tiffin.service"
+        )
+
+    def construct(self) -> Any:
+        """A new object of the user's class: what a worker calls.
+
+        Raises:
+            Exception: whatever the class raises.
+        """
+        if self.cls is None:
+            raise TypeError(f"runner {self._name!r} is the model {self.tag}, not a class")
+        return self.cls(**self.init)
+
+    def spec(self, name: str) -> RunnerSpec:
+        """The runner with its tags resolved.
+
+        Raises:
+            NotFoundError: a model does not exist.
+            ServiceDefinitionError: a worker could not import the class.
+        """
+        from ..model.find import find
+
+        options = self.options
+        spec = RunnerSpec(
+            name=name,
+            models=[str(find(tag).tag) for tag in options.models],
+            workers=options.workers,
+            max_batch_size=options.max_batch_size,
+            max_latency_ms=options.max_latency_ms,
+            max_queue_rows=options.max_queue_rows,
+            gpus=options.gpus,
+            threads=options.threads,
+            retry=options.retry,
+            start_timeout_s=options.start_timeout_s,
+        )
+        if self.cls is not None:
+            spec.cls = importable(self.cls, f"{self.where}: runner {name}")
+            spec.methods = method_specs(self.cls)
+        elif self.tag is not None:
+            model = find(self.tag)
+            spec.model = str(model.tag)
+            spec.methods = dict(model.info.methods)
+        return spec
+
+    def __repr__(self) -> str:
+        return f"<runner {self._name or '?'} of {self.tag or self.cls!r} at {self.where}>"
+
+
+def importable(cls: type, where: str) -> str:
+    """`module:QualName`, by which another process finds the class."""
+    if "<locals>" in cls.__qualname__:
+        raise ServiceDefinitionError(
+            f"{where}: {cls.__qualname__} is defined inside a function, where no other process can "
+            "import it; move it to the top of its module"
+        )
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _shown(target: object) -> str:
+    return target.__qualname__ if isinstance(target, type) else repr(target)
+
+
+def _resolve(where: str, target: object) -> tuple[Tag | None, type | None]:
+    if isinstance(target, str):
+        try:
+            return Tag.parse(target), None
+        except InvalidTagError as error:
+            raise ServiceDefinitionError(
+                f"{where}: {error}; name a saved model such as 'iris:latest'"
+            ) from error
+    if not isinstance(target, type):
+        raise ServiceDefinitionError(
+            f"{where}: a {type(target).__name__} is no target; "
+            "give a model's tag such as 'iris:latest', or a class (not an instance of it)"
+        )
+    methods = public_methods(target)
+    if not methods:
+        raise ServiceDefinitionError(
+            f"{where}: class {target.__qualname__} has no public method to call; "
+            "write one, and mark it with @tiffin.batch when it takes many rows"
+        )
+    for name, method in methods.items():
+        if name in RESERVED:
+            raise ServiceDefinitionError(
+                f"{line_of(method)}: {target.__qualname__}.{name}: `self.<runner>.{name}` has a meaning "
+                "already; rename the method"
+            )
+        if (
+            inspect.iscoroutinefunction(method)
+            or inspect.isasyncgenfunction(method)
+            or inspect.isgeneratorfunction(method)
+        ):
+            raise ServiceDefinitionError(
+                f"{line_of(method)}: {target.__qualname__}.{name} is async or yields; a worker runs plain "
+                f"methods that return: write `def {name}(self, …)`, or make it private (`_{name}`)"
+            )
+    return None, target
+
+
+def _check_init(where: str, cls: type | None, init: dict[str, Any]) -> None:
+    if cls is None:
+        refuse_unknown(where, init, _OPTIONS)
+        return
+    try:
+        signature = inspect.signature(cls)
+    except ValueError:
+        return  # written in C without a signature: only constructing it can tell
+    parameters = signature.parameters.values()
+    takes = [p.name for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        for name in init:
+            if name not in takes:
+                raise ServiceDefinitionError(
+                    f"{where}: unknown option {name!r}{nearest(name, [*_OPTIONS, *takes])} "
+                    f"(options: {', '.join(_OPTIONS)}; "
+                    f"{cls.__qualname__} takes: {', '.join(takes) or 'nothing'})"
+                )
+    missing = [p.name for p in parameters if p.name in takes and p.default is p.empty and p.name not in init]
+    if missing:
+        raise ServiceDefinitionError(
+            f"{where}: {cls.__qualname__}.__init__ needs {', '.join(missing)}; "
+            f"write tiffin.runner({cls.__qualname__}, {', '.join(f'{name}=…' for name in missing)})"
+        )
+
+
+def _tags(where: str, cls: type | None, models: Iterable[str]) -> tuple[Tag, ...]:
+    if isinstance(models, str) or not isinstance(models, Iterable):
+        raise ServiceDefinitionError(
+            f"{where}: models={models!r} must be a list of tags: models=[{models!r}]"
+        )
+    texts = list(models)
+    if cls is None and texts:
+        raise ServiceDefinitionError(
+            f"{where}: models= is for classes that load models themselves; leave it out"
+        )
+    try:
+        return tuple(Tag.parse(text) for text in texts)
+    except (InvalidTagError, AttributeError) as error:
+        raise ServiceDefinitionError(f"{where}: models={texts!r}: {error}") from error
+
+
+def _flag(where: str, retry: object) -> bool:
+    if not isinstance(retry, bool):
+        raise ServiceDefinitionError(f"{where}: retry={retry!r} is no choice; use True or False")
+    return retry
