@@ -1,0 +1,174 @@
+"""Which files of a project go into its bundle.
+
+Patterns are those of `.gitignore` (https://git-scm.com/docs/gitignore): `include` (empty: everything), then
+`exclude` and the lines of a `.bundleignore` beside the bundlefile. `.gitignore` itself is not read: weights
+and data are often ignored by git and yet needed to serve. An excluded folder is never opened.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pathspec import GitIgnoreSpec
+
+from ..errors import BuildError, ConfigError
+from ..runtime.home import home
+from ..runtime.paths import paths_problem
+
+IGNORE_FILE = ".bundleignore"
+
+# No bundle is better for these, whatever `include` says.
+NEVER_FOLDERS = frozenset(
+    {
+        ".bzr",
+        ".git",
+        ".hg",
+        ".ipynb_checkpoints",
+        ".mypy_cache",
+        ".nox",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".svn",
+        ".tox",
+        "__pycache__",
+        "node_modules",
+    }
+)
+NEVER_PATTERNS = ("*.egg-info", "*.pyc", ".DS_Store", ".git")
+_ENVIRONMENT_MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
+_SHOWN = 10
+
+
+class SourceFile(NamedTuple):
+    """A file that goes into the bundle."""
+
+    path: str
+    """POSIX, relative to the project."""
+    source: Path
+    """Where its bytes are; another place inside the project when `path` is a link."""
+    size_bytes: int
+
+
+def list_sources(
+    folder: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> list[SourceFile]:
+    """Walks the project.
+
+    Args:
+        folder: the project.
+        include: patterns of what may go in; empty: everything.
+        exclude: patterns of what is left out; `.bundleignore` adds to them.
+
+    Returns:
+        The files by path. Sockets, pipes and devices are no files and are left out.
+
+    Raises:
+        BuildError: links that point out of the project, in a circle or to nothing; names that other systems
+            cannot hold; nothing left.
+        ConfigError: a pattern that is none.
+    """
+    ignore = folder / IGNORE_FILE
+    ignored = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
+    walk = _Walk(folder, _spec(include) if include else None, _spec([*exclude, *ignored]))
+    files = sorted(walk.files())
+    if walk.bad_links:
+        raise BuildError(
+            "links that cannot go into a bundle:\n"
+            + _listed(f"{path} → {why}" for path, why in walk.bad_links)
+            + "\nput the file itself there, or exclude the link"
+        )
+    if not files:
+        raise BuildError(f"nothing to bundle in {folder}: every file is excluded, or there is none")
+    if problem := paths_problem(file.path for file in files):
+        raise BuildError(f"{problem}: rename or exclude it, a bundle must mean the same on every system")
+    return files
+
+
+class _Walk:
+    """One pass over a project; `files` fills `bad_links` on the way."""
+
+    def __init__(self, folder: Path, include: GitIgnoreSpec | None, exclude: GitIgnoreSpec) -> None:
+        self.root = Path(os.path.realpath(folder))
+        self.bad_links: list[tuple[str, str]] = []
+        self._include = include
+        self._exclude = exclude
+        self._home = os.path.realpath(home())
+
+    def files(self) -> Iterator[SourceFile]:
+        names = set(os.listdir(self.root))  # noqa: PTH208 - names only
+        if marks := names & _ENVIRONMENT_MARKS:
+            raise BuildError(
+                f"{self.root} is itself a Python environment (it has {min(marks)}): "
+                "make the environment in a folder below, such as .venv"
+            )
+        yield from self._folder("", (str(self.root),))
+
+    def _folder(self, prefix: str, chain: tuple[str, ...]) -> Iterator[SourceFile]:
+        """
+        Args:
+            prefix: path in the bundle, empty or ending in a slash.
+            chain: real paths of this folder and of those above it, to see circles.
+        """
+        try:
+            with os.scandir(chain[-1]) as listing:
+                items = list(listing)
+        except OSError as error:
+            raise BuildError(f"cannot read folder {prefix or '.'}: {error.strerror}; exclude it") from error
+        if prefix and any(item.name in _ENVIRONMENT_MARKS for item in items):
+            return
+        for item in items:
+            if item.name in NEVER_FOLDERS or any(fnmatch.fnmatch(item.name, one) for one in NEVER_PATTERNS):
+                continue
+            yield from self._item(item, prefix + item.name, chain)
+
+    def _item(self, item: os.DirEntry[str], path: str, chain: tuple[str, ...]) -> Iterator[SourceFile]:
+        is_folder = _is_folder(item)
+        if self._exclude.match_file(path + "/" if is_folder else path):
+            return
+        if not is_folder and self._include is not None and not self._include.match_file(path):
+            return
+        real = os.path.realpath(item.path) if item.is_symlink() else item.path
+        if item.is_symlink() and (why := self._link_problem(real, chain)):
+            self.bad_links.append((path, why))
+        elif is_folder:
+            if real != self._home:
+                yield from self._folder(path + "/", (*chain, real))
+        elif item.is_file():
+            yield SourceFile(path, Path(real), item.stat().st_size)
+
+    def _link_problem(self, real: str, chain: tuple[str, ...]) -> str | None:
+        target = Path(real)
+        if not target.is_relative_to(self.root):
+            return f"{real} is outside of the project"
+        if not target.exists():
+            return f"{real} does not exist"
+        if NEVER_FOLDERS.intersection(target.relative_to(self.root).parts):
+            return f"{real} never goes into a bundle"
+        if real in chain:
+            return f"{real} contains the link"
+        return None
+
+
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link to itself, or a folder behind it that may not be read
+        return False
+
+
+def _spec(patterns: Iterable[str]) -> GitIgnoreSpec:
+    lines = list(patterns)
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except ValueError as error:
+        raise ConfigError(f"bad pattern in include, exclude or {IGNORE_FILE}: {error}") from error
+
+
+def _listed(lines: Iterable[str]) -> str:
+    every = [f"  {line}" for line in lines]
+    more = [f"  and {len(every) - _SHOWN} more"] if len(every) > _SHOWN else []
+    return "\n".join(every[:_SHOWN] + more)
