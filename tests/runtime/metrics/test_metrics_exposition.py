@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import Metric
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+from tiffin import __version__
+from tiffin.runtime.metrics import Metrics
+from tiffin.runtime.metrics.catalog import FAMILIES
+from tiffin.runtime.metrics.exposition import render
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def everything(run_folder: Path) -> Metrics:
+    metrics = Metrics.open(run_folder, "api-0", "iris")
+    metrics.info("iris:6f3k2q")
+    assert metrics.memory() > 1_000_000
+    request = metrics.request("/classify")
+    for code, seconds in ((200, 0.00005), (200, 0.001), (503, 0.002), (200, 70.0)):
+        request.begin()
+        request.end(code, seconds)
+    request.begin()
+    runner = metrics.runner("forest")
+    runner.queued(5)
+    runner.queued(-3)
+    runner.waited(0.01)
+    runner.batch("predict", 1, "idle", 0.003)
+    runner.batch("predict", 64, "full", 0.03)
+    runner.batch("predict", 2000, "full", 0.3)
+    runner.shed("queue full")
+    metrics.worker_up("forest", "forest-0", True)
+    metrics.worker_up("forest", "forest-1", False)
+    metrics.restarted("forest", "SIGKILL")
+    return metrics
+
+
+def families(page: bytes, content_type: str) -> dict[str, Metric]:
+    parse = (
+        openmetrics.text_string_to_metric_families
+        if content_type.startswith("application/openmetrics-text")
+        else text_string_to_metric_families
+    )
+    return {family.name: family for family in parse(page.decode())}
+
+
+def value(found: dict[str, Metric], name: str, **labels: str) -> float:
+    (only,) = (
+        sample.value
+        for family in found.values()
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+    return only
+
+
+@pytest.mark.parametrize("accept", ["", "text/plain;version=0.0.4", OPENMETRICS])
+def test_every_metric_is_there_and_parses(tmp_path: Path, accept: str) -> None:
+    everything(tmp_path)
+    found = families(*render(tmp_path, accept))
+    info = "tiffin" if accept == OPENMETRICS else "tiffin_info"
+    assert set(found) == {info} | {name.removesuffix("_total") for name in FAMILIES if name != "tiffin_info"}
+    assert all(family.documentation for family in found.values())
+    assert value(found, "tiffin_info", version=__version__, service="iris", bundle="iris:6f3k2q") == 1
+    assert value(found, "tiffin_requests_total", code="200", method="POST", route="/classify") == 3
+    assert value(found, "tiffin_requests_total", code="503") == 1
+    assert value(found, "tiffin_requests_in_flight") == 1
+    duration = "tiffin_request_duration_seconds"
+    assert value(found, f"{duration}_bucket", le="0.0001") == 1
+    assert value(found, f"{duration}_bucket", le="0.001") == 2, "a bound belongs to its bucket"
+    assert value(found, f"{duration}_bucket", le="60.0") == 3
+    assert value(found, f"{duration}_bucket", le="+Inf") == 4
+    assert value(found, f"{duration}_count") == 4
+    assert value(found, f"{duration}_sum") == pytest.approx(70.00305)
+    assert value(found, "tiffin_queue_rows", runner="forest") == 2
+    assert value(found, "tiffin_queue_wait_seconds_count", runner="forest") == 1
+    assert value(found, "tiffin_batch_rows_bucket", method="predict", le="64.0") == 2
+    assert value(found, "tiffin_batch_rows_sum") == 2065
+    assert value(found, "tiffin_batches_total", reason="full") == 2
+    assert value(found, "tiffin_model_seconds_sum") == pytest.approx(0.333)
+    assert value(found, "tiffin_shed_total", reason="queue full") == 1
+    assert value(found, "tiffin_worker_up", worker="forest-0") == 1
+    assert value(found, "tiffin_worker_up", worker="forest-1") == 0
+    assert value(found, "tiffin_worker_restarts_total", reason="SIGKILL") == 1
+    assert value(found, "tiffin_process_memory_bytes", process="api-0") > 1_000_000
+
+
+def test_processes_are_added_up_and_info_is_not(tmp_path: Path) -> None:
+    alive = [everything(tmp_path), everything(tmp_path)]
+    found = families(*render(tmp_path))
+    assert value(found, "tiffin_requests_total", code="200") == 6
+    assert value(found, "tiffin_requests_in_flight") == 2
+    assert value(found, "tiffin_info") == 1
+    assert value(found, "tiffin_worker_up", worker="forest-0") == 1
+    for metrics in alive:
+        metrics.close()
+
+
+def test_a_new_bundle_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    metrics = Metrics.open(tmp_path, "supervisor", "iris")
+    for bundle in ("iris:one", "iris:two", "iris:two"):
+        metrics.info(bundle)
+    (sample,) = families(*render(tmp_path))["tiffin_info"].samples
+    assert sample.labels["bundle"] == "iris:two"
+
+
+def test_callers_cannot_make_series_by_inventing_methods(tmp_path: Path) -> None:
+    metrics = Metrics.open(tmp_path, "api-0", "iris")
+    for method in ("GET", "BREW", "WHEN", "get"):
+        metrics.request("/", method).end(200, 0.1)
+    found = families(*render(tmp_path))
+    assert value(found, "tiffin_requests_total", method="GET") == 1
+    assert value(found, "tiffin_requests_total", method="other") == 3
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("", "text/plain; version=0.0.4; charset=utf-8"),
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;q=0, text/plain", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/plain;q=0.5,Application/OpenMetrics-Text;version=1.0.0", "application/openmetrics-text"),
+        ("application/openmetrics-text; version=nonsense", "application/openmetrics-text"),
+    ],
+)
+def test_the_format_is_chosen_by_accept(tmp_path: Path, accept: str, content_type: str) -> None:
+    page, sent = render(tmp_path, accept)
+    assert sent.startswith(content_type)
+    assert page == (b"# EOF\n" if "openmetrics" in content_type else b"")
+
+
+def test_an_empty_or_missing_folder_gives_an_empty_page(tmp_path: Path) -> None:
+    assert render(tmp_path / "gone")[0] == b""
+
+
+@settings(max_examples=150, deadline=None)
+@given(labels=st.lists(st.text(st.characters(codec=None), max_size=30), min_size=1, max_size=5, unique=True))
+def test_strange_labels_come_back_as_they_were(labels: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        metrics = Metrics.open(Path(folder), "api-0", labels[0])
+        for label in labels:
+            metrics.runner(label).shed(label)
+        printable = [label.encode("utf-8", "replace").decode() for label in labels]
+        for accept in ("", OPENMETRICS):
+            found = families(*render(Path(folder), accept))
+            samples = [s for s in found["tiffin_shed"].samples if s.name == "tiffin_shed_total"]
+            assert {sample.labels["runner"] for sample in samples} == set(printable)
+            assert all(sample.labels["reason"] == sample.labels["runner"] for sample in samples)
+            assert {sample.labels["service"] for sample in samples} == {printable[0]}
+            assert sum(sample.value for sample in samples) == len(labels)
+        metrics.close()
