@@ -1,0 +1,98 @@
+"""Litestar's routes. Imports Litestar, so nothing but `create_app` imports this."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from litestar import Litestar, Request, Response, route
+from litestar.exceptions import HTTPException
+
+from ...errors import MethodNotAllowedError
+from ..metrics.exposition import render
+from ..service.context import RequestContext
+from . import problem
+from .health import health
+from .pages import ASSETS, CONTENT_SECURITY_POLICY, asset
+from .schema import Schema
+from .serving import Serving
+from .state import ServerState
+
+AnyRequest = Request[Any, Any, Any]
+PATHS = ("/", "/docs", "/schema", "/schema.yaml", "/livez", "/readyz", "/healthz", "/metrics")
+"""Routes that every server has, besides what the pages load."""
+
+
+def litestar_app(state: ServerState, serving: Serving) -> Any:
+    """Handlers read `state` at each call: `ready` and `draining` change."""
+    schema = Schema(state)
+    read = ["GET", "HEAD"]
+
+    @route("/livez", http_method=read, sync_to_thread=False)
+    def livez() -> Response[bytes]:
+        return Response(b'{"live":true}', media_type="application/json", headers=_NO_STORE)
+
+    @route(["/readyz", "/healthz"], http_method=read, sync_to_thread=False)
+    def readyz() -> Response[bytes]:
+        ready, document = health(state)
+        return Response(
+            document, status_code=200 if ready else 503, media_type="application/json", headers=_NO_STORE
+        )
+
+    @route("/metrics", http_method=read)
+    async def metrics(request: AnyRequest) -> Response[bytes]:
+        page, media_type = await asyncio.to_thread(
+            render, state.run_folder, request.headers.get("accept", "")
+        )
+        return Response(page, media_type=media_type)
+
+    @route("/schema", http_method=read, sync_to_thread=False)
+    def schema_json() -> Response[bytes]:
+        return Response(schema.json(), media_type="application/json")
+
+    @route("/schema.yaml", http_method=read, sync_to_thread=False)
+    def schema_yaml() -> Response[bytes]:
+        return Response(schema.yaml(), media_type="application/yaml")
+
+    @route(list(ASSETS), http_method=read, sync_to_thread=False)
+    def pages(request: AnyRequest) -> Response[bytes]:
+        body, media_type = asset(request.scope["path"], state)
+        return Response(body, media_type=media_type, headers=_PAGE_HEADERS)
+
+    def refuse(request: AnyRequest, error: Exception) -> Response[bytes]:
+        return _refuse(request, error, serving)
+
+    return Litestar(
+        route_handlers=[livez, readyz, metrics, schema_json, schema_yaml, pages],
+        exception_handlers={HTTPException: refuse, Exception: refuse},
+        openapi_config=None,
+        logging_config=None,
+        on_shutdown=[serving.close],
+        debug=False,
+    )
+
+
+_NO_STORE = {"cache-control": "no-store"}
+_PAGE_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+
+
+def _refuse(request: AnyRequest, error: Exception, serving: Serving) -> Response[bytes]:
+    path = request.scope["path"]
+    status = getattr(error, "status_code", 500)
+    context: RequestContext = request.scope["state"]["tiffin_context"]
+    if status == 404:
+        error = serving.table.not_found(path, PATHS)
+    elif status == 405:
+        error = MethodNotAllowedError(f"{path} takes GET, not {request.method[:20]}")
+    report = problem.problem(error, instance=path, request_id=context.id)
+    if report.status >= 500:
+        problem.log_failure(error, route=path, request_id=context.id, trace_id=context.trace_id)
+    headers = {name.decode("ascii"): value.decode("ascii") for name, value in report.headers}
+    if status == 405:
+        headers["allow"] = "GET, HEAD"
+    return Response(report.body, status_code=report.status, media_type=problem.MEDIA_TYPE, headers=headers)

@@ -1,0 +1,262 @@
+"""One prediction request from its headers to its answer, whatever door it came through."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ...errors import DeadlineExceededError, RequestError, UnavailableError
+from ..service.context import RequestContext, set_context
+from . import events, problem
+
+if TYPE_CHECKING:
+    from ..schema.outputs import Encoder
+    from .routes import Route
+    from .serving import Serving
+
+Headers = tuple[tuple[bytes, bytes], ...]
+CLIENT_GONE = 499
+"""In the log and the metrics: the caller hung up before its answer."""
+
+
+class Prediction(ABC):
+    """A request on a prediction route. The door gives it bytes and takes bytes from it.
+
+    The door calls `admit()` when the header is complete, `feed()` for each piece of the body and `launch()` when the
+    request is complete and its turn has come; `cancel()` when the caller is gone. It implements the abstract methods.
+
+    Args:
+        raw_headers: names in lower case.
+        query: of the URL, without `?`.
+        client: address for the log.
+    """
+
+    __slots__ = (
+        "answered", "began", "client", "context", "deadline", "encoder", "error", "fields", "method", "metrics", "parts",
+        "query", "route", "serving", "size", "task", "timeout_s", "__weakref__",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        serving: Serving,
+        route: Route,
+        method: bytes,
+        raw_headers: list[tuple[bytes, bytes]],
+        query: str,
+        client: str,
+    ) -> None:
+        self.serving = serving
+        self.route = route
+        self.method = method
+        self.fields = dict(raw_headers)
+        self.query = query
+        self.client = client
+        self.context = RequestContext(raw_headers, route=route.path)
+        self.metrics = route.metrics if method == b"POST" else route.metrics_of.get(method, route.metrics)
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.error: Exception | None = None
+        self.answered = False
+        self.task: asyncio.Task[None] | None = None
+        self.began = 0.0
+        self.timeout_s = 0.0
+        self.deadline = 0.0
+
+    # What the door implements
+
+    @abstractmethod
+    def answer(self, status: int, media_type: str, body: bytes | memoryview, headers: Headers) -> None:
+        """Sends a whole answer."""
+
+    @abstractmethod
+    async def open_stream(self, media_type: str, headers: Headers) -> None:
+        """Begins an answer of unknown length with status 200."""
+
+    @abstractmethod
+    async def send_chunk(self, data: bytes | memoryview) -> None:
+        """Sends a piece and waits until the caller keeps up."""
+
+    @abstractmethod
+    async def close_stream(self, *, broken: bool) -> None:
+        """Ends the answer; `broken`: so that the caller sees that it is cut short."""
+
+    # What the door calls
+
+    def admit(self) -> None:
+        """Keeps the error when the header alone is reason to refuse: see `Route.admit`."""
+        if self.method != b"OPTIONS":
+            try:
+                self.route.admit(self.method, self.fields)
+            except RequestError as error:
+                self.error = error
+
+    def feed(self, data: bytes) -> None:
+        """Takes a piece of the body; keeps nothing of a request that is refused anyway."""
+        if self.error is None:
+            self.size += len(data)
+            self.parts.append(data)
+            if self.size > self.route.max_body_bytes:
+                self.parts.clear()
+                try:
+                    self.route.check_size(self.size)
+                except RequestError as error:
+                    self.error = error
+
+    def launch(self, now: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Begins the work. `now`: `time.monotonic()`."""
+        self.began = now
+        self.serving.state.in_flight += 1
+        self.metrics.begin()
+        try:
+            if self.error is not None:
+                raise self.error
+            if self.method == b"OPTIONS":
+                return self._finish(204, "", b"", problem.ALLOW_POST)
+            fields = self.fields
+            self.timeout_s = self.route.time_limit_s(fields)
+            self.encoder: Encoder = self.route.encoder_for(fields)
+            parts = self.parts
+            arguments = self.route.decode(
+                fields, self.query, parts[0] if len(parts) == 1 else b"".join(parts)
+            )
+            self.parts = []
+        except Exception as error:  # noqa: BLE001 - a decoder may run the user's validators
+            return self._fail(error)
+        self.context.deadline = self.deadline = now + self.timeout_s
+        self.task = loop.create_task(self._run(arguments))
+        self.serving.deadlines.add(self, loop)
+        return None
+
+    def cancel(self) -> None:
+        """The caller is gone: stops the work, answers nobody."""
+        if not self.answered and self.began:
+            self._settle(CLIENT_GONE, 0)
+        if self.task is not None:
+            self.task.cancel()
+
+    def expire(self) -> None:
+        """The deadline has come: answers 504 and stops the work."""
+        self.error = DeadlineExceededError(f"{self.route.path} took longer than {self.timeout_s:g} s")
+        if self.route.stream and self.task is not None:
+            self.task.cancel()  # the stream itself says so, in its own form
+            return
+        self._fail(self.error)
+        if self.task is not None:
+            self.task.cancel()
+
+    # The work
+
+    async def _run(self, arguments: dict[str, Any]) -> None:
+        set_context(self.context)
+        route = self.route
+        try:
+            if route.stream:
+                return await self._stream(route.call(**arguments))
+            if route.is_async:
+                value = await route.call(**arguments)
+            else:
+                value = await self.serving.threads.call(route.call, arguments)
+            body = self.encoder(value)
+            headers = self._headers()
+            if route.has_file:
+                extra: dict[str, str] = route.info.output.extra_headers(value)
+                headers += tuple(
+                    (name.encode("latin-1"), text.encode("latin-1")) for name, text in extra.items()
+                )
+        except asyncio.CancelledError:
+            # Ours when the answer is out already; else the server's own time limit, or the user's code cancelled itself.
+            return self._fail(UnavailableError("the request was cancelled inside the server"))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
+            return self._fail(error)
+        return self._finish(200, self.encoder.media_type, body, headers)
+
+    async def _stream(self, items: AsyncIterator[Any]) -> None:
+        """Nothing is sent before the first item, so that an error before it still has a status of its own."""
+        framed = self.encoder.media_type == events.MEDIA_TYPE
+        sent = -1
+        error: BaseException | None = None
+        try:
+            async for item in items:
+                data = self.encoder(item)
+                if sent < 0:
+                    await self.open_stream(self.encoder.media_type, self._headers())
+                    sent = 0
+                chunk = events.item(data) if framed else data
+                await self.send_chunk(chunk)
+                sent += len(chunk)
+                if self.error is not None:
+                    raise self.error
+        except asyncio.CancelledError:
+            error = self.error or UnavailableError("the request was cancelled inside the server")
+        except (Exception, SystemExit) as failure:  # noqa: BLE001 - user code
+            error = failure
+        if self.answered:  # the caller is gone
+            return await _close(items)
+        if error is not None and sent < 0:
+            self._fail(error)
+            return await _close(items)
+        if sent < 0:
+            await self.open_stream(self.encoder.media_type, self._headers())
+        if framed:
+            await self.send_chunk(events.end() if error is None else events.error(self._problem(error).body))
+        self._settle(200 if error is None else self._problem(error).status, max(sent, 0))
+        await self.close_stream(broken=error is not None and not framed)
+        return await _close(items)
+
+    # The answer
+
+    def _headers(self) -> Headers:
+        context = self.context
+        headers: Headers = ()
+        if b"traceparent" in self.fields:
+            headers = ((b"traceparent", context.traceparent.encode("ascii")),)
+        if context.has_response_headers:
+            headers += tuple(
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in context.response_headers.items()
+            )
+        return headers
+
+    def _problem(self, error: BaseException) -> problem.Problem:
+        return problem.problem(error, instance=self.route.path, request_id=self.context.id)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.answered:
+            return
+        if problem.is_bug(error):
+            problem.log_failure(
+                error, route=self.route.path, request_id=self.context.id, trace_id=self.context.trace_id
+            )
+        report = self._problem(error)
+        self._finish(report.status, problem.MEDIA_TYPE, report.body, report.headers + self._headers())
+
+    def _finish(self, status: int, media_type: str, body: bytes | memoryview, headers: Headers) -> None:
+        if not self.answered:
+            self._settle(status, len(body))
+            self.answer(status, media_type, body, headers)
+
+    def _settle(self, status: int, size_bytes: int) -> None:
+        """Counts and logs, once a request."""
+        self.answered = True
+        serving = self.serving
+        seconds = monotonic() - self.began
+        serving.state.in_flight -= 1
+        serving.deadlines.discard(self)
+        self.metrics.end(status, seconds)
+        if serving.log is not None:
+            context = self.context
+            serving.log.write(
+                time.time(), self.client, self.method.decode("latin-1"), self.route.path, status, size_bytes, seconds,
+                context.id, context.trace_id if b"traceparent" in self.fields else "",
+            )  # fmt: skip
+
+
+async def _close(items: AsyncIterator[Any]) -> None:
+    """Runs the `finally` blocks of the user's generator."""
+    close = getattr(items, "aclose", None)
+    if close is not None:
+        await close()

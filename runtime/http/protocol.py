@@ -1,0 +1,409 @@
+"""uvicorn's HTTP/1.1 protocol with a short way for predictions.
+
+A request whose path is a prediction route is answered here, with no ASGI scope, queue or task of the server's own;
+every other request goes unchanged to uvicorn's class and so to the ASGI application. Both kinds share uvicorn's
+pipeline, so answers leave in the order of the requests, whatever their mixture.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ...errors import MalformedInputError, RequestError
+from .serving import Serving
+from .socket_prediction import CONTINUE, Refusal, SocketPrediction
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .routes import Route
+    from .state import ServerState
+
+HEAD_LIMIT_BYTES = 64 * 1024
+HEAD_LIMIT_FIELDS = 128
+HEAD_LIMIT_S = 60.0
+"""From the first byte of a request to the end of its header; also for a new connection that says nothing."""
+BODY_RATE = 1000.0
+"""Bytes a second that a body must bring on average once `HEAD_LIMIT_S` is over."""
+STALL_LIMIT_S = 60.0
+"""A caller that takes no byte of its answer for so long is cut off."""
+LINGER_S = 5.0
+"""After a refusal, how long what the caller is still sending is read and dropped: closing at once would reset the
+connection, and the caller would never see why."""
+_OVERHEAD_BYTES = 1024 * 1024
+_OVERHEAD_FACTOR = 16
+
+
+class _HeadTooLargeError(RequestError):
+    status = 431
+    title = "Request header fields too large"
+
+
+class _TooSlowError(RequestError):
+    status = 408
+    title = "Request timeout"
+
+
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Fields after a chunked body: allowed, never needed, dropped."""
+
+    def append(self, field: tuple[bytes, bytes]) -> None:
+        pass
+
+
+def make_protocol(state: ServerState) -> type[HttpToolsProtocol]:
+    """The class to give to `uvicorn.Config(http=…)`."""
+    return type("PredictionProtocol", (PredictionProtocol,), {"serving": Serving.of(state)})
+
+
+class PredictionProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    serving: ClassVar[Serving]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False  # app.py logs what goes through ASGI
+        self.peer = ""
+        self.began = self.now = monotonic()
+        """Of the newest request's first byte; of the newest bytes."""
+        self._by_path = self.serving.table.by_path
+        self._incoming: SocketPrediction | None = None
+        self._running: SocketPrediction | None = None
+        self._skipping = False
+        """The rest of the request that is coming in is dropped."""
+        self._deaf = False
+        """Everything that still comes in is dropped; the connection closes soon."""
+        self._receiving = self._in_head = False
+        self._last = False
+        """The server stops: the request that is coming in is the last one."""
+        self._held = False
+        """The next pipelined request waits until the caller has read enough of the answers before it."""
+        self._fresh = True
+        self._raw_bytes = 0
+        self._upgrade: list[tuple[bytes, bytes]] | None = None
+        self._idle_since = self.began
+        self._buffered = 0
+        self._stalled_since = 0.0
+
+    # Connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self.peer = "%s:%d" % self.client if self.client else "local"
+        self.serving.sweeper.add(self, self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.serving.sweeper.discard(self)
+        self._deaf = True
+        for cycle, _ in self.pipeline:
+            cycle.disconnected = True
+        self.pipeline.clear()
+        running, self._running, self._incoming = self._running, None, None
+        if running is not None:
+            running.disconnected = True
+            running.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """uvicorn stops: what has begun is finished, then the connection closes."""
+        if self._in_head and not self._deaf:
+            self._last = True
+        else:
+            super().shutdown()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if not self.transport.is_closing():
+            self.flow.pause_reading()  # who does not read answers may not send more requests
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.transport.is_closing():
+            return
+        if self._held:
+            self._held = False
+            self.on_response_complete()
+        elif not self.pipeline:
+            self.flow.resume_reading()
+
+    # Bytes in
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self.now = monotonic()
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgraded(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._malformed(error)
+        if self._receiving:
+            self._check_overhead(len(data))
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.began = self.now
+        self._receiving = self._in_head = self._fresh = True
+        self._raw_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        headers = self.headers
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            self._upgrade = headers
+            self._skipping = True
+            return
+        previous = self.cycle
+        if self.transport.is_closing() or (previous is not None and not previous.keep_alive):
+            self._skipping = True  # the answer before this one closes the connection
+            return
+        if len(headers) > HEAD_LIMIT_FIELDS:
+            self._refuse(_HeadTooLargeError(f"more than {HEAD_LIMIT_FIELDS} header fields"))
+            return
+        route = self._by_path.get(self.url)
+        query = ""
+        if route is None:
+            route, query = self._find(self.url)
+            if route is None:
+                self._pass_on(headers)
+                return
+        self.headers = _DROPPED
+        self._incoming = self.cycle = incoming = SocketPrediction(
+            self, route, self.parser.get_method(), headers, query
+        )
+        self._admit(incoming, previous)
+
+    def on_body(self, body: bytes) -> None:
+        incoming = self._incoming
+        if incoming is not None:
+            refused = incoming.error is not None
+            incoming.feed(body)
+            if not refused and incoming.error is not None:
+                self._refuse_incoming(incoming)
+        elif not self._skipping:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._receiving = False
+        incoming = self._incoming
+        if incoming is not None:
+            self._incoming = None
+            incoming.complete = True
+            if incoming.turn:
+                incoming.launch(self.now, self.loop)
+        elif self._skipping:
+            self._skipping = False
+        else:
+            super().on_message_complete()
+
+    # Choosing a way
+
+    def _find(self, url: bytes) -> tuple[Route | None, str]:
+        try:
+            parsed = httptools.parse_url(url)
+        except httptools.HttpParserInvalidURLError:
+            return None, ""  # uvicorn's class will find the same and answer 400
+        return self.serving.table.find(parsed.path or b""), (parsed.query or b"").decode("latin-1")
+
+    def _pass_on(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """To uvicorn's class, as if its own callbacks had been called."""
+        url = self.url
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)  # the scope holds this list
+        self.expect_100_continue = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        )
+        super().on_headers_complete()
+        if self._last and self.cycle is not None:
+            self.cycle.keep_alive = False
+        if not self.parser.should_upgrade():
+            self.headers = _DROPPED
+
+    def _admit(self, incoming: SocketPrediction, previous: Any) -> None:
+        if self._last:
+            incoming.keep_alive = False
+        incoming.admit()
+        incoming.expects_continue = incoming.fields.get(b"expect", b"").lower() == b"100-continue"
+        if previous is None or previous.response_complete:
+            incoming.turn = True
+            self._running = incoming
+            if incoming.expects_continue and incoming.error is None:
+                self.transport.write(CONTINUE)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((incoming, self.app))  # type: ignore[arg-type]
+        if incoming.error is not None and (incoming.error.status == 413 or incoming.expects_continue):
+            self._refuse_incoming(incoming)
+
+    def take_turn(self, prediction: SocketPrediction) -> None:
+        """Everything before this pipelined prediction is answered."""
+        if prediction.disconnected:
+            return
+        self._running = prediction
+        if prediction.complete:
+            prediction.launch(monotonic(), self.loop)
+        elif prediction.expects_continue:
+            self.transport.write(CONTINUE)
+
+    # After an answer
+
+    def answered(self, prediction: SocketPrediction | Refusal) -> None:
+        """A prediction's answer is written."""
+        self._running = None
+        if prediction.disconnected or self.transport.is_closing():
+            self.server_state.total_requests += 1
+        elif not prediction.keep_alive:
+            self.server_state.total_requests += 1
+            self._close(lingers=prediction.lingers or self._receiving)
+        elif self.pipeline or self.flow.read_paused:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self._idle_since = self.now
+
+    def on_response_complete(self) -> None:
+        if self.flow.write_paused and self.pipeline:
+            self._held = True
+            return
+        super().on_response_complete()
+        self._unset_keepalive_if_required()  # the sweeper watches idle connections, at no price per request
+        self._idle_since = monotonic()
+
+    def _close(self, *, lingers: bool) -> None:
+        self._deaf = True
+        self.pipeline.clear()
+        if lingers and self.transport.can_write_eof():
+            self._idle_since = monotonic()
+            self.transport.write_eof()
+            self.flow.resume_reading()
+        else:
+            self.transport.close()
+
+    # What cannot be served
+
+    def _refuse_incoming(self, incoming: SocketPrediction) -> None:
+        """Answers before the body has come, and then closes: the rest of the body is not worth reading."""
+        self._incoming = None
+        self._skipping = True
+        incoming.keep_alive = False
+        incoming.lingers = True
+        incoming.complete = True
+        if incoming.turn:
+            incoming.launch(self.now, self.loop)
+
+    def _refuse(self, error: Exception) -> None:
+        """Answers what is no request, in its turn, and closes."""
+        self._skipping = True
+        self._receiving = False
+        previous = self.cycle
+        if previous is not None and not previous.keep_alive:
+            return
+        refusal: Any = Refusal(self, error)
+        self.cycle = refusal
+        if previous is None or previous.response_complete:
+            refusal.answer()
+        else:
+            self.pipeline.appendleft((refusal, self.app))
+
+    def _malformed(self, error: Exception) -> None:
+        self._stop_parsing(
+            MalformedInputError(
+                "the request is not valid HTTP/1.1"
+                + ("" if isinstance(error, httptools.HttpParserCallbackError) else f": {error}")
+            )
+        )
+
+    def _stop_parsing(self, error: RequestError) -> None:
+        """Nothing that comes after can be understood."""
+        self._deaf = True
+        if self.transport.is_closing():
+            return
+        if self._incoming is not None:
+            self._incoming.error = error
+            self._refuse_incoming(self._incoming)
+        elif self._receiving and not self._in_head and not self._skipping and self.cycle is not None:
+            self.transport.close()  # in the middle of a body that the ASGI application is reading
+        else:
+            self._refuse(error)
+
+    def _upgraded(self, rest: bytes) -> None:
+        """The parser stops at `Upgrade:` and takes the body for the other protocol's. A server may ignore the wish
+        (RFC 9110, 7.8): unless a WebSocket is meant and served, the request is read again without it."""
+        headers, self._upgrade = self._upgrade, None
+        if headers is None:
+            self.handle_websocket_upgrade()
+            return
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._stop_parsing(MalformedInputError("CONNECT is not served"))
+            return
+        head = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode("ascii"))]
+        for name, value in headers:
+            if name == b"connection":
+                tokens = [token for token in value.split(b",") if token.strip().lower() != b"upgrade"]
+                head.append(b"connection: " + b",".join(tokens))
+            elif name != b"upgrade":
+                head.append(b"%b: %b" % (name, value))
+        self.parser = httptools.HttpRequestParser(self)
+        if hasattr(self.parser, "set_dangerous_leniencies"):  # httptools from 0.6.3, as in uvicorn's class
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.data_received(b"\r\n".join(head) + b"\r\n\r\n" + rest)
+
+    def _check_overhead(self, size: int) -> None:
+        """Bounds what the parser keeps: a header or trailer without end, chunks of one byte."""
+        if self._fresh:
+            self._fresh = False  # these bytes may belong to the request before
+            return
+        self._raw_bytes += size
+        if self._in_head:
+            if self._raw_bytes > HEAD_LIMIT_BYTES:
+                self._stop_parsing(_HeadTooLargeError(f"the header is larger than {HEAD_LIMIT_BYTES} bytes"))
+        elif self._incoming is not None:
+            if self._raw_bytes > _OVERHEAD_BYTES + _OVERHEAD_FACTOR * self._incoming.size:
+                self._stop_parsing(MalformedInputError("far more framing than body: send larger chunks"))
+
+    # Time limits
+
+    def sweep(self, now: float) -> None:
+        buffered = self.transport.get_write_buffer_size()
+        if buffered:
+            if buffered != self._buffered or not self._stalled_since:
+                self._buffered, self._stalled_since = buffered, now
+            elif now - self._stalled_since > STALL_LIMIT_S:
+                self.transport.abort()
+        else:
+            self._stalled_since = 0.0
+            self._sweep_silence(now)
+
+    def _sweep_silence(self, now: float) -> None:
+        cycle: Any = self.cycle
+        if self._deaf:
+            if (cycle is None or cycle.response_complete) and now - self._idle_since > LINGER_S:
+                self.transport.abort()
+        elif self._receiving and (cycle is None or cycle.response_complete or cycle is self._incoming):
+            body_bytes = self._incoming.size if self._incoming is not None else 0
+            if now - self.began > HEAD_LIMIT_S + body_bytes / BODY_RATE:
+                self._stop_parsing(
+                    _TooSlowError(f"the request did not arrive within {now - self.began:.0f} s")
+                )
+        elif cycle is None:
+            if now - self._idle_since > HEAD_LIMIT_S:
+                self.transport.close()
+        elif cycle.response_complete and now - self._idle_since > self.timeout_keep_alive:
+            self.transport.close()
+
+
+_DROPPED = _Trailers()

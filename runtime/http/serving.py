@@ -1,0 +1,64 @@
+"""What all connections of one API process share."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ..service.context import RequestContext
+from .access_log import AccessLog
+from .deadlines import Deadlines
+from .problem import Problem, problem
+from .routes import UNMATCHED, RouteTable
+from .sweeper import Sweeper
+from .threads import Threads
+
+if TYPE_CHECKING:
+    from .state import ServerState
+
+
+class Serving:
+    """Routes, deadlines, threads and the access log, made once for a `ServerState`."""
+
+    def __init__(self, state: ServerState) -> None:
+        self.state = state
+        self.table = RouteTable(state.info, state.instance, state.options, state.metrics)
+        self.unmatched = state.metrics.request(UNMATCHED)
+        self.deadlines = Deadlines()
+        self.sweeper = Sweeper()
+        self.threads = Threads()
+        self.log = AccessLog(json=state.options.log_format == "json") if state.options.access_log else None
+        self._default_list: list[tuple[bytes, bytes]] | None = None
+        self._default_bytes = b""
+
+    @classmethod
+    def of(cls, state: ServerState) -> Serving:
+        """The one of this state, made on first use."""
+        if state.serving is None:
+            state.serving = cls(state)
+        return state.serving
+
+    def default_headers(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """`date` and `server` as bytes; the server makes a new list once a second."""
+        if headers is not self._default_list:
+            self._default_list = headers
+            self._default_bytes = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._default_bytes
+
+    def refuse(self, error: Exception, client: str, seconds: float) -> tuple[Problem, str]:
+        """Counts and logs bytes that never became a request; the problem to answer and the id it was given."""
+        request_id = RequestContext().id
+        report = problem(error, instance="", request_id=request_id)
+        self.unmatched.begin()
+        self.unmatched.end(report.status, seconds)
+        if self.log is not None:
+            self.log.write(
+                time.time(), client, "-", "-", report.status, len(report.body), seconds, request_id, ""
+            )
+        return report, request_id
+
+    def close(self) -> None:
+        """Writes the rest of the access log; sync apis that still run are left alone."""
+        self.threads.close()
+        if self.log is not None:
+            self.log.close()

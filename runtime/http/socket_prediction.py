@@ -1,0 +1,176 @@
+"""A prediction on a connection of the server: writes its answer as bytes, without ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from . import problem
+from .prediction import Headers, Prediction
+from .reply import field_lines, status_line
+
+if TYPE_CHECKING:
+    from .protocol import PredictionProtocol
+    from .routes import Route
+
+_JOIN_BYTES = 64 * 1024
+"""A larger body is written after the head instead of being copied behind it."""
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class _NoEvent:
+    """What uvicorn would wake a waiting application with; a prediction never waits for it."""
+
+    def set(self) -> None:
+        pass
+
+
+class SocketPrediction(Prediction):
+    """Stands in uvicorn's pipeline where a `RequestResponseCycle` would stand, so both kinds answer in order.
+
+    `response_complete`, `disconnected`, `keep_alive`, `message_event` and `run_asgi` are that class's interface.
+    """
+
+    __slots__ = (
+        "complete", "disconnected", "expects_continue", "http10", "keep_alive", "lingers", "protocol",
+        "response_complete", "turn",
+    )  # fmt: skip
+
+    message_event = _NoEvent()
+
+    def __init__(
+        self,
+        protocol: PredictionProtocol,
+        route: Route,
+        method: bytes,
+        raw_headers: list[tuple[bytes, bytes]],
+        query: str,
+    ) -> None:
+        super().__init__(protocol.serving, route, method, raw_headers, query, protocol.peer)
+        self.protocol = protocol
+        self.complete = False
+        """The whole body has come."""
+        self.turn = False
+        """Every earlier request of the connection is answered."""
+        self.response_complete = False
+        self.disconnected = False
+        self.expects_continue = False
+        self.lingers = False
+        """Close only after the caller had time to read the answer: it is still sending."""
+        parser = protocol.parser
+        self.keep_alive: bool = parser.should_keep_alive()
+        self.http10 = False
+        if not self.keep_alive or b"connection" in self.fields:
+            self.http10 = parser.get_http_version() == "1.0"
+
+    async def run_asgi(self, _app: Any) -> None:
+        """Its turn has come, says uvicorn's pipeline."""
+        self.turn = True
+        self.protocol.take_turn(self)
+
+    def answer(self, status: int, media_type: str, body: bytes | memoryview, headers: Headers) -> None:
+        protocol = self.protocol
+        if not self.disconnected:
+            length = b"" if status == 204 else b"content-length: %d\r\n" % len(body)
+            head = b"%b%bx-request-id: %b\r\n%b%b\r\n" % (
+                status_line(status, media_type),
+                protocol.serving.default_headers(protocol.server_state.default_headers),
+                self.context.id.encode("ascii"),
+                length,
+                self._connection() + field_lines(headers) if headers or self._notable() else b"",
+            )
+            write = protocol.transport.write
+            if self.method == b"HEAD":
+                write(head)
+            elif len(body) <= _JOIN_BYTES or not isinstance(body, bytes):
+                write(
+                    b"".join((head, body))
+                )  # a view may be of an array that the service changes later: copy it
+            else:
+                write(head)
+                write(body)
+        self.response_complete = True
+        protocol.answered(self)
+
+    async def open_stream(self, media_type: str, headers: Headers) -> None:
+        protocol = self.protocol
+        if self.http10:
+            self.keep_alive = False
+        protocol.transport.write(
+            b"%b%bx-request-id: %b\r\ncache-control: no-store\r\n%b%b%b\r\n"
+            % (
+                status_line(200, media_type),
+                protocol.serving.default_headers(protocol.server_state.default_headers),
+                self.context.id.encode("ascii"),
+                b"" if self.http10 else b"transfer-encoding: chunked\r\n",
+                self._connection(),
+                field_lines(headers),
+            )
+        )
+
+    async def send_chunk(self, data: bytes | memoryview) -> None:
+        if self.disconnected or not len(data):
+            return
+        protocol = self.protocol
+        data = bytes(data)
+        protocol.transport.write(data if self.http10 else b"%x\r\n%b\r\n" % (len(data), data))
+        if protocol.flow.write_paused:
+            await protocol.flow.drain()
+        else:
+            await asyncio.sleep(0)  # a generator that never waits must not keep the others from running
+
+    async def close_stream(self, *, broken: bool) -> None:
+        protocol = self.protocol
+        if broken:
+            self.keep_alive = False
+            protocol.transport.abort()
+        elif not self.http10 and not self.disconnected:
+            protocol.transport.write(b"0\r\n\r\n")
+        self.response_complete = True
+        protocol.answered(self)
+
+    def _notable(self) -> bool:
+        return not self.keep_alive or self.http10 or self.serving.state.draining
+
+    def _connection(self) -> bytes:
+        if self.serving.state.draining:
+            self.keep_alive = False
+        if not self.keep_alive:
+            return b"connection: close\r\n"
+        return b"connection: keep-alive\r\n" if self.http10 else b""
+
+
+class Refusal:
+    """The answer to bytes that never became a request on a route; stands in the pipeline like the others."""
+
+    message_event = _NoEvent()
+    keep_alive = False
+    lingers = True
+
+    def __init__(self, protocol: PredictionProtocol, error: Exception) -> None:
+        self.protocol = protocol
+        self.error = error
+        self.response_complete = False
+        self.disconnected = False
+
+    async def run_asgi(self, _app: Any) -> None:
+        self.answer()
+
+    def answer(self) -> None:
+        protocol = self.protocol
+        self.response_complete = True
+        if self.disconnected:
+            return
+        report, request_id = protocol.serving.refuse(self.error, protocol.peer, monotonic() - protocol.began)
+        protocol.transport.write(
+            b"%b%bx-request-id: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (
+                status_line(report.status, problem.MEDIA_TYPE),
+                protocol.serving.default_headers(protocol.server_state.default_headers),
+                request_id.encode("ascii"),
+                len(report.body),
+                report.body,
+            )
+        )
+        protocol.answered(self)

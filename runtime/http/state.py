@@ -1,0 +1,40 @@
+"""What the HTTP room knows of the process it runs in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..batching.dispatcher import Dispatcher
+    from ..manifest import ServiceSpec
+    from ..metrics.catalog import Metrics
+    from ..service.service import ServiceInfo
+    from ..supervisor.control import ServerOptions
+    from .serving import Serving
+
+
+@dataclass(eq=False)
+class ServerState:
+    """One API process: what it serves, and whether it should be given traffic.
+
+    `ready` and `draining` are set by the process main; the rest of this room only reads them.
+    """
+
+    info: ServiceInfo
+    spec: ServiceSpec
+    options: ServerOptions
+    instance: object
+    dispatchers: dict[str, Dispatcher]
+    metrics: Metrics
+    run_folder: Path
+    generation: int
+    ready: bool = False
+    """Every worker was warm once and the service's hooks have run."""
+    draining: bool = False
+    """Requests in hand are finished, every answer says `Connection: close`, `/readyz` says 503."""
+    in_flight: int = 0
+    """Predictions whose answer is not written yet."""
+    serving: Serving | None = field(default=None, repr=False)
+    """Made by the first of `make_protocol` and `create_app`; both then share it."""
