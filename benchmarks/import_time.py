@@ -3,8 +3,8 @@
     python benchmarks/import_time.py [rounds]
 
 Every round starts each command once, in an order drawn anew, so that a machine that slows down or speeds up
-half-way does so for all of them. Medians and the spread of the middle half are printed, in milliseconds. The bar:
-under 200 ms more than the bare interpreter.
+half-way does so for all of them. Medians and the spread of the middle half are printed, in milliseconds.
+The bar: under 200 ms more than the bare interpreter.
 """
 
 from __future__ import annotations

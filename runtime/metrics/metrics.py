@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ... import __version__
 from ...errors import ServerError
@@ -15,6 +15,11 @@ from . import catalog
 from .catalog import Family
 from .cells import CellFile, folder_of
 from .series import Counter, Gauge, Histogram, Series
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
 
 S = TypeVar("S", bound=Series)
 
@@ -114,6 +119,14 @@ class Metrics:
     def close(self) -> None:
         """Ends this process's part: counters and histograms stay readable, gauges go."""
         self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _remove(self, family: Family, *values: str) -> None:
         gauge = self._series.pop((family.name, _printable(values)), None)
