@@ -1,0 +1,131 @@
+"""What a service says of itself, asked in a clean process that sees only the snapshot.
+
+The process runs before the bundle exists, so a file that was left out, a package that is not installed and a
+class that cannot be imported are found now and not by the one who serves it. `describe_child.py` runs there.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .. import errors
+from ..errors import BuildError, MissingDependencyError, TiffinError
+from ..runtime.manifest import ServiceSpec
+from ..runtime.supervisor.control import Target
+from .describe_child import Description, Question
+
+DESCRIBING = "TIFFIN_DESCRIBING"
+"""Set in the process that imports the service; a `tiffin.build()` in there would never end."""
+TIMEOUT_S = 300.0
+
+_OUTPUT_LINES = 20
+
+
+def describe(target: Target, snapshot: Path) -> tuple[ServiceSpec, dict[str, Any]]:
+    """Imports the service from the snapshot in a new process.
+
+    Args:
+        target: the service in its project folder.
+        snapshot: the copy of that folder.
+
+    Returns:
+        What the service is, with the models' tags resolved, and its OpenAPI document.
+
+    Raises:
+        BuildError: the process failed, took too long, or imported what is not in the snapshot.
+        TiffinError: what the import raised, of the same class, with paths of the project.
+    """
+    project = Path(target.source)
+    snapshot = snapshot.resolve()
+    with tempfile.TemporaryDirectory(prefix="tiffin-describe-") as folder:
+        answer = Path(folder) / "answer"
+        question = Question(source=str(snapshot), service=target.service, answer=str(answer))
+        output, status = _run(question, project, Path(folder))
+        if not answer.exists():
+            raise BuildError(
+                f"importing {target.service} ended the process ({_status(status)}){_tail(output)}"
+            )
+        found = msgspec.msgpack.decode(answer.read_bytes(), type=Description)
+    if found.spec is None:
+        message = found.message.replace(str(snapshot), str(project))
+        message += _left_out(found.missing, project, snapshot) + _tail(output)
+        raise _error_class(found.error)(message)
+    _check_modules(found.modules, target.service, project, snapshot)
+    return found.spec, found.openapi
+
+
+def _error_class(name: str) -> type[TiffinError]:
+    kind = getattr(errors, name)
+    return BuildError if kind is MissingDependencyError else kind  # which takes no message
+
+
+def _run(question: Question, project: Path, folder: Path) -> tuple[str, int]:
+    environment = {**os.environ, DESCRIBING: "1", "PYTHONPATH": os.pathsep.join(_python_path(project))}
+    environment.pop("TIFFIN_BUNDLE", None)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-B", "-m", f"{__package__}.describe_child"],
+            cwd=folder,
+            env=environment,
+            input=msgspec.msgpack.encode(question),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(
+            f"importing {question.service} took more than {TIMEOUT_S:.0f} s; what takes long belongs into "
+            "__init__ of a runner class or an on_start hook"
+            + _tail((error.stdout or b"").decode(errors="replace"))
+        ) from error
+    return done.stdout.decode(errors="replace"), done.returncode
+
+
+def _python_path(project: Path) -> list[str]:
+    """`PYTHONPATH` without the project, which must be found in the snapshot only."""
+    paths = [Path(entry).absolute() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return [str(path) for path in paths if not path.is_relative_to(project)]
+
+
+def _check_modules(modules: dict[str, str], service: str, project: Path, snapshot: Path) -> None:
+    """An editable install leads past the snapshot, to files that will be missing where it is served."""
+    outside = {name: file for name, file in modules.items() if not Path(file).is_relative_to(snapshot)}
+    strays = [name for name, file in outside.items() if Path(file).is_relative_to(project.resolve())]
+    if strays:
+        name = min(strays)
+        raise BuildError(
+            f"{service} imports {name!r} from {outside[name]}, which is not in the bundle: include it"
+        )
+    own = service.partition(":")[0]
+    if own not in modules or own in outside:
+        raise BuildError(
+            f"{service} was imported from {outside.get(own, 'an installed package')}, not from {project}: "
+            "build in the folder that holds its source"
+        )
+
+
+def _left_out(missing: str, project: Path, snapshot: Path) -> str:
+    """A remark, when what was looked for in vain is in the project but not in the snapshot."""
+    relative = missing.removeprefix(f"{snapshot}/")
+    dotted = relative.replace(".", "/")
+    for path in (relative, dotted, f"{dotted}.py") if missing and not relative.startswith("/") else ():
+        if (project / path).exists() and not (snapshot / path).exists():
+            return f"\n{path} is in the project, but include, exclude or .bundleignore leave it out"
+    return ""
+
+
+def _tail(output: str) -> str:
+    lines = output.strip().splitlines()[-_OUTPUT_LINES:]
+    return "\nit printed:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
+
+
+def _status(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

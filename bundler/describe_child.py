@@ -1,0 +1,93 @@
+"""The process that imports a service to describe it; `describe.py` starts it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .. import errors
+from ..errors import TiffinError
+from ..runtime.manifest import ServiceSpec
+from ..runtime.supervisor.control import Target
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+class Question(msgspec.Struct, kw_only=True):
+    """Comes on stdin, as msgpack."""
+
+    source: str
+    """Folder of the snapshot."""
+    service: str
+    """`module:QualName`"""
+    answer: str
+    """File to write the `Description` to, as msgpack; stdout belongs to the user's code."""
+
+
+class Description(msgspec.Struct, kw_only=True):
+    """What was found, or why nothing was."""
+
+    spec: ServiceSpec | None = None
+    openapi: dict[str, Any] = {}
+    modules: dict[str, str] = {}
+    """Imported modules outside of the standard library and of installed packages: name to file."""
+    error: str = ""
+    """Class name in `errors.py`."""
+    message: str = ""
+    missing: str = ""
+    """Module or file that was looked for in vain."""
+
+
+def main() -> None:
+    question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
+    sys.path[:] = [entry for entry in sys.path if entry not in {"", os.getcwd()}]  # noqa: PTH109 - as -m writes it
+    os.chdir(question.source)
+    answer = _describe(Target(source=question.source, service=question.service))
+    Path(question.answer).write_bytes(msgspec.msgpack.encode(answer))
+
+
+def _describe(target: Target) -> Description:
+    from ..runtime.schema.openapi import openapi
+    from ..runtime.service.load import load_service
+    from ..runtime.service.service import service_info
+
+    try:
+        info = service_info(load_service(target))
+        return Description(spec=info.spec(), openapi=openapi(info), modules=_modules())
+    except TiffinError as error:
+        return Description(error=_name(error), message=str(error), missing=_missing(error.__cause__))
+
+
+def _name(error: TiffinError) -> str:
+    """The user's code may raise a subclass of its own."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+
+
+def _missing(error: BaseException | None) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return error.name or ""
+    return str(error.filename) if isinstance(error, FileNotFoundError) and error.filename else ""
+
+
+def _modules() -> dict[str, str]:
+    found = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and name.partition(".")[0] not in {_PACKAGE, "__main__"} and not _installed(file):
+            found[name] = str(Path(file).resolve())
+    return found
+
+
+def _installed(file: str) -> bool:
+    parts = Path(file).parts
+    return "site-packages" in parts or "dist-packages" in parts or file.startswith(_STANDARD_LIBRARY)
+
+
+_STANDARD_LIBRARY = str(Path(os.__file__).parent) + os.sep
+
+if __name__ == "__main__":
+    main()

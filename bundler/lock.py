@@ -1,0 +1,145 @@
+"""`env/python/requirements.lock`: every package with its version and the hashes of its files, made by `uv`.
+
+https://docs.astral.sh/uv/pip/compile/. Versions that are installed here are preferred, because the service
+was checked with them. The result is kept in `<home>/cache/locks` by everything that it depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import BuildError
+from ..runtime.home import home
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 300.0
+_RECIPE = "1"
+"""Changes when the same inputs give another lock."""
+_REASON_LINES = 3
+_INDEX_VARIABLES = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+class Lock(NamedTuple):
+    """A lock, or why there is none."""
+
+    text: str
+    """Empty when there is none."""
+    reason: str = ""
+
+
+def make_lock(requirements: str, *, python: str, required: bool = False) -> Lock:
+    """Resolves requirements for Linux on this machine's architecture.
+
+    Args:
+        requirements: the text of `requirements.in`.
+        python: `3.11`
+        required: an error, in place of no lock.
+
+    Raises:
+        BuildError: `required`, and there is no `uv`, no index could be reached or nothing fits.
+    """
+    uv = _find_uv()
+    if uv is None:
+        return _without("uv is not installed: pip install 'tiffin[lock]'", required)
+    installed = _installed()
+    cached = home() / "cache" / "locks" / f"{_key(requirements, python, installed)}.lock"
+    if cached.is_file():
+        return Lock(cached.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory(prefix="tiffin-lock-") as folder:
+        made = _compile(uv, Path(folder), requirements, python, installed)
+    if not made.text:
+        return _without(made.reason, required)
+    _keep(cached, made.text)
+    return made
+
+
+def _compile(uv: str, folder: Path, requirements: str, python: str, installed: str) -> Lock:
+    (folder / "requirements.in").write_text(requirements, encoding="utf-8")
+    output = folder / "requirements.lock"
+    output.write_text(installed, encoding="utf-8")  # uv keeps the versions that it finds here where they fit
+    command = [uv, "pip", "compile", "requirements.in", "--output-file", output.name, "--generate-hashes"]
+    command += ["--no-header", "--no-annotate", "--quiet", "--no-python-downloads"]
+    command += ["--python-version", python, "--python-platform", f"{_machine()}-manylinux_2_28"]
+    # Offline is common here and a lock is not vital: do not spend ten seconds on finding out.
+    environment = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15", **os.environ, "NO_COLOR": "1"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Lock("", f"uv took more than {TIMEOUT_S:.0f} s")
+    if done.returncode != 0:
+        log.debug("uv failed: %s", done.stderr)
+        return Lock("", _reason(done.stderr))
+    return Lock(output.read_text(encoding="utf-8"))
+
+
+def _without(reason: str, required: bool) -> Lock:
+    if required:
+        raise BuildError(f"the requirements could not be locked: {reason}")
+    return Lock("", reason)
+
+
+def _reason(text: str) -> str:
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    return "uv: " + "; ".join(lines[:_REASON_LINES])[:500] if lines else "uv failed and did not say why"
+
+
+def _find_uv() -> str | None:
+    try:
+        from uv import find_uv_bin
+    except ImportError:
+        return shutil.which("uv")
+    try:
+        return str(find_uv_bin())
+    except FileNotFoundError:
+        return shutil.which("uv")
+
+
+def _installed() -> str:
+    """What is installed here, as pins; without the local part (`+cpu`), which indexes do not have."""
+    pins = set()
+    for distribution in distributions():
+        name = distribution.metadata["Name"]
+        if name:
+            canonical = re.sub(r"[-_.]+", "-", name).lower()
+            pins.add(f"{canonical}=={distribution.version.partition('+')[0]}\n")
+    return "".join(sorted(pins))
+
+
+def _key(requirements: str, python: str, installed: str) -> str:
+    indexes = [f"{name}={os.environ.get(name, '')}" for name in _INDEX_VARIABLES]
+    parts = [_RECIPE, requirements, python, _machine(), installed, *indexes]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _machine() -> str:
+    machine = platform.machine().lower()
+    return _MACHINES.get(machine, machine)
+
+
+def _keep(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(name).replace(path)

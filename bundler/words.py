@@ -1,0 +1,42 @@
+"""Types and sizes in words, for READMEs and tables."""
+
+from __future__ import annotations
+
+from ..runtime.manifest import TypeSpec
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_KINDS = {"json": "JSON", "dataframe": "data frame"}
+_SHOWN_COLUMNS = 6
+
+
+def type_words(spec: TypeSpec | None) -> str:
+    """`float32[n, 4] array`, `data frame (age: int64, …)`, `list of text`."""
+    if spec is None:
+        return "nothing"
+    if spec.kind in {"array", "tensor"}:
+        dtype = spec.dtype or " or ".join(spec.dtypes) or "any"
+        shape = "" if spec.shape is None else "[" + ", ".join(map(str, spec.shape)) + "]"
+        return f"{dtype}{shape} {spec.kind}"
+    if spec.kind == "dataframe" and spec.columns:
+        columns = [f"{name}: {dtype}" for name, dtype in spec.columns.items()]
+        more = ["…"] if len(columns) > _SHOWN_COLUMNS else []
+        return f"data frame ({', '.join(columns[:_SHOWN_COLUMNS] + more)})"
+    return _json_words(spec.json_schema) if spec.kind == "json" else _KINDS.get(spec.kind, spec.kind)
+
+
+def size_words(size_bytes: int) -> str:
+    """`1.2 GB`; powers of 1,000."""
+    size = float(size_bytes)
+    for unit in _UNITS:
+        if size < 1000 or unit == _UNITS[-1]:
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+
+
+def _json_words(schema: dict[str, object]) -> str:
+    items = schema.get("items")
+    if schema.get("type") == "array" and isinstance(items, dict):
+        return f"list of {_json_words(items)}"
+    kind = schema.get("type")
+    return {"string": "text", "object": "object"}.get(kind, kind) if isinstance(kind, str) else "JSON"
