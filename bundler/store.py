@@ -21,9 +21,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import AlreadyExistsError, InvalidTagError, StoreError
-from ..runtime.digest import hash_stream, open_regular, safe_relative
+from ..errors import AlreadyExistsError, IntegrityError, InvalidTagError, StoreError
+from ..runtime.digest import hash_stream, open_regular
 from ..runtime.manifest import FileEntry
+from ..runtime.paths import path_problem
 from ..runtime.shelf import Shelf
 from ..runtime.tag import Tag, new_version
 
@@ -137,7 +138,9 @@ class Draft:
         return target
 
     def _target(self, path: str) -> Path:
-        target = self.folder / safe_relative(path)
+        if problem := path_problem(path):
+            raise IntegrityError(f"{path!r} {problem}: it cannot go into a {self._store.noun}")
+        target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
 

@@ -1,4 +1,4 @@
-"""Bytes and their sha256: reading, checking, and summing up a list of files."""
+"""Bytes and their sha256: reading a file once, and summing up a list of files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
@@ -58,42 +58,6 @@ def open_regular(path: Path) -> BinaryIO:
         os.close(handle)
         raise IntegrityError(f"{path} is not a regular file")
     return os.fdopen(handle, "rb", buffering=0)
-
-
-def safe_relative(text: str) -> PurePosixPath:
-    """A path out of a manifest that stays inside its folder.
-
-    Raises:
-        IntegrityError: absolute, empty, with `..`, a backslash or a control character.
-    """
-    path = PurePosixPath(text)
-    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in text or not text.isprintable():
-        raise IntegrityError(f"unsafe path {text!r} in a manifest")
-    if str(path) != text:
-        raise IntegrityError(f"unsafe path {text!r} in a manifest: write it as {str(path)!r}")
-    return path
-
-
-def verify_files(folder: Path, files: Iterable[FileEntry]) -> None:
-    """Reads every file and compares size and sha256.
-
-    Raises:
-        IntegrityError: a file is missing, is no regular file, or holds other bytes; names the file.
-    """
-    for entry in files:
-        path = folder / safe_relative(entry.path)
-        try:
-            with open_regular(path) as source:
-                size = os.fstat(source.fileno()).st_size
-                if size != entry.size_bytes:
-                    raise IntegrityError(
-                        f"{path} is damaged: {size} bytes, the manifest says {entry.size_bytes}"
-                    )
-                digest, _ = hash_stream(source)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise IntegrityError(f"{path} is missing, the manifest names it") from error
-        if digest != entry.sha256:
-            raise IntegrityError(f"{path} is damaged: sha256 {digest}, the manifest says {entry.sha256}")
 
 
 def content_digest(files: Iterable[FileEntry], **fields: Any) -> str:

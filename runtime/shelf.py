@@ -56,7 +56,9 @@ class Shelf:
             return wanted
         fits = [version for version in versions if version.startswith(wanted.version)]
         if len(fits) > 1 and len(wanted.version) >= PREFIX_CHARS:
-            raise InvalidTagError(f"{wanted} could be any of {', '.join(fits[-5:])}: give more of the version")
+            raise InvalidTagError(
+                f"{wanted} could be any of {', '.join(fits[-5:])}: give more of the version"
+            )
         if len(fits) == 1 and len(wanted.version) >= PREFIX_CHARS:
             return Tag(wanted.name, fits[0])
         raise NotFoundError(

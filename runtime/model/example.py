@@ -28,6 +28,10 @@ class Example:
             return value
         if isinstance(value, tuple):
             return cls(args=value)
-        if isinstance(value, dict) and value and all(isinstance(key, str) and key.isidentifier() for key in value):
+        if (
+            isinstance(value, dict)
+            and value
+            and all(isinstance(key, str) and key.isidentifier() for key in value)
+        ):
             return cls(kwargs=dict(value))
         return cls(args=(value,))

@@ -35,6 +35,11 @@ def describe_call(
     return MethodSpec(batch=batch, inputs=inputs, output=output)
 
 
+def without_example(classes: int | None) -> MethodSpec:
+    """What is known of a classifier's method anyway; shapes are unknown."""
+    return MethodSpec(output=None if classes is None else TypeSpec(kind="array", classes=classes))
+
+
 def arguments(function: Callable[..., Any], example: Example) -> dict[str, Any]:
     """Parameter name to value; a function that does not tell its names gets `x`, `x1`, `x2` …"""
     try:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ....errors import ModelError
 from ...manifest import MethodSpec, ModelInfo
-from ..by_value import dump, holds_code, load
 from ..example import Example
 from ..framework import Saved, check_options
+from ..pickles import check_pickle, dump, load, pickle_options
 from ..signature import describe_call
-from ..versions import PYTHON, here, minor, versions_of
+from ..versions import versions_of
 
 _FILE = "object.pkl"
 
@@ -20,7 +21,8 @@ _FILE = "object.pkl"
 class CloudpickleFramework:
     """The framework that takes what no other does.
 
-    `predict` is offered for everything that can be called: an alias of the call where the object has no such method.
+    Offered are `predict` and the call (each stands in for a missing other), or the methods marked by
+    `@tiffin.batch`, or the only public method.
     """
 
     name = "cloudpickle"
@@ -36,30 +38,68 @@ class CloudpickleFramework:
     def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:  # noqa: ARG002 - it has none
         path = folder / _FILE
         dump(obj, path)
-        options_out = {"code": True} if holds_code(path) else {}
-        return Saved(options=options_out, pickled=True, versions=versions_of(["cloudpickle"]))
+        return Saved(options=pickle_options(path), pickled=True, versions=versions_of(["cloudpickle"]))
 
-    def load(self, folder: Path, info: ModelInfo, device: str) -> Any:  # noqa: ARG002 - it lives on the CPU
-        check_bytecode(info)
+    def load(self, folder: Path, info: ModelInfo, device: str) -> Any:  # noqa: ARG002 - it places itself
+        check_pickle(info)
         return load(folder / _FILE)
 
     def methods(self, obj: Any) -> list[str]:
-        if inspect.isfunction(obj) or inspect.isbuiltin(obj) or inspect.ismethod(obj):
+        if inspect.isroutine(obj):
             return ["predict", "__call__"]
-        named = [
-            name
-            for name, member in inspect.getmembers_static(type(obj))
-            if not name.startswith("_") and isinstance(member, (type(_FILE.join), staticmethod, classmethod))
-        ]
-        return named
+        public = _public_methods(type(obj))
+        marked = [name for name, function in public.items() if hasattr(function, "__tiffin_batch__")]
+        called = ["__call__"] if callable(obj) else []
+        if marked:
+            return marked
+        if "predict" in public or called:
+            return ["predict", *called]
+        if len(public) == 1:
+            return [*public]
+        if public:
+            raise ModelError(
+                f"{type(obj).__qualname__} has {', '.join(public)}, but neither predict nor __call__: "
+                f"say what a service may call, methods=[{next(iter(public))!r}]"
+            )
+        raise ModelError(f"{type(obj).__qualname__} has nothing to call: give it a public method or __call__")
 
     def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         return bound(obj, method)(*args, **kwargs)
 
     def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
         function = bound(obj, method)
-        marked = getattr(function, "__tiffin_batch__", None)
-        if example is None:
-            return MethodSpec()
-        result = function(*example.args, **example.kwargs)
-        return describe_call(function, example, result)
+        if inspect.iscoroutinefunction(function):
+            raise ModelError(f"{method} is async; a worker computes one batch at a time: write a plain `def`")
+        spec = MethodSpec()
+        if example is not None:
+            spec = describe_call(function, example, function(*example.args, **example.kwargs))
+        mark = getattr(function, "__tiffin_batch__", None)
+        if mark is not None:
+            spec.batch, spec.max_batch_size, spec.max_latency_ms = True, mark.max_size, mark.max_latency_ms
+        return spec
+
+
+def bound(obj: Any, method: str) -> Callable[..., Any]:
+    """The method of an object; `predict` and the call stand in for each other.
+
+    Raises:
+        ModelError: it has no such method.
+    """
+    if method == "__call__" and callable(obj):
+        return obj  # type: ignore[no-any-return]
+    function = getattr(obj, method, None)
+    if callable(function):
+        return function  # type: ignore[no-any-return]
+    if method == "predict" and callable(obj):
+        return obj  # type: ignore[no-any-return]
+    raise ModelError(f"{type(obj).__qualname__} has no method {method!r}")
+
+
+def _public_methods(cls: type) -> dict[str, Any]:
+    """Functions that the class and its parents define, in their order, its own first."""
+    return {
+        name: value
+        for owner in cls.__mro__[:-1]
+        for name, value in vars(owner).items()
+        if not name.startswith("_") and inspect.isfunction(value)
+    }

@@ -1,9 +1,11 @@
-"""Pickles that load in another process: code that is not installed there travels inside the pickle."""
+"""Pickles that load in another process (code that is not installed travels inside), and whether they may be loaded."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
+import platform
 import site
 import sys
 import sysconfig
@@ -15,7 +17,11 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from ...errors import ModelError
+from ...errors import IntegrityError, ModelError
+from ..manifest import ModelInfo
+from .versions import minor
+
+ALLOW_PICKLE = "TIFFIN_ALLOW_PICKLE"
 
 _lock = threading.Lock()
 # What cloudpickle calls to rebuild a function or class; its presence says that bytecode is inside.
@@ -59,8 +65,49 @@ def load(path: Path) -> Any:
         return pickle.load(file)  # noqa: S301 - the caller has verified the digest
 
 
-def holds_code(path: Path) -> bool:
-    """Whether a pickle carries bytecode, which only the same minor version of Python can run."""
+def pickle_options(path: Path) -> dict[str, Any]:
+    """`bytecode: "3.11"` when a pickle carries code, which only that minor version of Python can run."""
+    return {"bytecode": minor(platform.python_version())} if _holds_code(path) else {}
+
+
+def pickles_allowed() -> bool:
+    """False when `TIFFIN_ALLOW_PICKLE` is 0."""
+    return os.environ.get(ALLOW_PICKLE, "1").strip().lower() not in {"0", "false", "no", "off"}
+
+
+def check_allowed(tag: str) -> None:
+    """Refuses pickles where the environment forbids them.
+
+    Raises:
+        ModelError: says how to do without one.
+    """
+    if not pickles_allowed():
+        raise ModelError(
+            f"{tag} is a pickle, which runs code when it is loaded, and {ALLOW_PICKLE} forbids that here; "
+            "save it in a format without code (safetensors, XGBoost), or allow pickles if you trust its maker"
+        )
+
+
+def check_pickle(info: ModelInfo) -> None:
+    """The last check before a framework unpickles; the manifest is not believed when it denies being a pickle.
+
+    Raises:
+        ModelError: pickles are forbidden here, or its code was compiled by another Python, which could crash this one.
+        IntegrityError: the manifest says that it is no pickle.
+    """
+    tag = f"{info.name}:{info.version}"
+    check_allowed(tag)
+    if not info.pickled:
+        raise IntegrityError(f"{tag} is a pickle and its manifest denies it: it was not made by tiffin")
+    saved, now = info.options.get("bytecode"), minor(platform.python_version())
+    if saved is not None and saved != now:
+        raise ModelError(
+            f"{tag} holds code that Python {saved} compiled and this is Python {now}: "
+            f"run Python {saved}, or save the model again with this one"
+        )
+
+
+def _holds_code(path: Path) -> bool:
     tail = b""
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -129,7 +176,9 @@ def _registrable(name: str, module: Any) -> bool:
 @cache
 def _installed(top: str, file: str) -> bool:
     path = Path(file)
-    if {"site-packages", "dist-packages"} & set(path.parts) or any(path.is_relative_to(root) for root in _roots()):
+    if {"site-packages", "dist-packages"} & set(path.parts) or any(
+        path.is_relative_to(root) for root in _roots()
+    ):
         return True
     return top == __name__.partition(".")[0] or top in _distributed()
 

@@ -1,0 +1,234 @@
+"""The model store, public as `tiffin.models`: save, get, list, delete, export, import."""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..errors import AlreadyExistsError, InvalidTagError, ModelError, TiffinError
+from ..runtime.home import models_folder
+from ..runtime.manifest import MODEL_FILE, FileEntry, ModelInfo, dump_yaml
+from ..runtime.model.find import find
+from ..runtime.model.framework import Framework, Saved, framework_for
+from ..runtime.model.framework import framework as framework_named
+from ..runtime.model.model import Model, model_digest, read_info
+from ..runtime.model.versions import here
+from ..runtime.tag import Tag
+from .model_facts import check_classes, describe, label_file, plain_labels, plain_metadata
+from .provenance import provenance
+from .store import Store
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+"""Bytes done, bytes in all."""
+
+# Less than this is free after a failed write: the disk is full, whatever words the framework found for it.
+_FULL_BYTES = 64 * 1024
+
+
+def save(
+    name: str,
+    obj: Any,
+    *,
+    example: Any = None,
+    classes: Sequence[Any] | None = None,
+    labels: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    methods: Iterable[str] | Mapping[str, Mapping[str, Any]] | None = None,
+    framework: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    version: str | None = None,
+) -> Model:
+    """Saves a trained model as a new version. Either all of it is in the store afterwards, or nothing.
+
+    Args:
+        name: 1 to 63 of `a-z 0-9 . _ -`.
+        obj: an estimator, booster, module, state dict, function, or any object that can be called.
+        example: a few rows as a caller would send them, which give names, shapes and dtypes of inputs and outputs:
+            an array, list or data frame; a tuple of several positional arguments; a dict of keyword arguments.
+        classes: the word for each class index.
+        labels: words to find the model by.
+        metadata: anything YAML can hold; numpy numbers and arrays become numbers and lists.
+        methods: what services may call, the default first, when the framework should not choose; as a dict, each
+            method's own `example`, `batch` (False: one call at a time), `max_batch_size`, `max_latency_ms`.
+        framework: its name, when it should not be found by the object's class.
+        options: for the framework; torch takes `init`, `class` and `format`.
+        version: of your own making; None makes one that sorts after every other.
+
+    Raises:
+        InvalidTagError: a bad name or version.
+        ModelError: the model cannot be described or saved, or `classes` has the wrong length.
+        AlreadyExistsError: that version exists.
+        StoreError: the disk is full or may not be written.
+    """
+    _check_tag(name, version)
+    chosen = framework_named(framework) if framework else framework_for(obj)
+    settings = dict(options or {})
+    ready = chosen.prepare(obj, settings)
+    specs = describe(chosen, ready, methods, example)
+    words = label_file(ready, classes)
+    check_classes(ready, words, specs)
+    info = ModelInfo(
+        name=name,
+        version="",
+        framework=chosen.name,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        files=[],
+        digest="",
+        size_bytes=0,
+        methods=specs,
+        classes=words,
+        labels=plain_labels(labels),
+        metadata=plain_metadata(metadata),
+        provenance=provenance(),
+    )
+    store = _store()
+    with store.begin() as draft:
+        saved = _write(chosen, ready, draft.folder, settings)
+        _complete(info, saved, draft.entries())
+        path = draft.commit(name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))
+    model = Model.open(path)
+    if (newest := store.resolve(name)) != model.tag:
+        log.warning("%s:latest stays %s, which sorts after %s", name, newest.version, model.tag.version)
+    return model
+
+
+def get(tag: str | Tag) -> Model:
+    """The model with that tag, in the store, or in the bundle that is being served.
+
+    Args:
+        tag: `iris`, `iris:latest`, `iris:6f3k2q…`, or the first 6 or more characters of a version.
+
+    Raises:
+        NotFoundError: names the nearest.
+    """
+    return find(tag)
+
+
+def list(name: str | None = None) -> builtins.list[Model]:  # noqa: A001 - models.list() is what it is called
+    """Every version in the store, by name, oldest first. Manifests are read when they are asked for.
+
+    Args:
+        name: only the versions of this one; none of them is an empty list.
+    """
+    store = _store()
+    store.sweep()
+    names = store.names() if name is None else [name]
+    return [
+        Model(store.root / one / version, Tag(one, version))
+        for one in names
+        for version in store.versions(one)
+    ]
+
+
+def delete(tag: str | Tag) -> Tag:
+    """Removes one version from the store.
+
+    Returns:
+        The full tag of what is gone.
+
+    Raises:
+        NotFoundError: no such version.
+    """
+    return _store().delete(tag)
+
+
+def export(tag: str | Tag, path: Path | str, *, on_progress: Progress | None = None) -> Path:
+    """Writes a model to one file, for another store.
+
+    Args:
+        tag: of a model in the store.
+        path: the file, gzipped when it ends in `.gz` or `.tgz`; a folder gets `<name>-<version>.tar`.
+        on_progress: called with the bytes done and the bytes in all.
+
+    Raises:
+        NotFoundError: no such model.
+        IntegrityError: the model is damaged; no file is left.
+    """
+    from .archive import write_archive
+
+    model = get(tag)
+    target = Path(path)
+    if target.is_dir():
+        target /= f"{model.tag.name}-{model.tag.version}.tar"
+    return write_archive(model.path, MODEL_FILE, model.info.files, target, on_progress)
+
+
+def import_(path: Path | str, *, on_progress: Progress | None = None) -> Model:
+    """Takes a model from a file into the store, under the tag that it was exported with.
+
+    Nothing of it is run or unpickled. A model that is there already, with the same content, is given back.
+
+    Args:
+        path: what `export` wrote.
+        on_progress: called with the bytes read and the size of the file.
+
+    Raises:
+        UnsafeArchiveError: the file is hostile; nothing was written.
+        IntegrityError: the file is damaged; nothing was written.
+        AlreadyExistsError: another model has this tag.
+    """
+    from .archive import read_archive
+
+    store = _store()
+    found: builtins.list[ModelInfo] = []
+
+    def parse(data: bytes) -> Sequence[FileEntry]:
+        found.append(read_info(Path(path), data))
+        return found[0].files
+
+    with store.begin() as draft:
+        read_archive(Path(path), MODEL_FILE, draft.folder, parse, on_progress)
+        info = found[0]
+        try:
+            return Model.open(draft.commit(info.name, info.version, finish=lambda _: None))
+        except AlreadyExistsError:
+            present = Model(store.path(Tag(info.name, info.version)), Tag(info.name, info.version))
+            if present.info.digest != info.digest:
+                raise
+            return present
+
+
+def _store() -> Store:
+    return Store(models_folder(), MODEL_FILE)
+
+
+def _check_tag(name: str, version: str | None) -> None:
+    """Before anything slow is done."""
+    if version is not None and Tag(name, version).is_latest:
+        raise InvalidTagError("'latest' stands for the newest version and cannot be the name of one")
+    Tag(name)
+
+
+def _write(framework: Framework, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:
+    try:
+        return framework.save(obj, folder, options)
+    except (TiffinError, OSError):
+        raise
+    except Exception as error:
+        if "No space left" in str(error) or shutil.disk_usage(folder).free < _FULL_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise ModelError(
+            f"{type(obj).__qualname__} ({framework.name}) cannot be saved: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _complete(info: ModelInfo, saved: Saved, files: builtins.list[FileEntry]) -> None:
+    info.files = files
+    info.size_bytes = sum(file.size_bytes for file in files)
+    info.options, info.pickled = saved.options, saved.pickled
+    info.versions = {**here(), **saved.versions}
+    info.digest = model_digest(info)
+
+
+def _finish(info: ModelInfo, folder: Path, version: str) -> None:
+    info.version = version
+    (folder / MODEL_FILE).write_text(dump_yaml(info), encoding="utf-8")

@@ -1,0 +1,171 @@
+"""PyTorch modules: safetensors weights and the class's import path where the module can be rebuilt, else a pickle."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ....errors import MissingDependencyError, ModelError
+from ...manifest import MethodSpec, ModelInfo
+from .. import torch_call
+from ..example import Example
+from ..framework import Saved, check_options, has_class_of
+from ..import_path import find_class, path_of
+from ..pickles import by_value, check_pickle, explained, importable, pickle_options
+from ..rebuild import build, place_to_build
+from ..versions import distributions_of, versions_of
+from ..weights import read_weights, why_not_safe, write_weights
+
+log = logging.getLogger(__name__)
+
+_WEIGHTS = "weights.safetensors"
+_PICKLE = "module.pt"
+_MODULE = "torch.nn.modules.module:Module"
+_TENSOR = "torch:Tensor"
+
+
+class TorchFramework:
+    """`torch.nn.Module`, or a state dict with `options={"class": Net}`.
+
+    Options: `init`, keyword arguments that make the module again; `class`, for a state dict; `format`,
+    `"pickle"` to store the module as it is.
+    """
+
+    name = "torch"
+    extra = "torch"
+
+    def matches(self, obj: Any) -> bool:
+        return has_class_of(obj, _MODULE) or _is_state_dict(obj)
+
+    def prepare(self, obj: Any, options: dict[str, Any]) -> Any:
+        check_options(options, {"class", "init", "format"}, "a torch model")
+        if options.get("format", "safetensors") not in {"safetensors", "pickle"}:
+            raise ModelError(f"options format {options['format']!r}: use 'safetensors' or 'pickle'")
+        init = options.get("init", {})
+        if not isinstance(init, dict) or not _is_plain(init):
+            raise ModelError("options init must be a dict of keyword arguments that JSON can hold")
+        if not _is_state_dict(obj):
+            if "class" in options:
+                raise ModelError("options class is for a state dict; a module tells its class itself")
+            return obj
+        if "class" not in options:
+            raise ModelError(
+                "a state dict is only weights: give its class too, options={'class': Net, 'init': {…}}"
+            )
+        return _filled(options["class"], init, obj)
+
+    def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:
+        versions = versions_of(["torch", "numpy", *_distributions(obj)])
+        wanted = options.get("format")
+        place, reason = ("", "") if wanted == "pickle" else _safe_place(obj, options)
+        if place:
+            tied = write_weights(obj, folder / _WEIGHTS)
+            saved = {
+                "class": path_of(type(obj)),
+                "init": options.get("init", {}),
+                "build": place,
+                "tied": tied,
+            }
+            return Saved(options=saved, versions={**versions, **versions_of(["safetensors"])})
+        if wanted == "safetensors" or "init" in options:
+            raise ModelError(f"{type(obj).__qualname__} cannot be saved as safetensors: {reason}")
+        if reason:
+            log.warning(
+                "%s is saved as a pickle: %s. Give options={'init': {…}} to save plain weights, "
+                "or {'format': 'pickle'} if a pickle is what you want",
+                type(obj).__qualname__,
+                reason,
+            )
+        _write_pickle(obj, folder / _PICKLE)
+        return Saved(options=pickle_options(folder / _PICKLE), pickled=True, versions=versions)
+
+    def load(self, folder: Path, info: ModelInfo, device: str) -> Any:
+        torch = torch_call.torch_or_error()
+        place = torch_call.best_device(device)
+        if info.pickled:
+            check_pickle(info)
+            module = torch.load(folder / _PICKLE, map_location=place, weights_only=False)
+        else:
+            options = info.options
+            module = build(
+                find_class(options["class"], (torch.nn.Module,)), options["init"], options["build"]
+            )
+            state = read_weights(folder / _WEIGHTS, options["tied"], place)
+            module.load_state_dict(state, strict=True, assign=True)
+        return module.to(place).eval()
+
+    def methods(self, obj: Any) -> list[str]:
+        return torch_call.methods(obj)
+
+    def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        return torch_call.call(obj, method, *args, **kwargs)
+
+    def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
+        return torch_call.describe(obj, method, example)
+
+
+def _is_state_dict(obj: Any) -> bool:
+    return isinstance(obj, dict) and bool(obj) and all(_is_tensor(value) for value in obj.values())
+
+
+def _is_tensor(value: Any) -> bool:
+    # torch tells `Tensor` to be at home in two modules, depending on the version.
+    return has_class_of(value, _TENSOR, "torch._tensor:Tensor")
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        msgspec.json.encode(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _filled(cls: Any, init: dict[str, Any], state: dict[str, Any]) -> Any:
+    """A module of the class with the weights of a state dict."""
+    module_class = torch_call.torch_or_error().nn.Module
+    cls = find_class(cls, (module_class,)) if isinstance(cls, str) else cls
+    if not isinstance(cls, type) or not issubclass(cls, module_class):
+        raise ModelError(f"options class {cls!r} is not a torch.nn.Module class")
+    try:
+        module = build(cls, init, "cpu")
+    except Exception as error:
+        raise ModelError(f"{cls.__qualname__} cannot be made with init={init!r}: {error}") from error
+    try:
+        module.load_state_dict(state, strict=True, assign=True)
+    except RuntimeError as error:
+        raise ModelError(
+            f"the state dict does not fit {cls.__qualname__} with init={init!r}: {error}"
+        ) from error
+    return module.eval()
+
+
+def _safe_place(module: Any, options: dict[str, Any]) -> tuple[str, str]:
+    """Where to build a fresh module, or the reason for a pickle."""
+    try:
+        import safetensors  # noqa: F401 - part of the extra, but torch alone is enough to save
+    except ImportError as error:
+        raise MissingDependencyError("safetensors", "torch") from error
+    if "<" in path_of(type(module)) or type(module).__module__ == "__main__":
+        return "", f"its class {path_of(type(module))} cannot be imported from another process"
+    if reason := why_not_safe(module):
+        return "", reason
+    return place_to_build(module, options.get("init", {}), trust_init="init" in options)
+
+
+def _write_pickle(module: Any, path: Path) -> None:
+    import cloudpickle
+    import torch
+
+    with path.open("wb") as file, explained(module), by_value():
+        torch.save(module, file, pickle_module=cloudpickle)
+
+
+def _distributions(module: Any) -> list[str]:
+    """Where the classes of the module come from, when not from torch itself."""
+    tops = {type(part).__module__.partition(".")[0] for part in module.modules()}
+    others = tops - {"torch", "__main__"}
+    return distributions_of(others) if others and importable(type(module)) else []

@@ -1,0 +1,46 @@
+"""TorchScript: compiled modules that need no Python class. Not a pickle: the archive runs in torch's own interpreter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...manifest import MethodSpec, ModelInfo
+from .. import torch_call
+from ..example import Example
+from ..framework import Saved, check_options, has_class_of
+from ..versions import versions_of
+
+_FILE = "module.pt"
+_MODULE = "torch.jit._script:ScriptModule"
+
+
+class TorchScriptFramework:
+    """What `torch.jit.script` and `torch.jit.trace` give."""
+
+    name = "torchscript"
+    extra = "torch"
+
+    def matches(self, obj: Any) -> bool:
+        return has_class_of(obj, _MODULE)
+
+    def prepare(self, obj: Any, options: dict[str, Any]) -> Any:
+        check_options(options, set(), "a TorchScript module")
+        return obj
+
+    def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:  # noqa: ARG002 - it has none
+        torch_call.torch_or_error().jit.save(obj, str(folder / _FILE))
+        return Saved(versions=versions_of(["torch", "numpy"]))
+
+    def load(self, folder: Path, info: ModelInfo, device: str) -> Any:  # noqa: ARG002 - the file tells all
+        torch = torch_call.torch_or_error()
+        return torch.jit.load(str(folder / _FILE), map_location=torch_call.best_device(device)).eval()
+
+    def methods(self, obj: Any) -> list[str]:
+        return torch_call.methods(obj)
+
+    def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        return torch_call.call(obj, method, *args, **kwargs)
+
+    def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
+        return torch_call.describe(obj, method, example)

@@ -1,0 +1,144 @@
+"""XGBoost: boosters and their scikit-learn wrappers, in XGBoost's own UBJ format. No pickle."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ....errors import MissingDependencyError, ModelError
+from ...manifest import MethodSpec, ModelInfo
+from ..example import Example
+from ..framework import Saved, check_options, has_class_of
+from ..import_path import find_class, path_of
+from ..pickles import importable
+from ..signature import describe_call, without_example
+from ..versions import versions_of
+
+_FILE = "model.ubj"
+_BOOSTER = "xgboost.core:Booster"
+_WRAPPER = "xgboost.sklearn:XGBModel"
+_METHODS = ("predict", "predict_proba", "apply")
+
+
+class XGBoostFramework:
+    """`Booster` and every class that derives from `XGBModel`."""
+
+    name = "xgboost"
+    extra = "xgboost"
+
+    def matches(self, obj: Any) -> bool:
+        return has_class_of(obj, _BOOSTER, _WRAPPER)
+
+    def prepare(self, obj: Any, options: dict[str, Any]) -> Any:
+        check_options(options, set(), "an XGBoost model")
+        if not importable(type(obj)):
+            raise ModelError(
+                f"{path_of(type(obj))} is not importable from another process; save a class of xgboost's, "
+                "or move yours into an installed module"
+            )
+        return obj
+
+    def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:  # noqa: ARG002 - it has none
+        obj.save_model(folder / _FILE)
+        saved: dict[str, Any] = {"class": path_of(type(obj))}
+        if has_class_of(obj, _WRAPPER):
+            saved["parameters"] = _parameters(obj)
+        return Saved(options=saved, versions=versions_of(["xgboost", "scikit-learn", "numpy"]))
+
+    def load(self, folder: Path, info: ModelInfo, device: str) -> Any:
+        xgboost = _xgboost()
+        parameters = dict(info.options.get("parameters", {}))
+        # A small batch of trees is faster on the CPU; a GPU is used when it was asked for by name.
+        parameters["device"] = "cpu" if device == "auto" else device
+        cls = find_class(info.options["class"], (xgboost.Booster, xgboost.XGBModel))
+        if issubclass(cls, xgboost.Booster):
+            booster = cls()
+            booster.load_model(folder / _FILE)
+            booster.set_param({"device": parameters["device"]})
+            return booster
+        model = cls(**parameters)
+        model.load_model(folder / _FILE)
+        model.get_booster().set_param({"device": parameters["device"]})
+        return model
+
+    def methods(self, obj: Any) -> list[str]:
+        if has_class_of(obj, _BOOSTER):
+            return ["predict"]
+        return [name for name in _METHODS if hasattr(obj, name)]
+
+    def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if has_class_of(obj, _BOOSTER) and method == "predict":
+            return _predict(obj, *args, **kwargs)
+        return getattr(obj, method)(*args, **kwargs)
+
+    def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
+        classes = _class_count(obj) if method.startswith("predict") else None
+        if example is None:
+            return without_example(classes)
+        result = self.call(obj, method, *example.args, **example.kwargs)
+        return describe_call(getattr(obj, method), example, result, classes=classes)
+
+
+def _predict(booster: Any, data: Any, **kwargs: Any) -> Any:
+    """`Booster.predict` takes only its own matrix: made here from an array, list or data frame."""
+    xgboost = _xgboost()
+    if not isinstance(data, xgboost.DMatrix):
+        named = has_class_of(data, "pandas")
+        if isinstance(data, list):
+            import numpy as np
+
+            data = np.asarray(data, dtype=np.float32)
+        data = xgboost.DMatrix(
+            data,
+            feature_names=None if named else booster.feature_names,
+            feature_types=None if named else booster.feature_types,
+            enable_categorical=True,
+        )
+    return booster.predict(data, **kwargs)
+
+
+def _parameters(model: Any) -> dict[str, Any]:
+    """What the wrapper was made with and differs from its defaults; callables (objectives) serve only training."""
+    defaults = type(model)().get_params()
+    found = {}
+    for name, value in model.get_params().items():
+        plain = value.item() if hasattr(value, "item") else value
+        same = plain == defaults.get(name) or (_is_nan(plain) and _is_nan(defaults.get(name)))
+        if not same and _is_plain(plain):
+            found[name] = plain
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        msgspec.json.encode(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _class_count(obj: Any) -> int | None:
+    """From the objective: 2 for `binary:…`, `num_class` for `multi:…`."""
+    import json
+
+    booster = obj if has_class_of(obj, _BOOSTER) else obj.get_booster()
+    learner = json.loads(booster.save_config())["learner"]
+    objective = learner["learner_train_param"]["objective"]
+    if objective.startswith("binary:"):
+        return 2
+    return int(learner["learner_model_param"]["num_class"]) if objective.startswith("multi:") else None
+
+
+def _xgboost() -> Any:
+    try:
+        import xgboost
+    except ImportError as error:
+        raise MissingDependencyError("xgboost", "xgboost") from error
+    return xgboost

@@ -1,0 +1,118 @@
+"""Calling torch modules: one place for `nn.Module` and TorchScript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+from ...errors import MissingDependencyError, ModelError
+from ..manifest import MethodSpec
+from .example import Example
+from .signature import describe_call
+from .tensors import from_tensors, holds_tensor, to_tensors
+
+
+def torch_or_error() -> Any:
+    """The library.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingDependencyError("torch", "torch") from error
+    return torch
+
+
+def best_device(device: str) -> Any:
+    """`auto` is the first CUDA device that this process may see, else Apple's GPU, else the CPU.
+
+    Raises:
+        ModelError: no such device here.
+    """
+    torch = torch_or_error()
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ModelError(f"bad device {device!r}: use auto, cpu, cuda, cuda:1 … or mps") from error
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise ModelError(
+            f"device {device!r} is not here: torch sees {torch.cuda.device_count()} CUDA devices"
+        )
+    return found
+
+
+def methods(module: Any) -> list[str]:  # noqa: ARG001 - the same for every module
+    """`predict` is the module's own method, or else the call."""
+    return ["predict", "__call__"]
+
+
+def call(module: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+    """One inference in `inference_mode`: arrays in, arrays out (tensors out on the CPU when tensors came in)."""
+    torch = torch_or_error()
+    device, dtype = _place(module)
+    keep = holds_tensor(args) or holds_tensor(kwargs)
+    with torch.inference_mode():
+        result = bound(module, method)(
+            *to_tensors(args, device, dtype),
+            **to_tensors(kwargs, device, dtype),
+        )
+        return from_tensors(result, keep=keep)
+
+
+def bound(module: Any, method: str) -> Any:
+    """The module's method; `predict` is the call where it has none.
+
+    Raises:
+        ModelError: it has no such method.
+    """
+    if method == "__call__":
+        return module
+    function = getattr(module, method, None)
+    if callable(function):
+        return function
+    if method == "predict":
+        return module
+    raise ModelError(f"{type(module).__qualname__} has no method {method!r}")
+
+
+def describe(module: Any, method: str, example: Example | None) -> MethodSpec:
+    """Runs the example in eval mode; the module is in its old mode afterwards."""
+    if example is None:
+        return MethodSpec()
+    function = bound(module, method)
+    with evaluating(module):
+        result = call(module, method, *example.args, **example.kwargs)
+    return describe_call(
+        getattr(module, "forward", function) if function is module else function, example, result
+    )
+
+
+@contextmanager
+def evaluating(module: Any) -> Iterator[None]:
+    """Eval mode within; afterwards each sub-module trains as before."""
+    before = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
+
+
+def _place(module: Any) -> tuple[Any, Any]:
+    """Device of the first parameter or buffer, dtype of the first floating one."""
+    torch = torch_or_error()
+    device, dtype = torch.device("cpu"), None
+    for place, tensor in enumerate(chain(module.parameters(), module.buffers())):
+        device = tensor.device if place == 0 else device
+        if tensor.is_floating_point():
+            return device, tensor.dtype
+    return device, dtype
