@@ -81,8 +81,8 @@ class Counted:
     def _log(self, scope: Scope, context: RequestContext, status: int, size: int, seconds: float) -> None:
         if self._serving.log is None:
             return
-        client = "%s:%d" % tuple(scope["client"]) if scope.get("client") else "local"
+        client = "{}:{}".format(*scope["client"]) if scope.get("client") else "local"
         trace = context.trace_id if "traceparent" in context.headers else ""
         self._serving.log.write(
-            time.time(), client, scope["method"], scope["path"], status, size, seconds, context.id, trace
+            (time.time(), client, scope["method"], scope["path"], status, size, seconds, context.id, trace)
         )

@@ -20,9 +20,9 @@ class Expiring(Protocol):
 class Deadlines:
     """Calls `expire()` of whatever is still in flight at its deadline (seconds of `time.monotonic`).
 
-    Requests with the same time-out expire in the order in which they came, so each time-out value has a queue of its
-    own (a dict keeps order and forgets in O(1)) and only the heads are looked at. One loop timer exists while something
-    is in flight; a request costs two dict operations and no timer.
+    Requests with the same time-out expire in the order in which they came, so each time-out value has a queue
+    of its own (a dict keeps order and forgets in O(1)) and only the heads are looked at. One loop timer
+    exists while something is in flight; a request costs two dict operations and no timer.
     """
 
     def __init__(self) -> None:
@@ -70,5 +70,5 @@ class Deadlines:
                 del self._queues[
                     timeout_s
                 ]  # a caller may send any time-out: keep no queue for each it ever sent
-        if earliest is not None and (self._timer is None or earliest < self._wake_at):
+        if earliest is not None:
             self._arm(earliest, loop)

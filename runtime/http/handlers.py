@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from litestar import Litestar, Request, Response, route
+from litestar import HttpMethod, Litestar, Request, Response, route
 from litestar.exceptions import HTTPException
 
 from ...errors import MethodNotAllowedError
@@ -26,7 +26,7 @@ PATHS = ("/", "/docs", "/schema", "/schema.yaml", "/livez", "/readyz", "/healthz
 def litestar_app(state: ServerState, serving: Serving) -> Any:
     """Handlers read `state` at each call: `ready` and `draining` change."""
     schema = Schema(state)
-    read = ["GET", "HEAD"]
+    read = [HttpMethod.GET, HttpMethod.HEAD]
 
     @route("/livez", http_method=read, sync_to_thread=False)
     def livez() -> Response[bytes]:

@@ -15,7 +15,8 @@ def check_coding(coding: str) -> None:
     """Raises UnsupportedMediaTypeError for a coding (or a chain of them) that `inflate` cannot undo."""
     if coding not in (*CODINGS, "x-gzip", "identity"):
         raise UnsupportedMediaTypeError(
-            f"content-encoding {coding[:80]!r} is not supported: send the body as it is, or as gzip or deflate"
+            f"content-encoding {coding[:80]!r} is not supported: send the body as it is, "
+            "or as gzip or deflate"
         )
 
 
@@ -53,7 +54,7 @@ def _inflate(body: bytes, wbits: int, limit_bytes: int) -> bytes:
         room -= len(part)
         if room < 0:
             raise PayloadTooLargeError(
-                f"the body is larger than {limit_bytes} bytes after inflating, which is the limit of this route"
+                f"the body is larger than {limit_bytes} bytes after inflating, the limit of this route"
             )
         parts.append(part)
         if not stream.eof:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DeadlineExceededError, RequestError, UnavailableError
+from ...errors import DeadlineExceededError, RequestError, ServingError, UnavailableError
 from ..service.context import RequestContext, set_context
 from . import events, problem
 
@@ -26,8 +26,9 @@ CLIENT_GONE = 499
 class Prediction(ABC):
     """A request on a prediction route. The door gives it bytes and takes bytes from it.
 
-    The door calls `admit()` when the header is complete, `feed()` for each piece of the body and `launch()` when the
-    request is complete and its turn has come; `cancel()` when the caller is gone. It implements the abstract methods.
+    The door calls `admit()` when the header is complete, `feed()` for each piece of the body and `launch()`
+    when the request is complete and its turn has come; `cancel()` when the caller is gone. It implements the
+    abstract methods.
 
     Args:
         raw_headers: names in lower case.
@@ -36,9 +37,25 @@ class Prediction(ABC):
     """
 
     __slots__ = (
-        "answered", "began", "client", "context", "deadline", "encoder", "error", "fields", "method", "metrics", "parts",
-        "query", "route", "serving", "size", "task", "timeout_s", "__weakref__",
-    )  # fmt: skip
+        "__weakref__",
+        "answered",
+        "began",
+        "client",
+        "context",
+        "deadline",
+        "encoder",
+        "error",
+        "fields",
+        "method",
+        "metrics",
+        "parts",
+        "query",
+        "route",
+        "serving",
+        "size",
+        "task",
+        "timeout_s",
+    )
 
     def __init__(
         self,
@@ -46,6 +63,7 @@ class Prediction(ABC):
         route: Route,
         method: bytes,
         raw_headers: list[tuple[bytes, bytes]],
+        *,
         query: str,
         client: str,
     ) -> None:
@@ -59,7 +77,7 @@ class Prediction(ABC):
         self.metrics = route.metrics if method == b"POST" else route.metrics_of.get(method, route.metrics)
         self.parts: list[bytes] = []
         self.size = 0
-        self.error: Exception | None = None
+        self.error: ServingError | None = None
         self.answered = False
         self.task: asyncio.Task[None] | None = None
         self.began = 0.0
@@ -113,7 +131,7 @@ class Prediction(ABC):
         self.metrics.begin()
         try:
             if self.error is not None:
-                raise self.error
+                return self._fail(self.error)
             if self.method == b"OPTIONS":
                 return self._finish(204, "", b"", problem.ALLOW_POST)
             fields = self.fields
@@ -168,7 +186,8 @@ class Prediction(ABC):
                     (name.encode("latin-1"), text.encode("latin-1")) for name, text in extra.items()
                 )
         except asyncio.CancelledError:
-            # Ours when the answer is out already; else the server's own time limit, or the user's code cancelled itself.
+            # Ours when the answer is out already; else the server's own time limit, or the user's code
+            # cancelled itself.
             return self._fail(UnavailableError("the request was cancelled inside the server"))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
             return self._fail(error)
@@ -188,8 +207,9 @@ class Prediction(ABC):
                 chunk = events.item(data) if framed else data
                 await self.send_chunk(chunk)
                 sent += len(chunk)
-                if self.error is not None:
-                    raise self.error
+                if self.error is not None:  # the user's generator went on after its deadline
+                    error = self.error
+                    break
         except asyncio.CancelledError:
             error = self.error or UnavailableError("the request was cancelled inside the server")
         except (Exception, SystemExit) as failure:  # noqa: BLE001 - user code
@@ -249,10 +269,12 @@ class Prediction(ABC):
         self.metrics.end(status, seconds)
         if serving.log is not None:
             context = self.context
+            trace_id = context.trace_id if b"traceparent" in self.fields else ""
+            method = self.method.decode("latin-1")
+            path = self.route.path
             serving.log.write(
-                time.time(), self.client, self.method.decode("latin-1"), self.route.path, status, size_bytes, seconds,
-                context.id, context.trace_id if b"traceparent" in self.fields else "",
-            )  # fmt: skip
+                (time.time(), self.client, method, path, status, size_bytes, seconds, context.id, trace_id)
+            )
 
 
 async def _close(items: AsyncIterator[Any]) -> None:

@@ -37,14 +37,16 @@ class Problem(NamedTuple):
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
-    """JSON of `type`, `title`, `status`, `detail`, `instance`, `request_id`, and `path` and `errors` when there are."""
+    """JSON of `type`, `title`, `status`, `detail`, `instance`, `request_id`, and `path` and `errors` when
+    there are."""
 
 
 def problem(error: BaseException, *, instance: str, request_id: str) -> Problem:
     """The answer for an error.
 
-    Errors of the `ServingError` tree carry their own status. Anything else came out of the user's code: 500 with
-    its class and message, so that its author sees what went wrong; never its traceback nor folders of the server.
+    Errors of the `ServingError` tree carry their own status. Anything else came out of the user's code: 500
+    with its class and message, so that its author sees what went wrong; never its traceback nor folders of
+    the server.
 
     Args:
         instance: path of the request.

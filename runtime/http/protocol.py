@@ -1,8 +1,8 @@
 """uvicorn's HTTP/1.1 protocol with a short way for predictions.
 
-A request whose path is a prediction route is answered here, with no ASGI scope, queue or task of the server's own;
-every other request goes unchanged to uvicorn's class and so to the ASGI application. Both kinds share uvicorn's
-pipeline, so answers leave in the order of the requests, whatever their mixture.
+A request whose path is a prediction route is answered here, with no ASGI scope, queue or task of the server's
+own; every other request goes unchanged to uvicorn's class and so to the ASGI application. Both kinds share
+uvicorn's pipeline, so answers leave in the order of the requests, whatever their mixture.
 """
 
 from __future__ import annotations
@@ -14,6 +14,19 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import MalformedInputError, RequestError
+from .limits import (
+    BODY_RATE,
+    HEAD_LIMIT_BYTES,
+    HEAD_LIMIT_FIELDS,
+    HEAD_LIMIT_S,
+    LINGER_S,
+    STALL_LIMIT_S,
+    Dropped,
+    HeadTooLargeError,
+    TooSlowError,
+    overhead_limit,
+)
+from .reply import without_upgrade
 from .serving import Serving
 from .socket_prediction import CONTINUE, Refusal, SocketPrediction
 
@@ -22,37 +35,6 @@ if TYPE_CHECKING:
 
     from .routes import Route
     from .state import ServerState
-
-HEAD_LIMIT_BYTES = 64 * 1024
-HEAD_LIMIT_FIELDS = 128
-HEAD_LIMIT_S = 60.0
-"""From the first byte of a request to the end of its header; also for a new connection that says nothing."""
-BODY_RATE = 1000.0
-"""Bytes a second that a body must bring on average once `HEAD_LIMIT_S` is over."""
-STALL_LIMIT_S = 60.0
-"""A caller that takes no byte of its answer for so long is cut off."""
-LINGER_S = 5.0
-"""After a refusal, how long what the caller is still sending is read and dropped: closing at once would reset the
-connection, and the caller would never see why."""
-_OVERHEAD_BYTES = 1024 * 1024
-_OVERHEAD_FACTOR = 16
-
-
-class _HeadTooLargeError(RequestError):
-    status = 431
-    title = "Request header fields too large"
-
-
-class _TooSlowError(RequestError):
-    status = 408
-    title = "Request timeout"
-
-
-class _Trailers(list[tuple[bytes, bytes]]):
-    """Fields after a chunked body: allowed, never needed, dropped."""
-
-    def append(self, field: tuple[bytes, bytes]) -> None:
-        pass
 
 
 def make_protocol(state: ServerState) -> type[HttpToolsProtocol]:
@@ -94,7 +76,7 @@ class PredictionProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        self.peer = "%s:%d" % self.client if self.client else "local"
+        self.peer = "{}:{}".format(*self.client) if self.client else "local"
         self.serving.sweeper.add(self, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -170,7 +152,7 @@ class PredictionProtocol(HttpToolsProtocol):
             self._skipping = True  # the answer before this one closes the connection
             return
         if len(headers) > HEAD_LIMIT_FIELDS:
-            self._refuse(_HeadTooLargeError(f"more than {HEAD_LIMIT_FIELDS} header fields"))
+            self._refuse(HeadTooLargeError(f"more than {HEAD_LIMIT_FIELDS} header fields"))
             return
         route = self._by_path.get(self.url)
         query = ""
@@ -180,9 +162,8 @@ class PredictionProtocol(HttpToolsProtocol):
                 self._pass_on(headers)
                 return
         self.headers = _DROPPED
-        self._incoming = self.cycle = incoming = SocketPrediction(
-            self, route, self.parser.get_method(), headers, query
-        )
+        self._incoming = incoming = SocketPrediction(self, route, self.parser.get_method(), headers, query)
+        self.cycle = incoming  # type: ignore[assignment]  # it has the interface that the base class uses
         self._admit(incoming, previous)
 
     def on_body(self, body: bytes) -> None:
@@ -340,27 +321,20 @@ class PredictionProtocol(HttpToolsProtocol):
             self._refuse(error)
 
     def _upgraded(self, rest: bytes) -> None:
-        """The parser stops at `Upgrade:` and takes the body for the other protocol's. A server may ignore the wish
-        (RFC 9110, 7.8): unless a WebSocket is meant and served, the request is read again without it."""
+        """The parser stops at `Upgrade:` and takes the body for the other protocol's. A server may ignore the
+        wish (RFC 9110, 7.8): unless a WebSocket is meant and served, the request is read again without it."""
         headers, self._upgrade = self._upgrade, None
         if headers is None:
             self.handle_websocket_upgrade()
             return
-        method = self.parser.get_method()
+        method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":
             self._stop_parsing(MalformedInputError("CONNECT is not served"))
             return
-        head = [b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode("ascii"))]
-        for name, value in headers:
-            if name == b"connection":
-                tokens = [token for token in value.split(b",") if token.strip().lower() != b"upgrade"]
-                head.append(b"connection: " + b",".join(tokens))
-            elif name != b"upgrade":
-                head.append(b"%b: %b" % (name, value))
         self.parser = httptools.HttpRequestParser(self)
         if hasattr(self.parser, "set_dangerous_leniencies"):  # httptools from 0.6.3, as in uvicorn's class
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.data_received(b"\r\n".join(head) + b"\r\n\r\n" + rest)
+        self.data_received(without_upgrade(method, self.url, version, headers) + rest)
 
     def _check_overhead(self, size: int) -> None:
         """Bounds what the parser keeps: a header or trailer without end, chunks of one byte."""
@@ -370,10 +344,9 @@ class PredictionProtocol(HttpToolsProtocol):
         self._raw_bytes += size
         if self._in_head:
             if self._raw_bytes > HEAD_LIMIT_BYTES:
-                self._stop_parsing(_HeadTooLargeError(f"the header is larger than {HEAD_LIMIT_BYTES} bytes"))
-        elif self._incoming is not None:
-            if self._raw_bytes > _OVERHEAD_BYTES + _OVERHEAD_FACTOR * self._incoming.size:
-                self._stop_parsing(MalformedInputError("far more framing than body: send larger chunks"))
+                self._stop_parsing(HeadTooLargeError(f"the header is larger than {HEAD_LIMIT_BYTES} bytes"))
+        elif self._incoming is not None and self._raw_bytes > overhead_limit(self._incoming.size):
+            self._stop_parsing(MalformedInputError("far more framing than body: send larger chunks"))
 
     # Time limits
 
@@ -397,7 +370,7 @@ class PredictionProtocol(HttpToolsProtocol):
             body_bytes = self._incoming.size if self._incoming is not None else 0
             if now - self.began > HEAD_LIMIT_S + body_bytes / BODY_RATE:
                 self._stop_parsing(
-                    _TooSlowError(f"the request did not arrive within {now - self.began:.0f} s")
+                    TooSlowError(f"the request did not arrive within {now - self.began:.0f} s")
                 )
         elif cycle is None:
             if now - self._idle_since > HEAD_LIMIT_S:
@@ -406,4 +379,4 @@ class PredictionProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-_DROPPED = _Trailers()
+_DROPPED = Dropped()

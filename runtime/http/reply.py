@@ -1,4 +1,4 @@
-"""The bytes of an HTTP/1.1 answer's head."""
+"""Heads of messages as bytes."""
 
 from __future__ import annotations
 
@@ -21,3 +21,15 @@ def status_line(status: int, media_type: str) -> bytes:
 def field_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Header fields that were checked where they were set."""
     return b"".join(b"%b: %b\r\n" % header for header in headers)
+
+
+def without_upgrade(method: bytes, url: bytes, version: str, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The head of a request again, without its wish to speak another protocol."""
+    lines = [b"%b %b HTTP/%b" % (method, url, version.encode("ascii"))]
+    for name, value in headers:
+        if name == b"connection":
+            tokens = [token for token in value.split(b",") if token.strip().lower() != b"upgrade"]
+            lines.append(b"connection: " + b",".join(tokens))
+        elif name != b"upgrade":
+            lines.append(b"%b: %b" % (name, value))
+    return b"\r\n".join(lines) + b"\r\n\r\n"

@@ -17,7 +17,7 @@ from ...errors import (
 from .inflate import check_coding, inflate
 
 if TYPE_CHECKING:
-    from ..metrics.catalog import Metrics, RequestMetrics
+    from ..metrics.metrics import Metrics, RequestMetrics
     from ..schema.outputs import Encoder
     from ..service.api import ApiInfo
     from ..service.service import ServiceInfo
@@ -43,8 +43,8 @@ class Route:
     """
 
     __slots__ = (
-        "call", "decode_json", "encoder", "has_file", "info", "is_async", "max_body_bytes", "metrics", "metrics_of",
-        "name", "path", "stream", "timeout_s",
+        "call", "decode_json", "encoder", "has_file", "info", "is_async", "max_body_bytes", "metrics",
+        "metrics_of", "name", "path", "stream", "timeout_s",
     )  # fmt: skip
 
     def __init__(

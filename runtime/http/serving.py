@@ -46,7 +46,8 @@ class Serving:
         return self._default_bytes
 
     def refuse(self, error: Exception, client: str, seconds: float) -> tuple[Problem, str]:
-        """Counts and logs bytes that never became a request; the problem to answer and the id it was given."""
+        """Counts and logs bytes that never became a request; the problem to answer and the id it was
+        given."""
         request_id = RequestContext().id
         report = problem(error, instance="", request_id=request_id)
         self.unmatched.begin()

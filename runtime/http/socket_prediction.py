@@ -29,7 +29,8 @@ class _NoEvent:
 class SocketPrediction(Prediction):
     """Stands in uvicorn's pipeline where a `RequestResponseCycle` would stand, so both kinds answer in order.
 
-    `response_complete`, `disconnected`, `keep_alive`, `message_event` and `run_asgi` are that class's interface.
+    `response_complete`, `disconnected`, `keep_alive`, `message_event` and `run_asgi` are that class's
+    interface.
     """
 
     __slots__ = (
@@ -47,7 +48,7 @@ class SocketPrediction(Prediction):
         raw_headers: list[tuple[bytes, bytes]],
         query: str,
     ) -> None:
-        super().__init__(protocol.serving, route, method, raw_headers, query, protocol.peer)
+        super().__init__(protocol.serving, route, method, raw_headers, query=query, client=protocol.peer)
         self.protocol = protocol
         self.complete = False
         """The whole body has come."""

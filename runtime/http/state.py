@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..batching.dispatcher import Dispatcher
     from ..manifest import ServiceSpec
-    from ..metrics.catalog import Metrics
+    from ..metrics.metrics import Metrics
     from ..service.service import ServiceInfo
     from ..supervisor.control import ServerOptions
     from .serving import Serving

@@ -15,7 +15,8 @@ class Swept(Protocol):
 
 
 class Sweeper:
-    """Looks at every connection once a second; without connections there is no timer, and an idle server sleeps."""
+    """Looks at every connection once a second; without connections there is no timer, and an idle server
+    sleeps."""
 
     def __init__(self) -> None:
         self._connections: set[Swept] = set()

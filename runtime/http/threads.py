@@ -28,8 +28,8 @@ class Threads:
     async def call(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """`function(**arguments)` in a thread, with a copy of the caller's context.
 
-        A call that has not begun when the caller is cancelled never begins; one that runs goes on to its end, since a
-        thread cannot be stopped, and its result is dropped.
+        A call that has not begun when the caller is cancelled never begins; one that runs goes on to its end,
+        since a thread cannot be stopped, and its result is dropped.
 
         Raises:
             OverloadedError: every thread is taken and the queue is full.

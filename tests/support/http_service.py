@@ -1,8 +1,9 @@
-"""A service for the tests of runtime/http: real routes and contexts, small stand-ins for the schema and the metrics."""
+"""A service for the tests of runtime/http: real contexts, small stand-ins for the schema and the metrics."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-
 from tiffin.errors import (
     InvalidInputError,
     MalformedInputError,
@@ -126,7 +126,7 @@ class Echo:
         if x == "full":
             raise OverloadedError("full", retry_after_s=1.2)
         if x == "file":
-            Path("/no/such/folder/weights.bin").read_bytes()
+            os.stat("/no/such/folder/weights.bin")  # noqa: PTH116 - raises an OSError with a path
         if x == "teapot":
             error = MalformedInputError("short and stout", path="$.x")
             raise error
