@@ -1,0 +1,163 @@
+"""`bundle serve`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...errors import ConfigError
+from .. import console
+
+if TYPE_CHECKING:
+    from ...runtime.supervisor.options import Event
+
+AUTO = "auto"
+
+
+class NumberOrAuto(click.ParamType):
+    """A number from 1 on, or `auto`."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == AUTO:
+            return AUTO
+        if str(value).isdecimal() and int(value) >= 1:
+            return int(value)
+        self.fail(f"{value!r} is neither a number from 1 on nor {AUTO!r}", param, ctx)
+
+
+class RunnerNumber(click.ParamType):
+    """`forest=4`"""
+
+    name = "RUNNER=N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int | str]:
+        if isinstance(value, tuple):
+            return value
+        runner, equals, number = str(value).partition("=")
+        if not equals or not runner:
+            self.fail(
+                f"{value!r}: write the runner's name, '=' and a number or {AUTO!r}: forest=4", param, ctx
+            )
+        return runner, NumberOrAuto().convert(number, param, ctx)
+
+
+@click.command(
+    epilog="Ctrl-C (or SIGTERM) finishes the requests in hand first; a second one stops at once.",
+)
+@click.argument("target", default=".")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option(
+    "--port", default=3000, show_default=True, type=int, help="Port to listen on; 0 for any free one."
+)
+@click.option("--processes", type=NumberOrAuto(), help="API processes.  [default: what the service says]")
+@click.option(
+    "--workers",
+    type=RunnerNumber(),
+    multiple=True,
+    help="Workers of a runner: forest=4, forest=auto. Repeatable.",
+)
+@click.option("--reload", is_flag=True, help="Start anew when the source changes.")
+@click.option(
+    "--drain-s",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Longest that requests in hand may take at the end, in seconds.",
+)
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Longest that a request may take, in seconds, for every route.  [default: what the service says]",
+)
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+@click.option("--no-access-log", is_flag=True, help="Do not log requests.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Tell what happens as JSON, one object a line, on stdout."
+)
+@click.option("-q", "--quiet", is_flag=True, help="No panel; the log still tells what goes wrong.")
+def command(
+    target: str,
+    host: str,
+    port: int,
+    processes: int | str | None,
+    workers: tuple[tuple[str, int | str], ...],
+    reload: bool,
+    drain_s: float,
+    timeout_s: float | None,
+    log_format: str,
+    log_level: str,
+    no_access_log: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Serve TARGET over HTTP: a folder, module:Class, the tag of a bundle, or a bundle's folder."""
+    from ...runtime.supervisor.serve import ServeOptions, serve
+
+    chosen = dict(workers)
+    if len(chosen) < len(workers):
+        raise ConfigError("--workers names a runner twice: give each runner one number")
+    tell = _tell_json if as_json else _tell_nothing if quiet else _tell
+    return serve(
+        target,
+        ServeOptions(
+            host=host,
+            port=port,
+            processes=processes,
+            workers=chosen,
+            drain_s=drain_s,
+            timeout_s=timeout_s,
+            log_format=log_format,
+            log_level=log_level,
+            access_log=not no_access_log,
+            reload=reload,
+            on_event=tell,
+        ),
+    )
+
+
+def _tell_json(event: Event) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.encode({"event": event.kind, **event.fields}).decode())
+
+
+def _tell_nothing(event: Event) -> None:
+    pass
+
+
+def _tell(event: Event) -> None:
+    fields = event.fields
+    if event.kind == "ready":
+        _tell_ready(fields)
+    elif event.kind == "draining":
+        console.note(f"Stopping: requests in hand have {fields['limit_s']:g} s. Again to stop at once.")
+
+
+def _tell_ready(fields: dict[str, Any]) -> None:
+    runners = [
+        f"{name} {_count(numbers['workers'], 'worker')} × {_count(numbers['threads'], 'thread')}"
+        for name, numbers in fields["runners"].items()
+    ]
+    url, routes = fields["url"], fields["routes"]
+    console.panel(
+        f"Serving {fields['title']}: ready in {fields['seconds']:.2f} s",
+        [
+            ("url", url),
+            ("routes", "  ".join(f"POST {route}" for route in routes)),
+            ("pages", "  ".join(f"{url}{page}" for page in ("/", "/docs", "/metrics"))),
+            ("api", _count(fields["processes"], "process", "processes")),
+            ("runners", ", ".join(runners)),
+        ],
+    )
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,44 @@
+"""`python -m tiffin.runtime.server`: one API process, started by the supervisor.
+
+The service is imported first: the supervisor waits for its description to start the workers, and the HTTP stack is
+imported while they load.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from .. import logs
+from ..service.load import load_service
+from ..service.service import service_info
+from ..supervisor.control import Described, StartApi
+from .control import Control
+from .failure import failure
+
+
+def main() -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
+    control = Control.inherited()
+    start = control.receive()
+    if not isinstance(start, StartApi):
+        raise TypeError(f"expected StartApi, got {type(start).__name__}")
+    logs.configure(start.options.log_format, start.options.log_level, f"api-{start.index}")
+    try:
+        info = service_info(load_service(start.target))
+        spec = start.spec
+        if spec is None:
+            spec = info.spec()
+            control.send(Described(spec=spec))
+        from .process import ApiProcess, run
+
+        return run(ApiProcess(control, start, info, spec).serve())
+    except EOFError:
+        return 1
+    except Exception as error:  # noqa: BLE001 - user code
+        control.send(failure(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

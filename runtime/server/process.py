@@ -1,0 +1,180 @@
+"""One API process, from the imported service to the drain."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import logs
+from ..batching.dispatcher import Dispatcher
+from ..batching.remote import RemoteRunner
+from ..http.state import ServerState
+from ..manifest import ServiceSpec
+from ..metrics.metrics import Metrics
+from ..service.context import current_context
+from ..service.hooks import READY, START, STOP, run_hooks
+from ..service.service import ServiceInfo
+from ..supervisor.control import Drain, Drained, Message, Ready, StartApi, Stuck, Workers
+from .control import Control
+from .links import Links
+from .listener import Listener
+
+logger = logging.getLogger("tiffin.server")
+
+MEMORY_EVERY_S = 10.0
+
+
+class ApiProcess:
+    """The service object, its connections to the workers, and the HTTP server in front of it.
+
+    Args:
+        control: nothing but StartApi was read from it.
+        spec: with tags resolved; its runners and the ones of `info` have the same names.
+    """
+
+    def __init__(self, control: Control, start: StartApi, info: ServiceInfo, spec: ServiceSpec) -> None:
+        self._control = control
+        self._start = start
+        self._info = info
+        self._spec = spec
+        self._workers = Workers(workers=[], all_warm=False)
+        self._announced = False
+        """`Ready` was sent: the hooks have run and every worker named so far is connected."""
+        self._drain_s: float | None = None
+        self._changed = asyncio.Event()
+
+    async def serve(self) -> int:
+        """Until the supervisor says `Drain`, or somebody sends SIGTERM to this process; the exit code."""
+        loop = asyncio.get_running_loop()
+        with Metrics.open(
+            Path(self._start.run_folder), f"api-{self._start.index}", self._spec.name
+        ) as metrics:
+            dispatchers = self._dispatchers(metrics)
+            instance = _make(self._info, dispatchers, loop)
+            self._state = ServerState(
+                info=self._info,
+                spec=self._spec,
+                options=self._start.options,
+                instance=instance,
+                dispatchers=dispatchers,
+                metrics=metrics,
+                run_folder=Path(self._start.run_folder),
+                generation=self._start.generation,
+            )
+            self._links = Links(dispatchers, self._changed.set)
+            self._listener = Listener(self._state, self._start.listen_fds)
+            logs.set_context_fields(_request_fields)
+            loop.add_signal_handler(signal.SIGTERM, self._asked_to_end, self._start.options.drain_s)
+            self._control.follow(loop, self._heard)
+            await run_hooks(instance, self._info, START)
+            memory = asyncio.create_task(_measure(metrics))
+            # Probes want an answer while the first workers load; a later generation must not take traffic from the
+            # one before it until it can answer.
+            if self._start.generation == 1:
+                await self._listener.start()
+            await self._until_drain()
+            abandoned = await self._drain()
+            memory.cancel()
+            self._control.send(Drained(abandoned=abandoned))
+        return 0
+
+    def _dispatchers(self, metrics: Metrics) -> dict[str, Dispatcher]:
+        return {
+            runner.name: Dispatcher(runner, metrics=metrics.runner(runner.name), on_stuck=self._stuck)
+            for runner in self._spec.runners
+        }
+
+    def _stuck(self, worker: str, reason: str) -> None:
+        self._control.send(Stuck(worker=worker, reason=reason))
+
+    def _heard(self, message: Message) -> None:
+        if isinstance(message, Workers):
+            self._workers = message
+            self._links.follow(message.workers)
+            self._changed.set()
+        elif isinstance(message, Drain):
+            self._asked_to_end(message.limit_s)
+
+    def _asked_to_end(self, limit_s: float) -> None:
+        self._drain_s = limit_s
+        self._changed.set()
+
+    async def _until_drain(self) -> None:
+        while self._drain_s is None:
+            self._changed.clear()
+            if not self._announced and self._all_connected():
+                await self._announce()
+            self._state.ready = self._announced and self._links.runners() >= set(self._state.dispatchers)
+            await self._changed.wait()
+
+    def _all_connected(self) -> bool:
+        return self._workers.all_warm and all(
+            self._links.connected(worker.id) for worker in self._workers.workers
+        )
+
+    async def _announce(self) -> None:
+        await run_hooks(self._state.instance, self._info, READY)
+        if self._start.generation > 1:
+            await self._listener.start()
+        # What was imported and made so far stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        self._announced = self._state.ready = True
+        self._control.send(Ready(memory_bytes=self._state.metrics.memory()))
+
+    async def _drain(self) -> int:
+        self._state.ready = False
+        self._state.draining = True
+        abandoned = await self._listener.drain(self._drain_s or 0.0)
+        if abandoned:
+            logger.warning("%d requests were cut off by the end of the drain", abandoned)
+        if self._announced:
+            await run_hooks(self._state.instance, self._info, STOP)
+        for dispatcher in self._state.dispatchers.values():
+            dispatcher.close()
+        await self._links.close()
+        return abandoned
+
+
+def _make(
+    info: ServiceInfo, dispatchers: Mapping[str, Dispatcher], loop: asyncio.AbstractEventLoop
+) -> object:
+    """The service object; its `__init__` finds the remote runners in place."""
+    instance: Any = info.cls.__new__(info.cls)
+    for name, dispatcher in dispatchers.items():
+        instance.__dict__[name] = RemoteRunner(dispatcher.spec, dispatcher, loop)
+    instance.__init__()
+    return instance  # type: ignore[no-any-return]
+
+
+def _request_fields() -> Mapping[str, Any]:
+    context = current_context()
+    return {} if context is None else {"request_id": context.id, "trace_id": context.trace_id}
+
+
+async def _measure(metrics: Metrics) -> None:
+    while True:
+        metrics.memory()
+        await asyncio.sleep(MEMORY_EVERY_S)
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Runs it in a uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:  # Windows, PyPy
+        loop = asyncio.new_event_loop()
+    else:
+        loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        loop.close()

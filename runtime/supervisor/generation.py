@@ -1,0 +1,321 @@
+"""One load of a service: its API processes and workers, from the first start to the drain.
+
+A reload is a second generation on the same listening sockets: started, warmed, and only then does the first one go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ...errors import ServerError, TiffinError, UsageError
+from ..manifest import RunnerSpec, ServiceSpec
+from .control import (
+    Described,
+    Drain,
+    Failed,
+    Message,
+    Ready,
+    StartApi,
+    StartWorker,
+    Stuck,
+    Target,
+    WorkerAddress,
+    Workers,
+)
+from .gpus import Devices
+from .house import House
+from .plan import Plan, plan, worker_environ
+from .process import Child, Exit
+from .slot import Slot
+
+logger = logging.getLogger("tiffin.supervisor")
+
+DRAIN_MARGIN_S = 2.0
+"""An API process keeps the limit of a drain itself; this much later it is taken for hung."""
+WORKER_DRAIN_S = 5.0
+"""Nobody asks a worker any more when it is drained: it only has to put itself away."""
+
+
+class Worker(Slot):
+    """A worker's place; every process in it has an id and a socket of its own."""
+
+    def __init__(
+        self,
+        runner: RunnerSpec,
+        index: int,
+        *,
+        threads: int,
+        devices: list[str],
+        launch: Callable[[], Child],
+        on_up: Callable[[], None],
+        on_down: Callable[[Exit, bool], bool],
+    ) -> None:
+        super().__init__(
+            f"{runner.name}-{index}",
+            launch=launch,
+            on_up=on_up,
+            on_down=on_down,
+            start_timeout_s=runner.start_timeout_s,
+        )
+        self.runner = runner
+        self.index = index
+        self.threads = threads
+        self.devices = devices
+        self.id = ""
+        self.address = ""
+
+
+class Generation:
+    """Starts at once.
+
+    Args:
+        number: 1 for the first, one more for each reload.
+        spec: of the service; None when nobody knows it yet and the first API process has to tell.
+        on_described: called once, when the service is known.
+
+    Attributes:
+        ready: done when every API process serves and every worker is warm; or the error of the first start.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        target: Target,
+        *,
+        number: int = 1,
+        spec: ServiceSpec | None = None,
+        on_described: Callable[[ServiceSpec], None],
+    ) -> None:
+        self.number = number
+        self.target = target
+        self.spec = spec
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ready.add_done_callback(_retrieve)
+        self.apis: list[Slot] = []
+        self.workers: dict[str, list[Worker]] = {}
+        self.plan: Plan | None = None
+        """Known as soon as `spec` is."""
+        self._house = house
+        self._devices = Devices(house.devices)
+        self._on_described = on_described
+        self._all_warm = False
+        """Every worker has been warm once."""
+        if spec is None:
+            self._add_api()
+        else:
+            self._described(spec)
+
+    # the parts
+
+    def _described(self, spec: ServiceSpec) -> None:
+        self.spec = spec
+        try:
+            self.plan = settled = plan(
+                spec,
+                cpus=self._house.cpus,
+                gpus=self._devices.total,
+                processes=self._house.processes,
+                workers=self._house.workers,
+            )
+            for runner in spec.runners:
+                self.scale(runner, settled.workers[runner.name], settled.threads[runner.name])
+        except TiffinError as error:
+            self._fail(error)
+            return
+        while len(self.apis) < settled.processes:
+            self._add_api()
+        self._on_described(spec)
+        self._tell_workers()
+
+    def scale(self, runner: RunnerSpec, count: int, threads: int) -> None:
+        """Adds workers to a runner until it has `count`.
+
+        Raises:
+            ServerError: not enough GPUs.
+        """
+        slots = self.workers.setdefault(runner.name, [])
+        while len(slots) < count:
+            slots.append(self._add_worker(runner, len(slots), threads))
+
+    def _add_api(self) -> None:
+        index = len(self.apis)
+        slot = Slot(
+            f"api-{index}",
+            launch=lambda: self._launch_api(slot, index),
+            on_up=self._check_ready,
+            on_down=lambda how, was_ready: self._down(slot, "api", how, was_ready=was_ready),
+        )
+        self.apis.append(slot)
+
+    def _add_worker(self, runner: RunnerSpec, index: int, threads: int) -> Worker:
+        worker = Worker(
+            runner,
+            index,
+            threads=threads,
+            devices=self._devices.take(runner.name, runner.gpus),
+            launch=lambda: self._launch_worker(worker),
+            on_up=lambda: self._worker_up(worker),
+            on_down=lambda how, was_ready: self._worker_down(worker, how, was_ready=was_ready),
+        )
+        return worker
+
+    def _launch_api(self, slot: Slot, index: int) -> Child:
+        child = self._house.spawn_api(
+            slot.name, self.target.bundle, lambda child, message: self._from_api(slot, child, message)
+        )
+        child.send(
+            StartApi(
+                target=self.target,
+                options=self._house.options,
+                spec=self.spec,
+                listen_fds=self._house.listen_fds,
+                run_folder=str(self._house.path),
+                generation=self.number,
+                index=index,
+            )
+        )
+        child.send(self._addresses())
+        return child
+
+    def _launch_worker(self, worker: Worker) -> Child:
+        number = next(self._house.spawns)
+        worker.id = f"{worker.name}-{number}"
+        worker.address = self._house.run_folder.socket_path(number)
+        child = self._house.spawn_worker(
+            worker.name,
+            self.target.bundle,
+            worker_environ(worker.threads, worker.devices),
+            lambda child, message: self._from_worker(worker, child, message),
+        )
+        child.send(
+            StartWorker(
+                target=self.target,
+                options=self._house.options,
+                runner=worker.runner,
+                address=worker.address,
+                run_folder=str(self._house.path),
+                index=worker.index,
+            )
+        )
+        return child
+
+    # what the children say
+
+    def _from_api(self, slot: Slot, child: Child, message: Message) -> None:
+        if isinstance(message, Described) and self.spec is None:
+            self._described(message.spec)
+        elif isinstance(message, Ready):
+            slot.ready(child)
+        elif isinstance(message, Failed):
+            self._child_failed(slot, message)
+        elif isinstance(message, Stuck):
+            self._stuck(message)
+
+    def _from_worker(self, worker: Worker, child: Child, message: Message) -> None:
+        if isinstance(message, Ready):
+            worker.ready(child)
+        elif isinstance(message, Failed):
+            self._child_failed(worker, message)
+
+    def _child_failed(self, slot: Slot, message: Failed) -> None:
+        slot.error = (
+            f"{message.error}\n\n{message.traceback}".rstrip() if message.traceback else message.error
+        )
+        if not self.ready.done() and not slot.stopping:
+            self._fail(UsageError(slot.error) if message.usage else ServerError(slot.error))
+
+    def _stuck(self, message: Stuck) -> None:
+        """Several API processes may say it of the same worker, and late: only the process meant is ended."""
+        for worker in self._all_workers():
+            child = worker.child
+            if child is not None and worker.id == message.worker and worker.up and not child.ordered:
+                logger.warning("%s is stuck: %s", worker.name, message.reason, extra={"pid": child.pid})
+                child.kill("stuck")
+
+    # up and down
+
+    def _worker_up(self, worker: Worker) -> None:
+        self._house.worker_up(worker.runner.name, worker.name, up=True)
+        self._tell_workers()
+        self._check_ready()
+
+    def _worker_down(self, worker: Worker, how: Exit, *, was_ready: bool) -> bool:
+        if not worker.stopping:  # else its namesake of the next generation is up
+            self._house.worker_up(worker.runner.name, worker.name, up=False)
+        Path(worker.address).unlink(missing_ok=True)
+        self._tell_workers()
+        return self._down(worker, worker.runner.name, how, was_ready=was_ready)
+
+    def _down(self, slot: Slot, kind: str, how: Exit, *, was_ready: bool) -> bool:
+        pid = slot.child.pid if slot.child else 0
+        self._house.retire(slot.name)
+        if slot.stopping:
+            return False
+        if not was_ready and not self.ready.done():
+            error = slot.error or f"{slot.name} {how} before it was ready; see the log above"
+            self._fail(ServerError(error))
+            return False
+        if was_ready:
+            logger.error("%s %s; starting another", slot.name, how, extra={"pid": pid})
+        else:
+            logger.error("%s failed to start: %s", slot.name, slot.error or how, extra={"pid": pid})
+        self._house.restarted(kind, how.reason)
+        return True
+
+    def _fail(self, error: TiffinError) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(error)
+
+    def _check_ready(self) -> None:
+        if self._all_warm and all(slot.up for slot in self.apis) and not self.ready.done():
+            self.ready.set_result(None)
+
+    def _tell_workers(self) -> None:
+        if not self._all_warm and self.plan is not None:
+            self._all_warm = all(worker.up for worker in self._all_workers())
+        message = self._addresses()
+        for api in self.apis:
+            if api.child is not None and api.child.alive:
+                api.child.send(message)
+
+    def _addresses(self) -> Workers:
+        warm = [
+            WorkerAddress(id=worker.id, runner=worker.runner.name, address=worker.address)
+            for worker in self._all_workers()
+            if worker.up
+        ]
+        return Workers(workers=warm, all_warm=self._all_warm)
+
+    def _all_workers(self) -> list[Worker]:
+        return [worker for slots in self.workers.values() for worker in slots]
+
+    # the end
+
+    async def drain(self, limit_s: float) -> None:
+        """API processes finish what is in hand and end; then the workers do."""
+        await _stop(self.apis, limit_s, DRAIN_MARGIN_S)
+        await _stop(self._all_workers(), WORKER_DRAIN_S, 0.0)
+
+    def kill(self) -> None:
+        for slot in (*self.apis, *self._all_workers()):
+            slot.kill()
+
+    async def ended(self) -> None:
+        """Until every process is gone."""
+        await asyncio.gather(*(slot.ended() for slot in (*self.apis, *self._all_workers())))
+
+
+async def _stop(slots: Sequence[Slot], limit_s: float, margin_s: float) -> None:
+    def ask(child: Child) -> None:
+        child.send(Drain(limit_s=limit_s))
+
+    await asyncio.gather(*(slot.stop(ask, limit_s + margin_s) for slot in slots))
+
+
+def _retrieve(ready: asyncio.Future[None]) -> None:
+    """A generation that is killed before anybody asked how it went is no error."""
+    if not ready.cancelled():
+        ready.exception()

@@ -1,0 +1,109 @@
+"""What all generations of one server share."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..metrics import snapshot
+from ..metrics.metrics import Metrics
+from .control import Message, ServerOptions
+from .process import Child, Reaper
+from .run_folder import RunFolder
+
+logger = logging.getLogger("tiffin.supervisor")
+
+SERVER_MODULE = "tiffin.runtime.server"
+WORKER_MODULE = "tiffin.runtime.worker"
+
+
+@dataclass
+class House:
+    """The sockets, the folder and the numbers that outlive a reload."""
+
+    sockets: list[socket.socket]
+    run_folder: RunFolder
+    reaper: Reaper
+    options: ServerOptions
+    cpus: float
+    devices: list[str]
+    """GPUs that this server may use."""
+    processes: int | str | None = None
+    """`--processes`"""
+    workers: Mapping[str, int | str] = field(default_factory=dict)
+    """`--workers`"""
+    spawns: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    """Numbers every worker ever started here, so that no two share an id or a socket."""
+    metrics: Metrics | None = None
+    """None until the service is known."""
+
+    @property
+    def path(self) -> Path:
+        return self.run_folder.path
+
+    @property
+    def listen_fds(self) -> list[int]:
+        return [opened.fileno() for opened in self.sockets]
+
+    def spawn_api(self, name: str, bundle: str, on_message: Callable[[Child, Message], None]) -> Child:
+        return Child(
+            name,
+            SERVER_MODULE,
+            reaper=self.reaper,
+            environ=_environ(os.environ, bundle),
+            pass_fds=tuple(self.listen_fds),
+            on_message=on_message,
+        )
+
+    def spawn_worker(
+        self, name: str, bundle: str, environ: Mapping[str, str], on_message: Callable[[Child, Message], None]
+    ) -> Child:
+        return Child(
+            name,
+            WORKER_MODULE,
+            reaper=self.reaper,
+            environ=_environ(environ, bundle),
+            on_message=on_message,
+        )
+
+    def open_metrics(self, service: str) -> None:
+        """Starts counting; a reload may have given the service another name."""
+        if self.metrics is None or self.metrics.service != service:
+            self.close_metrics()
+            self.metrics = Metrics.open(self.path, "supervisor", service)
+
+    def close_metrics(self) -> None:
+        if self.metrics is not None:
+            self.metrics.close()
+
+    def worker_up(self, runner: str, worker: str, *, up: bool) -> None:
+        if self.metrics is not None:
+            self.metrics.worker_up(runner, worker, up)
+
+    def worker_gone(self, runner: str, worker: str) -> None:
+        if self.metrics is not None:
+            self.metrics.worker_gone(runner, worker)
+
+    def restarted(self, runner: str, reason: str) -> None:
+        if self.metrics is not None:
+            self.metrics.restarted(runner, reason)
+
+    def retire(self, process: str) -> None:
+        """Keeps what an ended process has counted."""
+        try:
+            snapshot.retire(self.path, process)
+        except OSError as error:
+            logger.warning("metrics of %s cannot be folded: %s", process, error)
+
+
+def _environ(inherited: Mapping[str, str], bundle: str) -> dict[str, str]:
+    """Models come from the bundle that is served, or from the store: never from one that a parent process served."""
+    environ = {**inherited, "TIFFIN_BUNDLE": bundle}
+    if not bundle:
+        del environ["TIFFIN_BUNDLE"]
+    return environ

@@ -1,0 +1,40 @@
+"""Tells when the source of a service changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+IGNORED_FOLDERS = (
+    ".git", ".hg", ".venv", "venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints",
+    ".idea", ".vscode", ".tox", ".nox", "node_modules", "site-packages",
+)  # fmt: skip
+IGNORED_SUFFIXES = (".pyc", ".pyo", ".swp", ".swx", ".tmp", ".log", "~")
+SETTLE_MS = 100
+"""An editor writes a file in several steps and a checkout many files: they are one change."""
+
+
+def matters(path: str, folder: Path) -> bool:
+    """Whether a change of this file can change the service."""
+    try:
+        parts = Path(path).relative_to(folder).parts
+    except ValueError:
+        return False
+    return not any(part in IGNORED_FOLDERS for part in parts) and not path.endswith(IGNORED_SUFFIXES)
+
+
+async def changes(folder: Path, stop: asyncio.Event) -> AsyncIterator[list[str]]:
+    """Yields the changed files, relative to `folder`, once for each burst of changes, until `stop` is set."""
+    from watchfiles import awatch
+
+    folder = folder.resolve()
+    watched = awatch(
+        folder,
+        watch_filter=lambda _, path: matters(path, folder),
+        debounce=SETTLE_MS * 16,
+        step=SETTLE_MS,
+        stop_event=stop,
+    )
+    async for burst in watched:
+        yield sorted({str(Path(path).relative_to(folder)) for _, path in burst})

@@ -1,0 +1,56 @@
+"""`serve`: the process that was started becomes the supervisor of a server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from ...errors import ConfigError
+from .. import logs
+from ..manifest import BUNDLE_FILE, BundleInfo, load_yaml
+from ..service.load import resolve_target
+from .options import Event, ServeOptions
+from .run_folder import RunFolder
+from .sockets import listen
+from .supervisor import Supervisor
+
+__all__ = ["Event", "ServeOptions", "serve"]
+
+
+def serve(target_text: str, options: ServeOptions) -> int:
+    """Serves until a signal ends it.
+
+    Args:
+        target_text: a folder, `module:Class`, a bundle's tag or its folder.
+
+    Returns:
+        The exit code: 0 after an orderly stop, 128 + the signal's number when a second signal cut it short.
+
+    Raises:
+        UsageError: the target or the service's definition is wrong.
+        ServerError: the port is taken, or the service failed to start.
+        TiffinError: what else keeps it from starting.
+    """
+    started = time.monotonic()
+    logs.configure(options.log_format, options.log_level, "supervisor")
+    target = resolve_target(target_text)
+    if options.reload and target.bundle:
+        raise ConfigError(
+            "--reload watches source code, a bundle never changes: serve the project's folder instead"
+        )
+    bundle = load_yaml(Path(target.bundle) / BUNDLE_FILE, BundleInfo) if target.bundle else None
+    sockets = listen(options.host, options.port)
+    try:
+        with RunFolder() as run_folder:
+            supervisor = Supervisor(
+                target,
+                title=f"{bundle.name}:{bundle.version}" if bundle else target.service,
+                spec=bundle.service if bundle else None,
+                options=options,
+                started=started,
+            )
+            return asyncio.run(supervisor.run(sockets, run_folder))
+    finally:
+        for opened in sockets:
+            opened.close()

@@ -1,0 +1,82 @@
+"""The listening sockets: bound once by the supervisor, inherited by every API process."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+
+from ...errors import ConfigError, ServerError
+
+BACKLOG = 2048
+"""Connections that may wait in the kernel while an API process is replaced."""
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Binds and listens on every address of `host`; port 0 takes a free one, the same for all.
+
+    Raises:
+        ConfigError: a host that cannot be resolved, or a port out of range.
+        ServerError: the port is taken or not allowed.
+    """
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"--port {port} is out of range: use 0 to 65535, 0 for any free port")
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in _addresses(host):
+            sockets.append(_bind(family, address, port))
+            port = sockets[0].getsockname()[1]
+    except BaseException:
+        for opened in sockets:
+            opened.close()
+        raise
+    return sockets
+
+
+def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    try:
+        infos = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConfigError(f"--host {host!r} is no address of this machine: {error}") from error
+    found = dict.fromkeys((family, str(address[0])) for family, _, _, _, address in infos)
+    families = (socket.AF_INET, socket.AF_INET6) if socket.has_ipv6 else (socket.AF_INET,)
+    return sorted(
+        (entry for entry in found if entry[0] in families), key=lambda entry: families.index(entry[0])
+    )
+
+
+def _bind(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind((address, port))
+        opened.listen(BACKLOG)
+    except OSError as error:
+        opened.close()
+        raise ServerError(_explain(error, address, port)) from error
+    opened.setblocking(False)
+    return opened
+
+
+def _explain(error: OSError, address: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} of {address} is taken by another process: choose another with --port, "
+            "or --port 0 for any free one"
+        )
+    if error.errno == errno.EACCES:
+        return f"port {port} of {address} needs more rights: choose one above 1023 with --port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{address} is no address of this machine: choose another with --host"
+    return f"cannot listen on {address} port {port}: {error.strerror}"
+
+
+def url(sockets: list[socket.socket]) -> str:
+    """`http://127.0.0.1:3000`: where a person on this machine finds the server."""
+    host, port = sockets[0].getsockname()[:2]
+    address = ipaddress.ip_address(host.partition("%")[0])
+    if address.is_unspecified:
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
