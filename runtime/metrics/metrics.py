@@ -197,7 +197,7 @@ class RunnerMetrics:
         Args:
             method: of the runner.
             rows: of all its calls.
-            reason: why it left when it did: `idle`, `full`, `deadline`, `gap`.
+            reason: why it left when it did: `idle worker`, `full`, `deadline`, `gap`.
             model_seconds: what the worker took to compute it.
         """
         counter = self._batches.get((method, reason))
