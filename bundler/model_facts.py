@@ -1,4 +1,4 @@
-"""What is written about a model beside its files: methods, classes, labels, metadata. Checked before anything is saved."""
+"""What is written about a model beside its files, checked first: methods, classes, labels, metadata."""
 
 from __future__ import annotations
 
@@ -40,12 +40,9 @@ def describe(
 def label_file(obj: Any, classes: Sequence[Any] | None) -> list[str]:
     """The user's words, else the classes that a classifier was trained with when those are words."""
     if classes is None:
-        known = getattr(obj, "classes_", None)
-        return (
-            [str(word) for word in known]
-            if getattr(getattr(known, "dtype", None), "kind", "") in "UO"
-            else []
-        )
+        known: Any = getattr(obj, "classes_", None)
+        trained_on_words = getattr(getattr(known, "dtype", None), "kind", "") in {"U", "O", "T"}
+        return [str(word) for word in known] if trained_on_words else []
     if isinstance(classes, str):
         raise UsageError(f"classes={classes!r} is one word; give a list with a word for each class")
     words = [str(word) for word in classes]
@@ -68,14 +65,16 @@ def check_classes(obj: Any, words: Sequence[str], specs: Mapping[str, MethodSpec
             known = getattr(obj, "classes_", None)
             which = f": {', '.join(map(str, known[:10]))}" if known is not None else ""
             raise ModelError(
-                f"classes= has {len(words)} words ({_shown(words)}), but the model has {output.classes} classes{which}"
+                f"classes= has {len(words)} words ({_shown(words)}), "
+                f"but the model has {output.classes} classes{which}"
             )
         axes = (output.shape or [])[1:]
         scores = output.dtype.startswith(("float", "bfloat")) and axes
         binary = axes == [1] and len(words) == 2
         if output.classes is None and scores and len(words) not in axes and not binary:
             raise ModelError(
-                f"classes= has {len(words)} words ({_shown(words)}), but {name} gives an array of shape {output.shape}"
+                f"classes= has {len(words)} words ({_shown(words)}), "
+                f"but {name} gives an array of shape {output.shape}"
             )
     for output in outputs.values():
         if output.kind in {"array", "tensor"} and output.classes is None:
@@ -146,8 +145,8 @@ def _describe_one(framework: Framework, obj: Any, method: str, example: Example 
         raise
     except Exception as error:
         raise ModelError(
-            f"{type(obj).__qualname__}.{method} fails on example=: {type(error).__name__}: {error}; give rows that it "
-            "takes, or name the methods that services need, methods=['predict']"
+            f"{type(obj).__qualname__}.{method} fails on example=: {type(error).__name__}: {error}; "
+            "give rows that it takes, or name the methods that services need, methods=['predict']"
         ) from error
 
 

@@ -52,13 +52,13 @@ def save(
     Args:
         name: 1 to 63 of `a-z 0-9 . _ -`.
         obj: an estimator, booster, module, state dict, function, or any object that can be called.
-        example: a few rows as a caller would send them, which give names, shapes and dtypes of inputs and outputs:
-            an array, list or data frame; a tuple of several positional arguments; a dict of keyword arguments.
+        example: a few rows as a caller would send them, which give names, shapes and dtypes of inputs and
+            outputs: an array, list or data frame; a tuple of positional arguments; a dict of keywords.
         classes: the word for each class index.
         labels: words to find the model by.
         metadata: anything YAML can hold; numpy numbers and arrays become numbers and lists.
-        methods: what services may call, the default first, when the framework should not choose; as a dict, each
-            method's own `example`, `batch` (False: one call at a time), `max_batch_size`, `max_latency_ms`.
+        methods: what services may call, the default first, when the framework should not choose; as a dict,
+            each one's own `example`, `batch` (False: a call a request), `max_batch_size`, `max_latency_ms`.
         framework: its name, when it should not be found by the object's class.
         options: for the framework; torch takes `init`, `class` and `format`.
         version: of your own making; None makes one that sorts after every other.

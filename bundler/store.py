@@ -5,8 +5,8 @@
     <root>/.tmp/<unique>/           a draft, or a version on its way out
     <root>/<name>/<version>/        whole versions only; their files are read-only
 
-A draft is filled, flushed to the disk and renamed; a crash at any byte leaves the old state or the new one, and what
-it leaves in `.tmp` has a lock that nobody holds, which is how the next command knows that it may sweep it.
+A draft is filled, flushed to the disk and renamed; a crash at any byte leaves the old state or the new one.
+What it leaves in `.tmp` has a lock that nobody holds, so the next command knows that it may sweep it.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ class Store(Shelf):
         for name in sorted(names):
             try:
                 swept += self._sweep_one(temporary / name)
-            except OSError as error:
+            except OSError as error:  # noqa: PERF203 - one that cannot go must not keep the others
                 log.debug("left %s in place: %s", temporary / name, error)
         return swept
 

@@ -1,6 +1,6 @@
-"""The reading side of a store: `<root>/<name>/<version>/<file>`. Models and bundles lie on the same kind of shelf.
+"""The reading side of a store, of models or of bundles: `<root>/<name>/<version>/<file>`.
 
-A version appears whole or not at all (`bundler/store.py` renames it into place), so nothing here takes a lock.
+A version appears whole or not at all (`bundler/store.py` renames it into place): nothing here takes a lock.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ class Example:
 
     @classmethod
     def of(cls, value: Any) -> Example:
-        """A tuple is several positional arguments, a dict with names as keys is keywords, anything else is the one argument.
+        """A tuple is positional arguments, a dict with names as keys is keywords, all else is one argument.
 
-        A function whose single argument is itself a tuple or dict takes a tuple of one: `example=({"age": 3},)`.
+        For a function whose one argument is itself a tuple or dict, give a tuple of one: `({"age": 3},)`.
         """
         if isinstance(value, Example):
             return value

@@ -37,7 +37,7 @@ def find(tag: str | Tag) -> Model:
         if not os.environ.get(BUNDLE):
             raise
         raise NotFoundError(
-            f"{error}. A bundle brings only its own models: add {str(tag)!r} to `models:` of bundlefile.yaml and "
-            "build it again"
+            f"{error}. A bundle brings only its own models: "
+            f"add {str(tag)!r} to `models:` of bundlefile.yaml and build it again"
         ) from None
     return Model(place.root / found.name / found.version, found)

@@ -1,4 +1,4 @@
-"""What a framework must be able to do, and how the right one is found. A new one is a new file and an entry point."""
+"""What a framework must do, and how the right one is found. A new one is a new file and an entry point."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Framework(Protocol):
         """Whether this object is one of this library's; must not import the library."""
 
     def prepare(self, obj: Any, options: dict[str, Any]) -> Any:
-        """The object to describe and save, such as the module that a state dict belongs to; most give back `obj`."""
+        """What is described and saved in place of `obj`: the module that a state dict belongs to."""
 
     def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:
         """Writes the model into an empty folder.

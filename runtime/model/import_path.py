@@ -27,11 +27,11 @@ def find_class(path: str, parents: tuple[type, ...]) -> Any:
     if not colon or not name:
         raise ModelError(f"bad class {path!r}: write 'module:Class'")
     try:
-        found = reduce(getattr, name.split("."), import_module(module))
+        found: Any = reduce(getattr, name.split("."), import_module(module))
     except (ImportError, AttributeError) as error:
         raise ModelError(
-            f"cannot import the model's class {path!r}: {error}; run where {module.partition('.')[0]!r} can be "
-            "imported (the project's folder, or with its package installed)"
+            f"cannot import the model's class {path!r}: {error}; run where {module.partition('.')[0]!r} "
+            "can be imported (the project's folder, or with its package installed)"
         ) from error
     if not isinstance(found, type) or not issubclass(found, parents):
         names = " or ".join(parent.__qualname__ for parent in parents)

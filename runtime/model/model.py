@@ -105,8 +105,8 @@ class Model:
 
         Raises:
             IntegrityError: the files are not what was saved; found before any of them is unpickled.
-            ModelError: a pickle where `TIFFIN_ALLOW_PICKLE=0`, a framework that is not installed, or whatever goes
-                wrong while loading.
+            ModelError: a pickle where `TIFFIN_ALLOW_PICKLE=0`, a framework that is not installed, or whatever
+                goes wrong while loading.
         """
         info = self.info
         if info.pickled:

@@ -1,4 +1,4 @@
-"""Pickles that load in another process (code that is not installed travels inside), and whether they may be loaded."""
+"""Pickles that load in another process: code that is not installed travels inside."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ def check_allowed(tag: str) -> None:
 
 
 def check_pickle(info: ModelInfo) -> None:
-    """The last check before a framework unpickles; the manifest is not believed when it denies being a pickle.
+    """The last check before a framework unpickles; a manifest that denies being a pickle is not believed.
 
     Raises:
-        ModelError: pickles are forbidden here, or its code was compiled by another Python, which could crash this one.
+        ModelError: pickles are forbidden here, or another Python compiled its code, which can crash this.
         IntegrityError: the manifest says that it is no pickle.
     """
     tag = f"{info.name}:{info.version}"
@@ -192,5 +192,5 @@ def _roots() -> tuple[Path, ...]:
 
 @cache
 def _distributed() -> frozenset[str]:
-    """Top-level names that belong to an installed distribution: editable installs lie outside site-packages."""
+    """Top-level names of installed distributions: editable ones lie outside site-packages."""
     return frozenset(packages_distributions())

@@ -1,8 +1,8 @@
-"""Can a torch module be made again from its class, its init arguments and its weights? Then no pickle is needed.
+"""Can a torch module be made again from its class, init arguments and weights? Then no pickle is needed.
 
-Weights do not tell everything: a stride or an activation leaves no trace in them. So a module counts as rebuilt only
-when a fresh one has the same sub-modules, the same plain attributes in each of them, and the same names and shapes of
-weights.
+Weights do not tell everything: a stride or an activation leaves no trace in them. So a module counts as
+rebuilt only when a fresh one has the same sub-modules, the same plain attributes in each, and the same
+names and shapes of weights.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def place_to_build(module: Any, init: dict[str, Any], *, trust_init: bool) -> tu
         trust_init: the user gave them; attributes that changed since then do not matter.
 
     Returns:
-        `meta` (no memory is used for weights that are replaced anyway) or `cpu`, and an empty text; or an empty
-        place, and the reason why it cannot be.
+        `meta` (no memory is used for weights that are replaced anyway) or `cpu`, and an empty text; or an
+        empty place, and the reason why it cannot be.
     """
     reason = ""
     for place in (META, CPU):
@@ -51,7 +51,7 @@ def build(cls: type, init: dict[str, Any], place: str) -> Any:
 def _different_weights(module: Any, fresh: Any) -> str:
     ours, theirs = module.state_dict(), fresh.state_dict()
     if ours.keys() != theirs.keys():
-        odd = sorted(ours.keys() ^ theirs.keys())[0]
+        odd = min(ours.keys() ^ theirs.keys())
         return f"a fresh {type(module).__qualname__} has not the same weights ({odd!r})"
     for name, tensor in ours.items():
         other = theirs[name]
@@ -93,7 +93,8 @@ def _odd_attribute(part: Any, other: Any, names: dict[int, str], fresh_names: di
     import torch
 
     internal = vars(torch.nn.Module()).keys()
-    ours, theirs = vars(part), vars(other)
+    ours: dict[str, Any] = vars(part)
+    theirs: dict[str, Any] = vars(other)
     if any(len(ours[hooks]) != len(theirs[hooks]) for hooks in ("_forward_hooks", "_forward_pre_hooks")):
         return "hook"
     for name in ours.keys() | theirs.keys():
@@ -106,7 +107,9 @@ def _odd_attribute(part: Any, other: Any, names: dict[int, str], fresh_names: di
     return ""
 
 
-def _same(ours: Any, theirs: Any, names: dict[int, str], fresh_names: dict[int, str]) -> bool:
+def _same(  # noqa: PLR0911 - one rule a kind
+    ours: Any, theirs: Any, names: dict[int, str], fresh_names: dict[int, str]
+) -> bool:
     if ours is theirs:
         return True
     if isinstance(ours, weakref.ref) and isinstance(theirs, weakref.ref):

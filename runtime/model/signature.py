@@ -62,7 +62,7 @@ def arguments(function: Callable[..., Any], example: Example) -> dict[str, Any]:
 def spec_of(value: Any) -> TypeSpec:
     """What one value looks like. Axis 0 of an array is a batch of any size; the other axes are fixed."""
     kind = _kind(value)
-    if kind == "array" or kind == "tensor":
+    if kind in {"array", "tensor"}:
         return TypeSpec(kind=kind, dtype=_dtype_name(value.dtype), shape=_shape(value.shape))
     if kind == "dataframe":
         columns = {str(name): str(dtype) for name, dtype in value.dtypes.items()}
@@ -74,7 +74,7 @@ def spec_of(value: Any) -> TypeSpec:
     return TypeSpec(kind=kind)
 
 
-def json_schema(value: Any, depth: int = 0) -> dict[str, Any]:
+def json_schema(value: Any, depth: int = 0) -> dict[str, Any]:  # noqa: PLR0911 - one rule a kind
     """JSON Schema of a value's JSON form, as far as one value tells; `{}` allows anything."""
     for kind, name in ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string")):
         if isinstance(value, kind):
@@ -115,8 +115,14 @@ def _result_rows(result: Any) -> set[int | None]:
 
 def _kind(value: Any) -> str:
     """Told by the class, so that no library is imported to find out."""
-    for kind, name in ((bool, "boolean"), (str, "text"), (bytes, "bytes"), ((int, float), "number")):
-        if isinstance(value, kind):  # type: ignore[arg-type]
+    for plain, name in (
+        (bool, "boolean"),
+        (str, "text"),
+        (bytes, "bytes"),
+        (int, "number"),
+        (float, "number"),
+    ):
+        if isinstance(value, plain):
             return name
     for cls in type(value).__mro__:
         home = cls.__module__.partition(".")[0]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def to_tensors(value: Any, device: Any, dtype: Any) -> Any:
+def to_tensors(value: Any, device: Any, dtype: Any) -> Any:  # noqa: PLR0911 - one rule a kind
     """Arrays and lists of numbers become tensors on a device; anything else stays as it is.
 
     Args:

@@ -55,7 +55,7 @@ def methods(module: Any) -> list[str]:  # noqa: ARG001 - the same for every modu
 
 
 def call(module: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-    """One inference in `inference_mode`: arrays in, arrays out (tensors out on the CPU when tensors came in)."""
+    """One inference in `inference_mode`: arrays in, arrays out; CPU tensors out when tensors came in."""
     torch = torch_or_error()
     device, dtype = _place(module)
     keep = holds_tensor(args) or holds_tensor(kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
 PYTHON = "python"
@@ -14,10 +15,8 @@ def versions_of(distributions: Iterable[str]) -> dict[str, str]:
     """Distribution to version, for those that are installed."""
     found = {}
     for name in distributions:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
 
 
@@ -33,7 +32,7 @@ def here() -> dict[str, str]:
 
 
 def differences(saved: dict[str, str]) -> list[str]:
-    """`scikit-learn 1.4.0 (here 1.5.1)` for each distribution that differs; patch versions of Python do not count."""
+    """`scikit-learn 1.4.0 (here 1.5.1)` for each that differs; patch versions of Python do not count."""
     found = []
     for name, old in saved.items():
         if name == TIFFIN:

@@ -1,4 +1,4 @@
-"""Any Python object: a function, or an instance of a class of the user's. Code that is not installed travels along."""
+"""Any Python object: a function, an instance of a class. Code that is not installed travels along."""
 
 from __future__ import annotations
 

@@ -77,14 +77,14 @@ class SklearnFramework:
 
 
 def class_count(obj: Any) -> int | None:
-    """Length of `classes_`; None for what is no classifier, or has several outputs with classes of their own."""
-    classes = getattr(obj, "classes_", None)
+    """Length of `classes_`; None for no classifier, or for several outputs with classes of their own."""
+    classes: Any = getattr(obj, "classes_", None)
     return len(classes) if getattr(classes, "ndim", 0) == 1 else None
 
 
 def _joblib() -> Any:
     try:
-        import joblib
+        import joblib  # type: ignore[import-untyped]
         import sklearn  # noqa: F401 - the unpickler would only say "No module named sklearn"
     except ImportError as error:
         raise MissingDependencyError("sklearn", "sklearn") from error

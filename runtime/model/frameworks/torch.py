@@ -1,4 +1,4 @@
-"""PyTorch modules: safetensors weights and the class's import path where the module can be rebuilt, else a pickle."""
+"""PyTorch modules: safetensors and the class's import path where that is enough, else a pickle."""
 
 from __future__ import annotations
 

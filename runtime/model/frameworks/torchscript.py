@@ -1,4 +1,4 @@
-"""TorchScript: compiled modules that need no Python class. Not a pickle: the archive runs in torch's own interpreter."""
+"""TorchScript: modules that need no Python class. No pickle: torch's own interpreter runs the archive."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _predict(booster: Any, data: Any, **kwargs: Any) -> Any:
 
 
 def _parameters(model: Any) -> dict[str, Any]:
-    """What the wrapper was made with and differs from its defaults; callables (objectives) serve only training."""
+    """What the wrapper was made with beyond its defaults; callables (objectives) serve only training."""
     defaults = type(model)().get_params()
     found = {}
     for name, value in model.get_params().items():
