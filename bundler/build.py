@@ -1,0 +1,247 @@
+"""`tiffin.build`: one project → one bundle in the store, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..errors import BuildError, IntegrityError, NotFoundError
+from ..runtime.cgroup import cpu_count
+from ..runtime.home import models_folder
+from ..runtime.manifest import BUNDLE_FILE, MODEL_FILE, BundleInfo, FileEntry, ServiceSpec, dump_yaml
+from ..runtime.model.model import Model
+from ..runtime.service.bundlefile import BundleFile, find_bundlefile
+from ..runtime.service.load import SOURCE_FOLDER
+from ..runtime.shelf import Shelf
+from ..runtime.supervisor.control import Target
+from ..runtime.tag import Tag
+from ..runtime.verify import bundle_digest
+from .bundles import Bundle, bundle_store
+from .describe import DESCRIBING, describe
+from .lock import Lock, make_lock
+from .provenance import provenance
+from .readme import render_readme
+from .requirements import collect_requirements
+from .secrets_scan import refuse_secrets
+from .snapshot import SourceFile, list_sources
+from .store import Draft
+from .target import project_target
+
+Progress = Callable[[str, int, int], None]
+"""What is done now, how much of it is done, and how much there is in all; 0: not known."""
+
+REQUIREMENTS_FILE = "env/python/requirements.in"
+LOCK_FILE = "env/python/requirements.lock"
+OPENAPI_FILE = "apis/openapi.json"
+README_FILE = "README.md"
+
+
+def build(
+    target: str | Path | type = ".",
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    on_progress: Progress | None = None,
+    lock: bool | None = None,
+) -> Bundle:
+    """Makes a bundle of a service, its models and what it needs.
+
+    The service is imported in a clean process that sees only the files of the bundle. Models are hard-linked
+    from the store. The same inputs give the same digest, wherever and whenever they are built.
+
+    Args:
+        target: a project folder, `service.py:Class`, `module:Class`, or the service class itself.
+        name: of the bundle; None: the bundlefile's, else the service's.
+        version: of your own making; None makes one that sorts after every other.
+        labels: added to those of the bundlefile.
+        on_progress: told what is going on.
+        lock: None: lock the Python requirements when `uv` and an index can be reached, else say in
+            `options` of the manifest why not; True: that is an error; False: do not try.
+
+    Raises:
+        ConfigError: there is nothing to build there, or the bundlefile is wrong.
+        ServiceDefinitionError: the service cannot work, or cannot be imported from the bundle's files.
+        SecretFoundError: a file that looks like a secret would go in.
+        NotFoundError: a model is not in the store.
+        BuildError: anything else that keeps a bundle from being made.
+        AlreadyExistsError: that version exists.
+        StoreError: the disk is full or may not be written.
+    """
+    if os.environ.get(DESCRIBING):
+        raise BuildError(
+            "tiffin.build() was called while the service was being imported for a build: "
+            "put it under if __name__ == '__main__':"
+        )
+    if name is not None:
+        Tag(name, version or "0")
+    progress = on_progress or _silent
+    progress("look for files", 0, 0)
+    found = project_target(target)
+    project = Path(found.source)
+    wishes = find_bundlefile(project) or BundleFile()
+    sources = list_sources(project, include=wishes.include, exclude=wishes.exclude)
+    refuse_secrets(sources, allow=wishes.allow_secrets)
+    with bundle_store().begin() as draft:
+        content = _fill(draft, found, wishes, sources, lock=lock, progress=progress)
+        progress("write to the store", 0, 0)
+        info = _manifest(content, wishes, labels or {}, project)
+        info.name = name or wishes.name or content.spec.name
+        path = draft.commit(info.name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))
+    return Bundle(Tag(info.name, info.version), info, path)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What was put into the draft."""
+
+    spec: ServiceSpec
+    models: Sequence[Model]
+    files: Sequence[FileEntry]
+    lock: Lock | None
+    """None: not asked for."""
+
+
+def _fill(
+    draft: Draft,
+    target: Target,
+    wishes: BundleFile,
+    sources: Sequence[SourceFile],
+    *,
+    lock: bool | None,
+    progress: Progress,
+) -> _Content:
+    project = Path(target.source)
+    files = _copy(draft, sources, progress)
+    progress("import the service", 0, 0)
+    spec, openapi = describe(target, draft.folder / SOURCE_FOLDER)
+    progress("link models", 0, 0)
+    models = _models(spec, wishes)
+    for model in models:
+        files += _link(draft, model)
+    infos = [model.info for model in models]
+    progress("lock requirements" if lock is not False else "collect requirements", 0, 0)
+    requirements = collect_requirements(project, wishes.python, infos)
+    locked = make_lock(requirements, python=_python(), required=lock is True) if lock is not False else None
+    texts = {
+        REQUIREMENTS_FILE: requirements,
+        OPENAPI_FILE: _json(openapi),
+        README_FILE: render_readme(spec, infos, description=wishes.description, openapi=openapi),
+    }
+    if locked is not None and locked.text:
+        texts[LOCK_FILE] = locked.text
+    files += [_put(draft, path, text) for path, text in texts.items()]
+    return _Content(spec, models, sorted(files, key=lambda file: file.path), locked)
+
+
+def _copy(draft: Draft, sources: Sequence[SourceFile], progress: Progress) -> list[FileEntry]:
+    """Copies and hashes on all cores; both release the interpreter lock."""
+
+    def copy(source: SourceFile) -> FileEntry:
+        try:
+            return draft.add(source.source, f"{SOURCE_FOLDER}/{source.path}")
+        except OSError as error:
+            if error.filename in {source.source, str(source.source)}:
+                raise BuildError(f"cannot read {source.path}: {error.strerror}; exclude it") from error
+            raise
+
+    total = sum(source.size_bytes for source in sources)
+    done = 0
+    files = []
+    with ThreadPoolExecutor(max_workers=max(1, int(cpu_count()))) as pool:
+        for entry in pool.map(copy, sources):
+            files.append(entry)
+            done += entry.size_bytes
+            progress("copy files", done, total)
+    return files
+
+
+def _models(spec: ServiceSpec, wishes: BundleFile) -> list[Model]:
+    """Models of the runners, of the classes that load their own, and of the bundlefile; each once, by tag."""
+    shelf = Shelf(models_folder(), MODEL_FILE)
+    tags = {Tag.parse(runner.model) for runner in spec.runners if runner.model}
+    tags |= {Tag.parse(model) for runner in spec.runners for model in runner.models}
+    try:
+        tags |= {shelf.resolve(text) for text in wishes.models}
+    except NotFoundError as error:
+        raise NotFoundError(f"models: of the bundlefile: {error}") from error
+    return [Model.open(shelf.path(tag)) for tag in sorted(tags)]
+
+
+def _link(draft: Draft, model: Model) -> list[FileEntry]:
+    """A model's files, neither copied nor read; loading checks their digests."""
+    folder = f"models/{model.tag.name}/{model.tag.version}"
+    entries = []
+    for file in model.info.files:
+        source = model.path / file.path
+        if not source.is_file() or source.stat().st_size != file.size_bytes:
+            raise IntegrityError(f"{source} of model {model.tag} is damaged: save or import the model again")
+        draft.link(source, f"{folder}/{file.path}")
+        entries.append(msgspec.structs.replace(file, path=f"{folder}/{file.path}"))
+    manifest = f"{folder}/{MODEL_FILE}"
+    draft.link(model.path / MODEL_FILE, manifest)
+    data = (draft.folder / manifest).read_bytes()
+    return [*entries, FileEntry(path=manifest, size_bytes=len(data), sha256=sha256(data).hexdigest())]
+
+
+def _put(draft: Draft, path: str, text: str) -> FileEntry:
+    file = draft.folder / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    data = text.encode()
+    file.write_bytes(data)
+    return FileEntry(path=path, size_bytes=len(data), sha256=sha256(data).hexdigest())
+
+
+def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], project: Path) -> BundleInfo:
+    """The manifest but for name and version, which the store allots."""
+    locked = content.lock is not None and bool(content.lock.text)
+    options: dict[str, Any] = {"locked": locked}
+    if not locked:
+        options["unlocked_because"] = content.lock.reason if content.lock is not None else "not asked for"
+    info = BundleInfo(
+        name="",
+        version="",
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        digest="",
+        service=content.spec,
+        models=[str(model.tag) for model in content.models],
+        files=list(content.files),
+        size_bytes=sum(file.size_bytes for file in content.files),
+        python=_python(),
+        platform=f"{sys.platform}-{platform.machine().lower()}",
+        pickled=[str(model.tag) for model in content.models if model.info.pickled],
+        labels={**wishes.labels, **labels},
+        description=wishes.description,
+        provenance=provenance(project),
+        options=options,
+    )
+    info.digest = bundle_digest(info)
+    return info
+
+
+def _finish(info: BundleInfo, folder: Path, version: str) -> None:
+    info.version = version
+    (folder / BUNDLE_FILE).write_text(dump_yaml(info), encoding="utf-8")
+
+
+def _python() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _json(value: object) -> str:
+    """Keys sorted, so that the same document is the same text."""
+    return msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2).decode() + "\n"
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """Nobody asked for progress."""

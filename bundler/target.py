@@ -1,0 +1,59 @@
+"""From what `build` was given to the project folder and the service in it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ..errors import BuildError
+from ..runtime.service.load import resolve_target
+from ..runtime.service.service import service_info
+from ..runtime.supervisor.control import Target
+
+_PACKAGE_FOLDERS = {"site-packages", "dist-packages"}
+
+
+def project_target(target: str | Path | type) -> Target:
+    """
+    Args:
+        target: a project folder, `service.py:Class`, `module:Class`, or a service class of an importable file.
+
+    Raises:
+        BuildError: a bundle, a class of a notebook, or a folder that cannot be meant.
+        ConfigError: nothing of these.
+        ServiceDefinitionError: the class is no service.
+    """
+    found = _class_target(target) if isinstance(target, type) else resolve_target(str(target))
+    if found.bundle:
+        raise BuildError(f"{target} is a bundle already: serve or export it, or build its project folder")
+    folder = Path(found.source)
+    if folder in {Path.home(), Path(folder.anchor)}:
+        raise BuildError(
+            f"all of {folder} would go into the bundle: put the service into a folder of its own, or build there"
+        )
+    if _PACKAGE_FOLDERS.intersection(folder.parts):
+        raise BuildError(
+            f"{found.service} is installed in {folder}: build in the folder that holds its source"
+        )
+    return found
+
+
+def _class_target(cls: type) -> Target:
+    service_info(cls)
+    if "<locals>" in cls.__qualname__:
+        raise BuildError(
+            f"{cls.__qualname__} is defined inside a function, where a server cannot find it: "
+            "move it to the top of its file"
+        )
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    if not file:
+        raise BuildError(
+            f"{cls.__name__} lives in {cls.__module__}, which has no file: building from a notebook or a prompt comes "
+            "with notebook support; until then put the class into a file such as service.py and import it from there"
+        )
+    if cls.__module__ == "__main__":
+        return resolve_target(f"{file}:{cls.__qualname__}")
+    path = Path(file).absolute()
+    depth = cls.__module__.count(".") + (path.name == "__init__.py")
+    return Target(source=str(path.parents[depth]), service=f"{cls.__module__}:{cls.__qualname__}")
