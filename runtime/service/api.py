@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-import msgspec
-
 from ...errors import ServiceDefinitionError
 from ..manifest import ApiSpec
 from ..schema.inputs import Inputs
@@ -65,7 +63,7 @@ class ApiInfo:
             route=self.route,
             doc=self.doc,
             inputs=dict(self.inputs.specs),
-            defaults={name: _plain(value) for name, value in self.inputs.defaults.items()},
+            defaults=self.inputs.defaults,
             output=self.output.spec,
             stream=self.stream,
             timeout_s=self.timeout_s,
@@ -147,8 +145,7 @@ def compile_api(
         ServiceDefinitionError: a hint is missing or of a kind that cannot be read or written.
     """
     where = f"{line_of(function)}: {function.__qualname__}"
-    is_stream = inspect.isasyncgenfunction(function)
-    is_async = is_stream or inspect.iscoroutinefunction(function)
+    is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
     original = inspect.unwrap(function)
     if not is_async and (inspect.iscoroutinefunction(original) or inspect.isasyncgenfunction(original)):
         raise ServiceDefinitionError(
@@ -161,16 +158,6 @@ def compile_api(
         )
     inputs = Inputs.of(function, where=where, namespace=namespace)
     output = Output.of(function, where=where, namespace=namespace)
-    if is_stream and not output.stream:
-        raise ServiceDefinitionError(
-            f"{where}: it yields, so it streams, but its return hint is not a stream; "
-            "write `-> AsyncIterator[T]` with the type T of one item"
-        )
-    if output.stream and not is_stream:
-        raise ServiceDefinitionError(
-            f"{where}: its return hint is a stream but it does not yield; "
-            f"write `async def {name}` with `yield`, or hint what it returns"
-        )
     return ApiInfo(
         name=name,
         route=mark.route,
@@ -178,7 +165,7 @@ def compile_api(
         inputs=inputs,
         output=output,
         is_async=is_async,
-        stream=is_stream,
+        stream=output.stream,
         timeout_s=timeout_s if mark.timeout_s is None else float(mark.timeout_s),
         max_body_bytes=max_body_bytes if mark.max_body_bytes is None else mark.max_body_bytes,
         doc=inspect.getdoc(function) or "",
@@ -195,8 +182,7 @@ def _check_method(method: Any) -> None:
     if method.__name__.startswith("_"):
         raise ServiceDefinitionError(f"{where}: names with a leading underscore are private; rename it")
     parameters = list(inspect.signature(method).parameters.values())
-    first = parameters[0] if parameters else None
-    if first is None or (first.name != "self" and first.annotation is not first.empty):
+    if not parameters or parameters[0].name != "self":
         raise ServiceDefinitionError(
             f"{where}: the first parameter must be self; write `def {method.__name__}(self, …)`"
         )
@@ -232,11 +218,3 @@ def _check_duplicate(where: str, name: str) -> None:
         raise ServiceDefinitionError(
             f"{where}: {name} is an api already ({line_of(scope[name])}); rename one of them"
         )
-
-
-def _plain(value: Any) -> Any:
-    """A default as JSON has it; one that JSON cannot hold is shown as text."""
-    try:
-        return msgspec.to_builtins(value)
-    except TypeError:
-        return repr(value)

@@ -132,7 +132,7 @@ class Runner:
         self.where = line
         """`service.py:12`"""
         self.problem = ""
-        """What is wrong with its name; `@tiffin.service` raises it, what `__set_name__` raises gets wrapped."""
+        """What is wrong with its name; raised by `@tiffin.service`: Python wraps errors of `__set_name__`."""
         self._name = ""
         # A class body forgets the first of two definitions of a name; kept here to be compared with our own.
         scope = frame.f_locals if "__qualname__" in frame.f_locals else {}
