@@ -16,7 +16,7 @@ _PACKAGE_FOLDERS = {"site-packages", "dist-packages"}
 def project_target(target: str | Path | type) -> Target:
     """
     Args:
-        target: a project folder, `service.py:Class`, `module:Class`, or a service class of an importable file.
+        target: a project folder, `service.py:Class`, `module:Class`, or a service class of a file.
 
     Raises:
         BuildError: a bundle, a class of a notebook, or a folder that cannot be meant.
@@ -29,12 +29,10 @@ def project_target(target: str | Path | type) -> Target:
     folder = Path(found.source)
     if folder in {Path.home(), Path(folder.anchor)}:
         raise BuildError(
-            f"all of {folder} would go into the bundle: put the service into a folder of its own, or build there"
+            f"all of {folder} would go into the bundle: put the service into a folder of its own"
         )
     if _PACKAGE_FOLDERS.intersection(folder.parts):
-        raise BuildError(
-            f"{found.service} is installed in {folder}: build in the folder that holds its source"
-        )
+        raise BuildError(f"{found.service} is installed in {folder}: build in the folder of its source")
     return found
 
 
@@ -49,8 +47,8 @@ def _class_target(cls: type) -> Target:
     file = getattr(module, "__file__", None)
     if not file:
         raise BuildError(
-            f"{cls.__name__} lives in {cls.__module__}, which has no file: building from a notebook or a prompt comes "
-            "with notebook support; until then put the class into a file such as service.py and import it from there"
+            f"{cls.__name__} lives in {cls.__module__}, which has no file: building from a notebook or a "
+            "prompt comes with notebook support; until then put the class into a file such as service.py"
         )
     if cls.__module__ == "__main__":
         return resolve_target(f"{file}:{cls.__qualname__}")

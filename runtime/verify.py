@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from ..errors import IntegrityError, NotFoundError
+from ..errors import IntegrityError, InvalidTagError, NotFoundError
 from .cgroup import cpu_count
 from .digest import content_digest, hash_stream, open_regular
 from .manifest import BUNDLE_FILE, MODEL_FILE, BundleInfo, FileEntry, load_yaml
@@ -63,19 +63,25 @@ def check_bundle(info: BundleInfo, path: Path) -> None:
     Raises:
         IntegrityError: it was damaged or edited.
     """
-    problem = check_entries(info.files, manifest=BUNDLE_FILE)
+    problem = check_entries(info.files, manifest=BUNDLE_FILE) or _tag_problem(info)
     if problem is None and info.size_bytes != sum(file.size_bytes for file in info.files):
         problem = "size_bytes is not the sum of its files"
     paths = {file.path for file in info.files}
-    for model in info.models:
-        tag = Tag.parse(model)
+    for tag in [] if problem else map(Tag.parse, info.models):
         if f"models/{tag.name}/{tag.version}/{MODEL_FILE}" not in paths:
-            problem = problem or f"model {model} is not among its files"
+            problem = problem or f"model {tag} is not among its files"
     if problem is None and bundle_digest(info) != info.digest:
         problem = "its digest is not the one of its content"
     if problem is not None:
         raise IntegrityError(f"{path} is damaged or was edited: {problem}")
-    Tag(info.name, info.version)
+
+
+def _tag_problem(info: BundleInfo) -> str | None:
+    try:
+        tags = [Tag(info.name, info.version), *map(Tag.parse, info.models)]
+    except InvalidTagError as error:
+        return str(error)
+    return "a version is called latest" if any(tag.is_latest for tag in tags) else None
 
 
 def read_bundle(folder: Path) -> BundleInfo:
