@@ -71,11 +71,17 @@ class House:
             on_message=on_message,
         )
 
-    def open_metrics(self, service: str) -> None:
-        """Starts counting; a reload may have given the service another name."""
+    def open_metrics(self, service: str, bundle: str) -> None:
+        """Starts counting; a reload may have given the service another name.
+
+        Args:
+            bundle: its tag; empty when none is served.
+        """
         if self.metrics is None or self.metrics.service != service:
             self.close_metrics()
             self.metrics = Metrics.open(self.path, "supervisor", service)
+            self.metrics.info(bundle)
+        self.metrics.memory()
 
     def close_metrics(self) -> None:
         if self.metrics is not None:

@@ -106,7 +106,9 @@ class Supervisor:
             self._target,
             number=self._generations,
             spec=spec,
-            on_described=lambda spec: self._house.open_metrics(spec.name),
+            on_described=lambda spec: self._house.open_metrics(
+                spec.name, self._title if self._target.bundle else ""
+            ),
         )
 
     def _signalled(self, number: int) -> None:
