@@ -1,0 +1,51 @@
+"""Who is refused before any work is done for them."""
+
+from __future__ import annotations
+
+from ...errors import DeadlineExceededError, OverloadedError
+from ..manifest import RunnerSpec
+from .ports import RunnerMetrics
+from .request import Method
+
+QUEUED_BATCHES = 16
+"""Batches a worker that may wait when `max_queue_rows` is not given."""
+
+
+class Admission:
+    __slots__ = ("_limit", "_metrics", "_rows_per_worker", "_runner")
+
+    def __init__(self, spec: RunnerSpec, metrics: RunnerMetrics) -> None:
+        self._runner = spec.name
+        self._limit = spec.max_queue_rows
+        self._rows_per_worker = QUEUED_BATCHES * spec.max_batch_size
+        self._metrics = metrics
+
+    def check(
+        self, method: Method, size: int, now: float, deadline: float, waiting: int, workers: int
+    ) -> None:
+        """Returns when the request may join the queue; the policy has then counted it in.
+
+        Args:
+            size: rows of the request.
+            waiting: rows in the queue of the runner.
+            workers: workers that take batches.
+
+        Raises:
+            DeadlineExceededError: nobody waits for it any more.
+            OverloadedError: the queue is full, or its answer would come too late.
+        """
+        if deadline <= now:
+            raise DeadlineExceededError(f"the deadline had passed before runner {self._runner!r} was called")
+        wait_s = method.pace.wait_s(method.waiting + size)
+        limit = self._limit if self._limit is not None else self._rows_per_worker * max(1, workers)
+        if waiting and waiting + size > limit:  # a request above the limit gets in when nobody else waits
+            raise self.refusal("queue full", wait_s, f"{waiting} rows wait, the limit is {limit}")
+        if wait_s > deadline - now:
+            raise self.refusal("deadline", wait_s, f"it would take {wait_s:.3g} s, past the deadline")
+        if not method.policy.on_arrival(now, size):
+            raise self.refusal("latency", wait_s, f"it would take {wait_s:.3g} s, past the latency limit")
+
+    def refusal(self, reason: str, wait_s: float, why: str) -> OverloadedError:
+        """Counts it, and gives the error for the caller."""
+        self._metrics.shed(reason)
+        return OverloadedError(f"runner {self._runner!r} is overloaded: {why}", retry_after_s=wait_s or 1.0)

@@ -1,0 +1,501 @@
+"""Puts the calls of one API process to one runner into batches and gives every caller its own answer.
+
+Single-threaded: everything happens in callbacks of the loop that made it. Batches are formed as late as possible:
+when a worker is idle, and at most one batch of this process is at each worker. There is one timer, and none at
+all while nothing waits and nothing runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import difflib
+import logging
+import time
+from collections.abc import Callable, Hashable, Sequence
+from math import inf
+from typing import Any
+
+from ...errors import ResultMismatchError, ServingError, UnavailableError, UsageError
+from ..manifest import MethodSpec, RunnerSpec
+from ..service.context import current_context
+from ..wire.messages import Failure
+from ..wire.values import pack
+from . import failure, rows
+from .admission import Admission
+from .alarm import Alarm
+from .crew import Crew
+from .policy import Pace, Policy, fitting, max_rows, natural
+from .ports import RunnerMetrics, WorkerLink
+from .request import AGAIN, GONE, NO_KWARGS, SENT, WAITING, Batch, Lane, Method, Packed, Request
+from .waiting import WaitingRoom
+
+log = logging.getLogger("tiffin.batching")
+
+STUCK_GRACE_S = 5.0
+"""How long after the last deadline of its batch a silent worker counts as stuck."""
+
+
+class Dispatcher:
+    """One per runner in each API process; made inside the running loop.
+
+    Args:
+        spec: the runner.
+        metrics: where to count.
+        policy: makes the policy of each method; natural batching when not given.
+        clock: monotonic seconds.
+        on_stuck: told (worker id, reason), once a batch, of a worker that holds a batch nobody waits for any more.
+        stuck_grace_s: how long after the last deadline of its batch a silent worker counts as stuck.
+    """
+
+    def __init__(
+        self,
+        spec: RunnerSpec,
+        *,
+        metrics: RunnerMetrics,
+        policy: Callable[[MethodSpec], Policy] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        on_stuck: Callable[[str, str], None] | None = None,
+        stuck_grace_s: float = STUCK_GRACE_S,
+    ) -> None:
+        self.spec = spec
+        self._metrics = metrics
+        self._clock = clock
+        self._on_stuck = on_stuck
+        self._stuck_grace_s = stuck_grace_s
+        self._loop = asyncio.get_running_loop()
+        # Callbacks must not run in the context of the request that happened to schedule them.
+        self._no_request = contextvars.Context()
+        self._alarm = Alarm(self._loop, self._no_request, self._rang)
+        self._admission = Admission(spec, metrics)
+        self._methods = _methods(spec, policy or natural(spec))
+        self._room = WaitingRoom()
+        self._crew = Crew()
+        self._requests = 0
+        self._batches = 0
+        self._scheduled = False
+        self._closed = False
+        # Lower bounds: nothing is due earlier. They are made exact when the alarm rings, not for every request.
+        self._next_deadline = inf
+        self._next_wake = inf
+
+    async def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs one method of the runner and gives its result, for these rows only.
+
+        The deadline and the trace are those of the current request context.
+
+        Args:
+            args: rows, for a batch method; each has the same number of rows.
+            kwargs: constants; only calls with equal constants share a batch.
+
+        Raises:
+            OverloadedError: refused before any work.
+            DeadlineExceededError: the request's deadline passed first.
+            InferenceError: the method raised; RequestErrors come back as themselves.
+            PoisonRequestError: two workers ended while they ran this request.
+            WorkerCrashedError: the worker ended, and the runner has `retry=False`.
+            ResultMismatchError: the method returned the wrong number of rows.
+            UnavailableError: the server is stopping.
+            WireError: the values cannot travel between processes.
+            UsageError: no such method, or arguments that are no rows.
+        """
+        request = self._admit(method, args, kwargs)
+        try:
+            return await request.future
+        except asyncio.CancelledError:
+            self._withdraw(request)
+            raise
+
+    @property
+    def queue_rows(self) -> int:
+        """Rows that wait for a worker."""
+        return self._room.rows
+
+    @property
+    def in_flight(self) -> int:
+        """Batches that are at a worker."""
+        return self._crew.busy
+
+    @property
+    def workers(self) -> int:
+        """Workers that are connected and take batches."""
+        return self._crew.size
+
+    # -- workers come and go
+
+    def add_worker(self, link: WorkerLink) -> None:
+        """A warm worker is connected."""
+        self._crew.add(link)
+        self._recount()
+        self._schedule()
+
+    def retire_worker(self, link: WorkerLink) -> None:
+        """Sends nothing more to it; what it holds it still answers. Then the link is told to finish."""
+        self._crew.retire(link)
+        self._recount()
+
+    def remove_worker(self, link: WorkerLink, reason: str) -> None:
+        """The connection is gone; its batch is run again, or fails.
+
+        Args:
+            reason: for the log and the callers: `connection lost`.
+        """
+        batch = self._crew.remove(link)
+        self._recount()
+        if batch is not None:
+            self._crashed(batch, reason)
+            self._turn()
+
+    def close(self) -> None:
+        """Fails everything that waits or runs, and drops the workers."""
+        self._closed = True
+        for request in self._room.clear():
+            self._metrics.queued(-request.rows)
+            self._answer(request, _stopping())
+        for batch in self._crew.batches():
+            for request in batch.requests:
+                self._answer(request, _stopping())
+        for link in self._crew.clear():
+            link.abort()
+        self._rest(self._clock())
+
+    def _recount(self) -> None:
+        for method in self._methods.values():
+            method.policy.workers = method.pace.workers = max(1, self._crew.size)
+
+    # -- requests come and go
+
+    def _admit(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
+        method = self._methods.get(name)
+        if method is None:
+            raise UsageError(self._no_method(name))
+        if self._closed:
+            raise _stopping()
+        context = current_context()
+        deadline = inf if context is None else context.deadline
+        key: Hashable
+        if method.spec.batch:
+            size = rows.count(args)
+            packed = pack(dict(sorted(kwargs.items()))) if kwargs else NO_KWARGS
+            key = (name, rows.shape_key(args), _content(packed))
+        else:
+            size, packed, key = 1, NO_KWARGS, name
+            args = (args, kwargs)
+        now, room = self._clock(), self._room
+        self._admission.check(method, size or 1, now, deadline, room.rows, self._crew.size)
+        self._requests += 1
+        future: asyncio.Future[Any] = self._loop.create_future()
+        lane = room.lane(key, method, packed)
+        request = Request(self._requests, args, size, now, deadline, context, future, lane)
+        room.add(request)
+        self._metrics.queued(request.rows)
+        self._next_deadline = min(self._next_deadline, deadline)
+        if self._crew.idle or room.fresh:
+            self._schedule()
+        elif deadline < self._alarm.at:
+            self._rest(now)
+        return request
+
+    def _withdraw(self, request: Request) -> None:
+        """Its caller has gone: it must not reach a model any more."""
+        if request.state in (WAITING, AGAIN):
+            self._drop(request)
+        elif request.state == SENT and request.batch is not None:
+            link = self._crew.holder(request.batch)
+            if link is not None:
+                link.cancel(request.batch.number, [request.batch.requests.index(request)])
+        request.state = GONE
+        self._rest(self._clock())
+
+    def _drop(self, request: Request) -> None:
+        self._room.remove(request)
+        self._metrics.queued(-request.rows)
+        if request.state == WAITING:
+            request.lane.method.policy.on_cancel(self._clock(), request.rows)
+
+    def _answer(self, request: Request, error: ServingError) -> None:
+        request.state = GONE
+        if not request.future.done():
+            request.future.set_exception(error)
+
+    def _no_method(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self._methods, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self._methods) or 'none'}"
+        return f"runner {self.spec.name!r} has no method {name!r}; {hint}"
+
+    # -- batches leave
+
+    def _schedule(self) -> None:
+        """Decides at the end of this turn of the loop, so that all its arrivals go together."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._scheduled_turn, context=self._no_request)
+
+    def _scheduled_turn(self) -> None:
+        self._scheduled = False
+        self._turn()
+
+    def _turn(self) -> None:
+        now, room = self._clock(), self._room
+        held = []
+        while self._crew.idle:
+            if room.again:
+                batch = room.take_again()
+                self._metrics.queued(-batch.rows)
+                self._send(batch.lane, batch.requests, batch.reason, now)
+            elif (lane := room.oldest()) is None:
+                break
+            elif self._ask(lane, now):
+                room.put_back(lane)
+            else:
+                held.append(lane)
+        for lane in held:
+            room.put_back(lane)
+        while room.fresh:
+            self._ask(next(iter(room.fresh)), now)
+        self._rest(now)
+
+    def _ask(self, lane: Lane, now: float) -> bool:
+        """Does what the policy says about a lane; False when it says to wait."""
+        room, method = self._room, lane.method
+        while lane.requests:
+            decision = method.policy.decide(now, lane, self._crew.idle)
+            if decision.shed:
+                self._too_old(room.take(lane, min(decision.shed, len(lane))), method)
+                continue
+            if decision.dispatch and self._crew.idle:
+                number = min(decision.dispatch, len(lane))
+                if number > 1:
+                    number = min(number, fitting(lane, method.max_rows)[0])
+                taken = room.take(lane, number)
+                self._metrics.queued(-sum(request.rows for request in taken))
+                self._send(lane, taken, decision.reason, now)
+                return True
+            lane.wake_at = inf if decision.wake_at is None else decision.wake_at
+            self._next_wake = min(self._next_wake, lane.wake_at)
+            break
+        room.fresh.pop(lane, None)
+        return not lane.requests
+
+    def _too_old(self, requests: list[Request], method: Method) -> None:
+        wait_s = method.pace.wait_s(method.waiting + method.max_rows + 1)
+        for request in requests:
+            self._metrics.queued(-request.rows)
+            self._answer(
+                request, self._admission.refusal("latency", wait_s, "it waited past the latency limit")
+            )
+
+    def _send(self, lane: Lane, requests: list[Request], reason: str, now: float) -> None:
+        """Sends what is still wanted of these requests to the worker that has been idle longest."""
+        wanted = []
+        for request in requests:
+            if request.deadline <= now:
+                self._answer(request, self._late(request, now))
+            if request.future.done():
+                request.state = GONE
+            else:
+                wanted.append(request)
+        if not wanted:
+            return
+        link = self._crew.next_idle()
+        self._batches += 1
+        stuck_at = max(request.deadline for request in wanted) + self._stuck_grace_s
+        alone = wanted[0].crashes > 0
+        batch = Batch(lane, wanted, reason, alone, self._batches, link.id, now, stuck_at)
+        try:
+            self._hand_over(link, batch, now)
+        except Exception as error:  # noqa: BLE001 - values of the user's own, of any size and type
+            self._fail(batch, wanted, failure.unsendable(error))
+            return
+        for request in wanted:
+            request.state, request.batch = SENT, batch
+            self._metrics.waited(now - request.arrival)
+        self._crew.give(batch)
+        self._next_deadline = min(self._next_deadline, stuck_at)
+
+    def _hand_over(self, link: WorkerLink, batch: Batch, now: float) -> None:
+        requests, lane = batch.requests, batch.lane
+        remaining = [request.deadline - now for request in requests]
+        if all(seconds == inf for seconds in remaining):
+            remaining = []
+        traces = [request.context.traceparent if request.context else "" for request in requests]
+        if not any(traces):
+            traces = []
+        if lane.method.spec.batch:
+            args = rows.join([request.args for request in requests])
+            counts = [request.count for request in requests]
+            link.send(
+                batch.number, lane.method.name, args, lane.kwargs, counts, remaining, traces, batch.alone
+            )
+        else:
+            args, kwargs = requests[0].args
+            packed = pack(kwargs) if kwargs else NO_KWARGS
+            link.send(batch.number, lane.method.name, args, packed, [], remaining, traces, batch.alone)
+
+    # -- answers come back
+
+    def on_result(
+        self, link: WorkerLink, number: int, value: Any, model_s: float, dropped: list[int]
+    ) -> None:
+        """The worker answered: `value` holds the rows of all requests of the batch but the dropped ones.
+
+        Raises:
+            WireError: the worker does not hold that batch.
+        """
+        batch, now = self._crew.take(link, number), self._clock()
+        method, asked = batch.lane.method, self._not_dropped(batch, dropped, now)
+        service_s = now - batch.started
+        method.policy.on_complete(now, batch.rows, service_s)
+        method.pace.learn(batch.rows, service_s)
+        self._metrics.batch(method.name, batch.rows, batch.reason, model_s)
+        if self._room:
+            self._turn()  # the worker gets its next batch before this one is shared out
+        try:
+            parts = rows.split(value, [r.count for r in asked]) if method.spec.batch else [value]
+        except ResultMismatchError as error:
+            text = f"{self.spec.name}.{method.name}: {error}"
+            log.error("%s", text)
+            for request in asked:
+                self._answer(request, ResultMismatchError(text))
+        else:
+            for request, part in zip(asked, parts):
+                request.state = GONE
+                if not request.future.done():
+                    request.future.set_result(part)
+        self._rest(now)
+
+    def on_failure(self, link: WorkerLink, number: int, told: Failure) -> None:
+        """The method raised for that batch.
+
+        Raises:
+            WireError: the worker does not hold that batch.
+        """
+        batch, now = self._crew.take(link, number), self._clock()
+        self._metrics.batch(batch.lane.method.name, batch.rows, batch.reason, told.model_s)
+        self._fail(batch, self._not_dropped(batch, told.dropped, now), failure.error_of(told))
+        self._turn()
+
+    def on_begin(self, link: WorkerLink, number: int) -> None:
+        """The worker starts a batch that runs alone: should it end now, that batch did it."""
+        batch = self._crew.held(link)
+        if batch is not None and batch.number == number:
+            batch.begun = True
+
+    def _not_dropped(self, batch: Batch, dropped: list[int], now: float) -> list[Request]:
+        if not dropped:
+            return batch.requests
+        gone = set(dropped)
+        for place in gone:
+            if place < len(batch.requests):
+                self._answer(batch.requests[place], self._late(batch.requests[place], now))
+        return [request for place, request in enumerate(batch.requests) if place not in gone]
+
+    def _fail(self, batch: Batch, asked: list[Request], error: ServingError) -> None:
+        """One guilty request fails alone: a batch of several is halved and run again until it stands alone."""
+        wanted = [request for request in asked if not request.future.done()]
+        splits = len(asked) > 1 and self.spec.retry and not isinstance(error, ResultMismatchError)
+        for request in asked:
+            if request.future.done():
+                request.state = GONE
+            elif not splits:
+                self._answer(request, error)
+        if splits and wanted:
+            middle = (len(wanted) + 1) // 2
+            halves = [half for half in (wanted[:middle], wanted[middle:]) if half]
+            self._run_again([Batch(batch.lane, half, "bisect") for half in halves])
+
+    def _crashed(self, batch: Batch, reason: str) -> None:
+        again = []
+        guilty = batch.begun or not batch.alone  # one that runs alone and never began has done nothing
+        for request in batch.requests:
+            request.crashes += guilty
+            if request.future.done():
+                request.state = GONE
+            elif not self.spec.retry:
+                self._answer(request, failure.crashed(self.spec.name, reason))
+            elif request.crashes >= 2:
+                log.error("poison: a call of %s.%s ended two workers", self.spec.name, batch.lane.method.name)
+                self._answer(request, failure.poison(self.spec.name))
+            else:
+                again.append(Batch(batch.lane, [request], "retry", alone=True))
+        self._run_again(again)
+
+    def _run_again(self, batches: list[Batch]) -> None:
+        self._room.run_again(batches)
+        self._metrics.queued(sum(batch.rows for batch in batches))
+
+    # -- time passes
+
+    def _rest(self, now: float) -> None:
+        """Sets the timer for what comes next; clears it when nothing waits and nothing runs."""
+        if not self._room and not self._crew.busy:
+            self._next_wake = self._next_deadline = inf
+        self._alarm.set(min(self._next_wake, self._next_deadline), now)
+
+    def _rang(self) -> None:
+        now = self._clock()
+        if now >= self._next_deadline:
+            self._expire(now)
+        if now >= self._next_wake:
+            self._next_wake = inf
+            for lane in self._room.lanes():
+                self._room.fresh[lane] = None
+        self._turn()
+
+    def _expire(self, now: float) -> None:
+        """Answers everything whose time is up and finds the next deadline; runs about once a deadline, not a request."""
+        next_deadline = inf
+        for request in list(self._room.requests()):
+            if request.deadline <= now:
+                self._drop(request)
+                self._answer(request, self._late(request, now))
+            else:
+                next_deadline = min(next_deadline, request.deadline)
+        for batch in self._crew.batches():
+            next_deadline = min(next_deadline, self._expire_sent(batch, now))
+        self._next_deadline = next_deadline
+
+    def _expire_sent(self, batch: Batch, now: float) -> float:
+        late = []
+        for place, request in enumerate(batch.requests):
+            if request.deadline <= now and not request.future.done():
+                late.append(place)
+                self._answer(request, self._late(request, now))
+        link = self._crew.holder(batch)
+        if late and link is not None:
+            link.cancel(batch.number, late)
+        if batch.stuck_at <= now and not batch.reported:
+            batch.reported = True
+            self._report(batch, now)
+        ahead = [request.deadline for request in batch.requests if not request.future.done()]
+        return min(ahead, default=inf if batch.reported else batch.stuck_at)
+
+    def _report(self, batch: Batch, now: float) -> None:
+        reason = (
+            f"holds a batch of {batch.lane.method.name!r} for {now - batch.started:.1f} s, "
+            f"{self._stuck_grace_s:g} s past the deadline of every request in it"
+        )
+        log.warning("worker %s is stuck: it %s", batch.worker, reason)
+        if self._on_stuck is not None:
+            self._on_stuck(batch.worker, reason)
+
+    def _late(self, request: Request, now: float) -> ServingError:
+        return failure.late(self.spec.name, now - request.arrival, sent=request.state == SENT)
+
+
+def _methods(spec: RunnerSpec, make: Callable[[MethodSpec], Policy]) -> dict[str, Method]:
+    workers = spec.workers if isinstance(spec.workers, int) else 1
+    methods = {}
+    for name, method in spec.methods.items():
+        cap = max_rows(spec, method)
+        methods[name] = Method(name, method, cap, make(method), Pace(cap, workers))
+    return methods
+
+
+def _content(packed: Packed) -> bytes:
+    """Equal for equal constants."""
+    return packed[0] if not packed[1] else b"".join([packed[0], *packed[1]])
+
+
+def _stopping() -> UnavailableError:
+    return UnavailableError("the server is stopping; try again")

@@ -1,0 +1,179 @@
+"""The connection of an API process to one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from typing import Any
+
+from ...errors import UnavailableError, WireError
+from ..supervisor.control import WorkerAddress
+from ..wire import frame
+from ..wire.frame import Frame, FrameReader
+from ..wire.messages import PROTOCOL, Call, Cancel, Failure, Hello, Result, dump, load
+from ..wire.values import pack, unpack
+from .dispatcher import Dispatcher
+from .request import Packed
+
+log = logging.getLogger("tiffin.batching")
+
+HELLO_TIMEOUT_S = 30.0
+"""A worker says hello between two batches, so it may take as long as one."""
+SOCKET_BYTES = 1024 * 1024
+"""Kernel buffer: a typical batch fits, so that sending one is a single system call."""
+
+
+async def connect(
+    address: WorkerAddress, dispatcher: Dispatcher, *, timeout_s: float = HELLO_TIMEOUT_S
+) -> Link:
+    """Connects to a warm worker and adds it to the dispatcher.
+
+    The link leaves the dispatcher by itself when the connection is lost.
+
+    Raises:
+        UnavailableError: nobody listens there, or it does not say hello in time.
+        WireError: it speaks another version of the protocol.
+    """
+    loop = asyncio.get_running_loop()
+    end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        end.setblocking(False)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+        await asyncio.wait_for(loop.sock_connect(end, address.address), timeout_s)
+        _, link = await loop.create_unix_connection(lambda: Link(address.id, dispatcher), sock=end)
+    except (OSError, asyncio.TimeoutError) as error:
+        end.close()
+        raise UnavailableError(
+            f"worker {address.id} cannot be reached at {address.address}: {error}"
+        ) from error
+    try:
+        await asyncio.wait_for(asyncio.shield(link.greeted), timeout_s)
+    except asyncio.TimeoutError:
+        link.abort()
+        raise UnavailableError(f"worker {address.id} did not say hello within {timeout_s:g} s") from None
+    except BaseException:
+        link.abort()
+        raise
+    return link
+
+
+class Link(asyncio.BufferedProtocol):
+    """Frames in both directions; `ports.WorkerLink` for the dispatcher.
+
+    Args:
+        worker: id of the worker.
+    """
+
+    def __init__(self, worker: str, dispatcher: Dispatcher) -> None:
+        self.id = worker
+        self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the worker has said hello and may be given work."""
+        self.closed = asyncio.Event()
+        """Set when the connection is gone."""
+        self._dispatcher = dispatcher
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._added = False
+        self._lost = "connection lost"
+
+    # -- what the dispatcher and the process use
+
+    def send(
+        self,
+        batch: int,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: Packed,
+        counts: list[int],
+        remaining_s: list[float],
+        traces: list[str],
+        alone: bool,
+    ) -> None:
+        packed, buffers = pack(args, list(kwargs[1]))
+        head = dump(Call(method, counts, remaining_s, traces, packed, kwargs[0]))
+        self._write(frame.encode(frame.CALL, batch, head, buffers, frame.ALONE if alone else 0))
+
+    def cancel(self, batch: int, requests: list[int]) -> None:
+        self._write(frame.encode(frame.CANCEL, batch, dump(Cancel(requests))))
+
+    def finish(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Gives the worker nothing new; closes as soon as it has answered what it holds."""
+        if self._added:
+            self._dispatcher.retire_worker(self)
+        else:
+            self.abort()
+
+    def _write(self, pieces: list[frame.Buffer]) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return  # connection_lost follows and takes care of the batch
+        if len(pieces) == 1:
+            self._transport.write(pieces[0])
+        else:
+            self._transport.writelines(pieces)
+
+    # -- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self._write(frame.encode(frame.HELLO, 0, dump(Hello(PROTOCOL, f"api {os.getpid()}"))))
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        return self._reader.space()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        try:
+            for received in self._reader.filled(nbytes):
+                self._handle(received)
+        except WireError as error:
+            self._lost = f"malformed frame: {error}"
+            log.error("worker %s: %s", self.id, self._lost)  # noqa: TRY400 - the traceback is ours, the fault is not
+            if not self.greeted.done():
+                self.greeted.set_exception(error)
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self._lost = f"connection lost: {exc}"
+        self._transport = None
+        if not self.greeted.done():
+            self.greeted.set_exception(
+                UnavailableError(f"worker {self.id} closed the connection before hello")
+            )
+        self._dispatcher.remove_worker(self, self._lost)
+        self.closed.set()
+
+    def _handle(self, received: Frame) -> None:
+        kind = received.kind
+        if kind == frame.RESULT:
+            result = load(Result, received.head)
+            value = unpack(result.value, received.buffers)
+            self._dispatcher.on_result(self, received.batch, value, result.model_s, result.dropped)
+        elif kind == frame.ERROR:
+            self._dispatcher.on_failure(self, received.batch, load(Failure, received.head))
+        elif kind == frame.BEGIN:
+            self._dispatcher.on_begin(self, received.batch)
+        elif kind == frame.HELLO:
+            self._greet(load(Hello, received.head))
+        elif kind == frame.BYE:
+            self._dispatcher.retire_worker(self)
+        else:
+            raise WireError(f"a worker does not send frames of kind {kind}")
+
+    def _greet(self, hello: Hello) -> None:
+        if hello.protocol != PROTOCOL:
+            raise WireError(f"{hello.peer} speaks protocol {hello.protocol}, this process {PROTOCOL}")
+        if not self._added:
+            self._added = True
+            self._dispatcher.add_worker(self)
+            if not self.greeted.done():
+                self.greeted.set_result(None)

@@ -1,0 +1,98 @@
+"""A runner as the service sees it in the API process; the same surface as the in-process `LocalRunner`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from ...errors import UsageError
+from ..manifest import RunnerSpec
+from . import rows
+from .dispatcher import Dispatcher
+
+if TYPE_CHECKING:
+    from ..model.model import Model
+
+
+class RemoteRunner:
+    """Sends calls to the workers of a runner: `await runner.predict(x)`, `await runner.predict.one(row)`.
+
+    Inside the event loop a call gives an awaitable; in any other thread (a sync api) it blocks and gives the result.
+
+    Args:
+        spec: the runner; its methods become attributes.
+        loop: the loop that the dispatcher lives in; the caller is in its thread.
+    """
+
+    def __init__(self, spec: RunnerSpec, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop) -> None:
+        self._spec = spec
+        self._model: Model | None = None
+        thread = threading.get_ident()
+        for name, method in spec.methods.items():
+            self.__dict__[name] = RemoteMethod(name, method.batch, dispatcher, loop, thread)
+
+    @property
+    def model(self) -> Model:
+        """The stored model: classes, labels, metadata. Reads `model.yaml` only; nothing is loaded here.
+
+        Raises:
+            AttributeError: the runner is a class of the user's own.
+        """
+        if not self._spec.model:
+            raise AttributeError(
+                f"runner {self._spec.name!r} is a class, not a stored model: it has no .model"
+            )
+        if self._model is None:
+            from ..model.find import find
+
+            self._model = find(self._spec.model)
+        return self._model
+
+    def __getattr__(self, name: str) -> RemoteMethod:
+        methods = ", ".join(self._spec.methods) or "none"
+        raise AttributeError(f"runner {self._spec.name!r} has no method {name!r}; it has {methods}")
+
+    def __repr__(self) -> str:
+        return f"<runner {self._spec.name!r} in {self._spec.workers} workers>"
+
+
+class RemoteMethod:
+    """One method of a remote runner."""
+
+    __slots__ = ("_batch", "_dispatcher", "_loop", "_name", "_thread")
+
+    def __init__(
+        self, name: str, batch: bool, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop, thread: int
+    ) -> None:
+        self._name = name
+        self._batch = batch
+        self._dispatcher = dispatcher
+        self._loop = loop
+        self._thread = thread
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Rows by position, constants by keyword; gives as many rows as it was given."""
+        return self._run(self._dispatcher.call(self._name, args, kwargs))
+
+    def one(self, *args: Any, **kwargs: Any) -> Any:
+        """One row in, one row out; batched with the rows of others.
+
+        Raises:
+            UsageError: the method takes no batches.
+        """
+        return self._run(self._one(args, kwargs))
+
+    async def _one(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self._batch:
+            raise UsageError(
+                f"{self._name!r} takes no batches: call it without .one, or mark it with @tiffin.batch"
+            )
+        return rows.first(await self._dispatcher.call(self._name, rows.one(args), kwargs))
+
+    def _run(self, call: Coroutine[Any, Any, Any]) -> Any:
+        if threading.get_ident() == self._thread:
+            return call
+        # The task is made in the loop with a copy of this thread's context, so deadline and trace go along.
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result()

@@ -1,0 +1,223 @@
+"""Frames: what an API process and a worker send each other over one stream.
+
+    u32 length | u8 kind | u8 flags | u16 buffers | u64 batch id | u32 head length
+    head (msgpack) | u64 length of each buffer | zero bytes up to a multiple of 64 | buffer | zero bytes | buffer …
+
+All numbers are little-endian. `length` counts the bytes after itself. Every buffer starts at a multiple of 64
+bytes from the start of the frame, and the reader puts a frame that has buffers at an address that is a multiple
+of 64, so that numpy reads them in place.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple, Union
+
+from ...errors import WireError
+
+Buffer = Union[bytes, bytearray, memoryview]
+
+HELLO = 1
+"""Both ways, once: who is there and which version of the protocol it speaks."""
+CALL = 2
+"""To a worker: run one method on these rows."""
+RESULT = 3
+"""To an API process: the rows of that batch."""
+ERROR = 4
+"""To an API process: that batch raised."""
+CANCEL = 5
+"""To a worker: nobody waits for these requests of that batch any more."""
+BEGIN = 6
+"""To an API process: a batch that is flagged ALONE starts now."""
+BYE = 7
+"""To an API process: the worker takes nothing new."""
+
+KINDS = frozenset((HELLO, CALL, RESULT, ERROR, CANCEL, BEGIN, BYE))
+
+ALONE = 1
+"""Flag of a CALL: may have ended a worker before, so run it by itself and say BEGIN first."""
+
+HEADER = struct.Struct("<IBBHQI")
+LENGTH = struct.Struct("<I")
+ALIGNMENT = 64
+MAX_FRAME_BYTES = 2 * 1024**3
+MAX_BUFFERS = 0xFFFF
+SCRATCH_BYTES = 64 * 1024
+"""Room for frames on arrival; larger frames are read straight into memory of their own."""
+JOIN_BYTES = 32 * 1024
+"""Frames up to this size are sent as one piece: a copy costs less than a second system call."""
+
+
+class Frame(NamedTuple):
+    kind: int
+    flags: int
+    batch: int
+    head: memoryview
+    buffers: list[memoryview]
+
+
+def encode(
+    kind: int, batch: int, head: Buffer = b"", buffers: Sequence[Buffer] = (), flags: int = 0
+) -> list[Buffer]:
+    """The pieces of one frame, to be written in order.
+
+    Args:
+        buffers: flat bytes; referred to, not copied, when the frame is larger than `JOIN_BYTES`.
+
+    Raises:
+        WireError: more than 65,535 buffers or 2 GiB.
+    """
+    if not buffers:
+        return [HEADER.pack(HEADER.size - 4 + len(head), kind, flags, 0, batch, len(head)) + head]
+    if len(buffers) > MAX_BUFFERS:
+        raise WireError(
+            f"{len(buffers)} arrays in one batch, a frame holds {MAX_BUFFERS}: stack them into one array"
+        )
+    sizes = [len(buffer) for buffer in buffers]
+    at = HEADER.size + len(head) + 8 * len(sizes)
+    pieces: list[Buffer] = [b"", head, struct.pack(f"<{len(sizes)}Q", *sizes)]
+    for size, buffer in zip(sizes, buffers):
+        pad = -at % ALIGNMENT
+        if pad:
+            pieces.append(_ZEROS[:pad])
+        pieces.append(buffer)
+        at += pad + size
+    if at > MAX_FRAME_BYTES:
+        raise WireError(
+            f"a batch of {at:,} bytes, a frame holds {MAX_FRAME_BYTES:,}: lower max_batch_size or send less per call"
+        )
+    pieces[0] = HEADER.pack(at - 4, kind, flags, len(sizes), batch, len(head))
+    return [b"".join(pieces)] if at <= JOIN_BYTES else pieces
+
+
+def aligned(size: int) -> memoryview:
+    """Writable memory at an address that is a multiple of 64.
+
+    The kernel backs it with pages only as they are written, so a peer that claims a long frame and sends
+    nothing costs nothing.
+    """
+    import numpy as np
+
+    block = np.empty(size + ALIGNMENT, np.uint8)
+    start = -block.__array_interface__["data"][0] % ALIGNMENT
+    return memoryview(block)[start : start + size]  # type: ignore[arg-type]
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames.
+
+    Read into `space()`, say how much came with `filled(n)`, and take the frames it returns. Memory is bounded
+    by one scratch buffer and one frame of at most `limit` bytes.
+
+    Args:
+        limit: bytes that one frame may have.
+
+    Raises:
+        WireError: (from `filled` and `feed`) the stream is malformed; it cannot be read any further.
+    """
+
+    __slots__ = ("_end", "_large", "_limit", "_scratch", "_view", "_written")
+
+    def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
+        self._limit = limit
+        self._scratch = bytearray(SCRATCH_BYTES)
+        self._view = memoryview(self._scratch)
+        self._end = 0
+        self._large: memoryview | None = None
+        self._written = 0
+
+    @property
+    def partial(self) -> bool:
+        """Whether a frame has begun and is not complete."""
+        return self._large is not None or self._end > 0
+
+    def space(self) -> memoryview:
+        """Where the next bytes of the stream belong; never empty."""
+        if self._large is not None:
+            return self._large[self._written :]
+        return self._view[self._end :]
+
+    def filled(self, count: int) -> list[Frame]:
+        """Frames that are complete now that `count` more bytes are in `space()`."""
+        if self._large is not None:
+            self._written += count
+            if self._written < len(self._large):
+                return []
+            whole, self._large = self._large, None
+            return [_parse(whole)]
+        self._end += count
+        return self._cut()
+
+    def feed(self, data: Buffer) -> list[Frame]:
+        """The same for bytes that lie elsewhere."""
+        frames: list[Frame] = []
+        rest = memoryview(data)
+        while rest:
+            space = self.space()
+            count = min(len(space), len(rest))
+            space[:count] = rest[:count]
+            frames += self.filled(count)
+            rest = rest[count:]
+        return frames
+
+    def _cut(self) -> list[Frame]:
+        frames: list[Frame] = []
+        start, end = 0, self._end
+        while end - start >= LENGTH.size:
+            total = LENGTH.unpack_from(self._scratch, start)[0] + LENGTH.size
+            if not HEADER.size <= total <= self._limit:
+                raise WireError(
+                    f"a frame of {total:,} bytes, between {HEADER.size} and {self._limit:,} are legal"
+                )
+            if end - start < total:
+                if total > SCRATCH_BYTES:
+                    self._large = aligned(total)
+                    self._written = end - start
+                    self._large[: self._written] = self._view[start:end]
+                    start = end
+                break
+            frames.append(_parse(self._take(start, total)))
+            start += total
+        if start:
+            self._view[: end - start] = self._view[start:end]
+        self._end = end - start
+        return frames
+
+    def _take(self, start: int, total: int) -> memoryview:
+        if self._scratch[start + 6] or self._scratch[start + 7]:  # it has buffers
+            own = aligned(total)
+            own[:] = self._view[start : start + total]
+            return own
+        return memoryview(bytes(self._view[start : start + total]))
+
+
+_ZEROS = bytes(ALIGNMENT)
+
+
+def _parse(whole: memoryview) -> Frame:
+    _, kind, flags, count, batch, head_size = HEADER.unpack_from(whole)
+    if kind not in KINDS:
+        raise WireError(f"a frame of unknown kind {kind}")
+    at = HEADER.size + head_size
+    if at + 8 * count > len(whole):
+        raise WireError(
+            f"a frame of {len(whole)} bytes cannot hold a head of {head_size} and {count} buffers"
+        )
+    head = whole[HEADER.size : at]
+    if not count:
+        if at != len(whole):
+            raise WireError(f"{len(whole) - at} bytes after the end of a frame")
+        return Frame(kind, flags, batch, head, [])
+    sizes = struct.unpack_from(f"<{count}Q", whole, at)
+    at += 8 * count
+    buffers = []
+    for size in sizes:
+        at += -at % ALIGNMENT
+        if at + size > len(whole):
+            raise WireError(f"a buffer of {size:,} bytes reaches past the end of its frame")
+        buffers.append(whole[at : at + size])
+        at += size
+    if at != len(whole):
+        raise WireError(f"{len(whole) - at} bytes after the end of a frame")
+    return Frame(kind, flags, batch, head, buffers)

@@ -1,0 +1,95 @@
+"""The worker's end of one connection."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+
+from ...errors import WireError
+from ..wire.frame import Buffer, Frame, FrameReader
+
+MAX_PIECES = 512
+"""Buffers given to one system call; the kernel takes no more than 1,024."""
+
+
+class Connection:
+    """Never blocks: what the peer does not take yet waits in memory, one answer at most."""
+
+    __slots__ = ("_outgoing", "_reader", "_socket", "greeted", "holds", "peer")
+
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)
+        self._socket = end
+        self._reader = FrameReader()
+        self._outgoing: deque[memoryview] = deque()
+        self.greeted = False
+        self.holds: int | None = None
+        """Number of the batch that the peer has sent and that is not answered."""
+        self.peer = "a peer that has not said hello"
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    @property
+    def unsent(self) -> bool:
+        return bool(self._outgoing)
+
+    def receive(self) -> list[Frame]:
+        """Every frame that has arrived.
+
+        Raises:
+            ConnectionError: the peer has closed.
+            WireError: the stream is malformed.
+        """
+        frames: list[Frame] = []
+        while True:
+            space = self._reader.space()
+            try:
+                count = self._socket.recv_into(space)
+            except (BlockingIOError, InterruptedError):
+                return frames
+            if not count:
+                if self._reader.partial:
+                    raise WireError("the peer closed in the middle of a frame")
+                raise ConnectionResetError("the peer has closed")
+            frames += self._reader.filled(count)
+            if count < len(space):
+                return frames
+
+    def send(self, pieces: list[Buffer]) -> None:
+        """Sends now what the kernel takes; `flush` sends the rest.
+
+        Raises:
+            OSError: the peer has gone.
+        """
+        self._outgoing.extend(memoryview(piece) for piece in pieces)
+        self.flush()
+
+    def flush(self) -> None:
+        outgoing = self._outgoing
+        while outgoing:
+            head = [outgoing[place] for place in range(min(len(outgoing), MAX_PIECES))]
+            try:
+                sent = self._socket.sendmsg(head)
+            except (BlockingIOError, InterruptedError):
+                return
+            while outgoing and sent >= len(outgoing[0]):
+                sent -= len(outgoing.popleft())
+            if sent:
+                outgoing[0] = outgoing[0][sent:]
+
+    def check_call(self, batch: int) -> None:
+        """A peer has one batch here at a time, so that what it can make the worker hold is bounded.
+
+        Raises:
+            WireError: it has not said hello, or has not taken its last answer.
+        """
+        if not self.greeted:
+            raise WireError("a call before hello")
+        if self.holds is not None or self._outgoing:
+            raise WireError(f"batch {batch} came before the answer to batch {self.holds} was taken")
+        self.holds = batch
+
+    def close(self) -> None:
+        self._outgoing.clear()
+        self._socket.close()

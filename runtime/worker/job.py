@@ -1,0 +1,103 @@
+"""A batch that waits in a worker, and putting together those of several API processes."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Hashable
+from typing import Any
+
+from ...errors import OverloadedError, ServingError, WireError
+from ..batching import rows
+from ..wire import frame
+from ..wire.frame import Frame
+from ..wire.messages import Call, Failure, load
+from ..wire.values import unpack
+from .connection import Connection
+
+MAX_TRACEBACK_CHARS = 20_000
+
+
+class Job:
+    """One CALL frame.
+
+    Args:
+        now: monotonic seconds; the frame carries remaining times, for clocks of two hosts differ.
+
+    Raises:
+        WireError: malformed head or values.
+    """
+
+    __slots__ = (
+        "alone",
+        "args",
+        "batch",
+        "cancelled",
+        "connection",
+        "counts",
+        "deadlines",
+        "dropped",
+        "key",
+        "kwargs",
+        "method",
+    )
+
+    def __init__(self, connection: Connection, received: Frame, now: float) -> None:
+        call = load(Call, received.head)
+        self.connection = connection
+        self.batch = received.batch
+        self.method = call.method
+        self.counts = call.counts
+        self.alone = bool(received.flags & frame.ALONE)
+        self.args: tuple[Any, ...] = unpack(call.args, received.buffers)
+        self.kwargs: dict[str, Any] = unpack(call.kwargs, received.buffers) if call.kwargs else {}
+        if not isinstance(self.args, tuple) or not isinstance(self.kwargs, dict):
+            raise WireError("the arguments of a call are no tuple and map")
+        if any(count < 0 for count in call.counts):
+            raise WireError("a call with a negative number of rows")
+        self.deadlines = [now + seconds for seconds in call.remaining_s]
+        self.cancelled: set[int] = set()
+        self.dropped: list[int] = []
+        self.key: Hashable = None
+        """Equal for jobs that may run together; None for one that runs by itself."""
+        # Constants with arrays in them are compared by nobody: such a batch runs by itself.
+        own_buffers = self.kwargs and len(received.buffers) != len(self.args)
+        if call.counts and not self.alone and not own_buffers:
+            self.key = (call.method, rows.shape_key(self.args), call.kwargs)
+
+    @property
+    def rows(self) -> int:
+        return sum(self.counts)
+
+    @property
+    def requests(self) -> int:
+        return len(self.counts) or 1
+
+    def drop(self, now: float) -> bool:
+        """Leaves out the requests that nobody waits for any more; False when none is left."""
+        gone = {place for place in self.cancelled if place < self.requests}
+        gone.update(place for place, deadline in enumerate(self.deadlines) if deadline <= now)
+        if not gone:
+            return True
+        self.dropped = sorted(gone)
+        left = [place for place in range(self.requests) if place not in gone]
+        if left and self.counts:
+            columns = [rows.split(value, self.counts) for value in self.args]
+            self.args = rows.join([tuple(column[place] for column in columns) for place in left])
+            self.counts = [self.counts[place] for place in left]
+        return bool(left)
+
+
+def failure_of(error: Exception, model_s: float, dropped: list[int]) -> Failure:
+    """What may be said of an exception to another process: its name, its text, its traceback as text."""
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-MAX_TRACEBACK_CHARS:]
+    return Failure(
+        type=type(error).__name__,
+        message=str(error),
+        traceback=text,
+        status=error.status if isinstance(error, ServingError) else 500,
+        title=error.title if isinstance(error, ServingError) else "",
+        path=error.path if isinstance(error, ServingError) else "",
+        retry_after_s=error.retry_after_s if isinstance(error, OverloadedError) else 0.0,
+        model_s=model_s,
+        dropped=dropped,
+    )

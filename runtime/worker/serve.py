@@ -1,0 +1,261 @@
+"""The loop of a worker: one thread that reads what has come, runs one batch, answers it, and looks again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import socket
+import time
+from collections import deque
+from math import inf
+from typing import Any
+
+from ...errors import ResultMismatchError, WireError
+from ..batching import rows
+from ..batching.policy import max_rows
+from ..wire import frame
+from ..wire.frame import Frame
+from ..wire.messages import PROTOCOL, Cancel, Hello, Result, dump, load
+from ..wire.values import pack
+from .connection import Connection
+from .inference import Inference
+from .job import Job, failure_of
+
+log = logging.getLogger("tiffin.worker")
+
+
+class Server:
+    """Serves one inference object on one listening socket until it is told to stop.
+
+    Args:
+        listener: a listening stream socket; closed at the end.
+    """
+
+    def __init__(self, inference: Inference, listener: socket.socket) -> None:
+        self._inference = inference
+        self._spec = inference.spec
+        self._listener = listener
+        self._listener.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ, None)
+        self._bell, self._hand = socket.socketpair()
+        self._bell.setblocking(False)
+        self._hand.setblocking(False)
+        self._selector.register(self._bell, selectors.EVENT_READ, None)
+        self._connections: set[Connection] = set()
+        self._jobs: deque[Job] = deque()
+        self._stop_by = inf
+        self._stopping = False
+
+    def stop(self, limit_s: float) -> None:
+        """Ends `run` when what is in hand is answered, or after the limit. Callable from threads and signal handlers."""
+        self._stop_by = min(self._stop_by, time.monotonic() + limit_s)
+        try:
+            self._hand.send(b"!")
+        except BlockingIOError:
+            pass  # it rings already
+
+    def run(self) -> int:
+        """Serves; gives the number of requests that the limit of `stop` cut off."""
+        while True:
+            if not self._stopping and self._stop_by < inf:
+                self._say_goodbye()
+            if self._stopping and (not self._connections or time.monotonic() >= self._stop_by):
+                break
+            # Each peer has one batch here at most: when all have, there is nothing more to wait for.
+            if len(self._jobs) < max(1, len(self._connections)):
+                self._poll()
+            if self._jobs:
+                self._run_next()
+        abandoned = sum(job.requests for job in self._jobs)
+        for connection in list(self._connections):
+            self._drop(connection)
+        for end in (self._selector, self._bell, self._hand):
+            end.close()
+        return abandoned
+
+    # -- reading
+
+    def _poll(self) -> None:
+        timeout: float | None = 0 if self._jobs else None
+        if timeout is None and self._stop_by < inf:
+            timeout = max(0.0, self._stop_by - time.monotonic())
+        for key, events in self._selector.select(timeout):
+            connection = key.data
+            if connection is not None:
+                self._attend(connection, events)
+            elif key.fileobj is self._listener:
+                self._accept()
+            else:
+                self._bell.recv(64)
+
+    def _accept(self) -> None:
+        try:
+            end, _ = self._listener.accept()
+        except OSError:  # the peer has gone again
+            return
+        connection = Connection(end)
+        self._connections.add(connection)
+        self._selector.register(connection, selectors.EVENT_READ, connection)
+
+    def _attend(self, connection: Connection, events: int) -> None:
+        try:
+            if events & selectors.EVENT_WRITE:
+                connection.flush()
+                if not connection.unsent:
+                    self._selector.modify(connection, selectors.EVENT_READ, connection)
+            if events & selectors.EVENT_READ:
+                for received in connection.receive():
+                    self._handle(connection, received)
+        except WireError as error:
+            log.error("%s sent a malformed frame and was disconnected: %s", connection.peer, error)  # noqa: TRY400
+            self._drop(connection)
+        except OSError:
+            self._drop(connection)
+
+    def _handle(self, connection: Connection, received: Frame) -> None:
+        if received.kind == frame.CALL:
+            connection.check_call(received.batch)
+            self._take(connection, received)
+        elif received.kind == frame.CANCEL:
+            for job in self._jobs:
+                if job.connection is connection and job.batch == received.batch:
+                    job.cancelled.update(load(Cancel, received.head).requests)
+        elif received.kind == frame.HELLO:
+            self._greet(connection, load(Hello, received.head))
+        else:
+            raise WireError(f"a frame of kind {received.kind} goes the other way")
+
+    def _take(self, connection: Connection, received: Frame) -> None:
+        try:
+            job = Job(connection, received, time.monotonic())
+        except ImportError as error:  # pandas, say, is not installed here
+            failure = failure_of(error, 0.0, [])
+            self._send(connection, frame.encode(frame.ERROR, received.batch, dump(failure)))
+            return
+        if job.method not in self._spec.methods:
+            raise WireError(f"a call of {job.method!r}, which runner {self._spec.name!r} does not have")
+        self._jobs.append(job)
+
+    def _greet(self, connection: Connection, hello: Hello) -> None:
+        connection.peer = hello.peer
+        me = f"{self._spec.name} worker {os.getpid()}"
+        connection.send(frame.encode(frame.HELLO, 0, dump(Hello(PROTOCOL, me))))
+        if hello.protocol != PROTOCOL:
+            raise WireError(f"{hello.peer} speaks protocol {hello.protocol}, this worker {PROTOCOL}")
+        connection.greeted = True
+        if self._stopping:
+            connection.send(frame.encode(frame.BYE, 0))
+
+    def _say_goodbye(self) -> None:
+        """Peers finish what they have here and close; whoever comes now is turned away by the kernel."""
+        self._stopping = True
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        for connection in list(self._connections):
+            if connection.greeted:
+                self._send(connection, frame.encode(frame.BYE, 0))
+            else:
+                self._drop(connection)
+
+    # -- running
+
+    def _run_next(self) -> None:
+        """Runs the oldest batch, together with all that may go with it."""
+        jobs = self._together()
+        now = time.monotonic()
+        wanted = []
+        for job in jobs:
+            if job.drop(now):
+                wanted.append(job)
+            else:
+                self._answer(job, [], 0.0)
+        if len(wanted) > 1 and self._run_joined(wanted):
+            return
+        for job in wanted:
+            self._run(job)
+
+    def _together(self) -> list[Job]:
+        first = self._jobs.popleft()
+        jobs = [first]
+        # A call that must not run twice cannot be joined: when the whole fails, the parts run again.
+        if first.key is None or not self._jobs or not self._spec.retry:
+            return jobs
+        room = max_rows(self._spec, self._spec.methods[first.method]) - first.rows
+        rest = []
+        for job in self._jobs:
+            if job.key == first.key and job.rows <= room:
+                room -= job.rows
+                jobs.append(job)
+            else:
+                rest.append(job)
+        self._jobs = deque(rest)
+        return jobs
+
+    def _run(self, job: Job) -> None:
+        if job.alone:
+            self._send(job.connection, frame.encode(frame.BEGIN, job.batch))
+        started = time.perf_counter()
+        try:
+            value = self._inference.call(job.method, job.args, job.kwargs)
+        except Exception as error:  # noqa: BLE001 - user code
+            self._fail(job, error, time.perf_counter() - started)
+        else:
+            self._answer(job, value, time.perf_counter() - started)
+
+    def _run_joined(self, jobs: list[Job]) -> bool:
+        """False when the whole raised, so that each has to run by itself."""
+        started = time.perf_counter()
+        try:
+            args = rows.join([job.args for job in jobs])
+            value = self._inference.call(jobs[0].method, args, jobs[0].kwargs)
+        except Exception:  # noqa: BLE001 - user code; the guilty part raises again when it runs by itself
+            return False
+        model_s = time.perf_counter() - started
+        try:
+            parts = rows.split(value, [job.rows for job in jobs])
+        except ResultMismatchError as error:
+            for job in jobs:
+                self._fail(job, error, model_s)
+        else:
+            for job, part in zip(jobs, parts, strict=True):
+                self._answer(job, part, model_s)
+        return True
+
+    # -- answering
+
+    def _answer(self, job: Job, value: Any, model_s: float) -> None:
+        try:
+            packed, buffers = pack(value)
+            head = dump(Result(packed, model_s, job.dropped))
+            pieces = frame.encode(frame.RESULT, job.batch, head, buffers)
+        except Exception as error:  # noqa: BLE001 - values of the user's own
+            self._fail(job, error, model_s)
+            return
+        job.connection.holds = None
+        self._send(job.connection, pieces)
+
+    def _fail(self, job: Job, error: Exception, model_s: float) -> None:
+        job.connection.holds = None
+        failure = failure_of(error, model_s, job.dropped)
+        self._send(job.connection, frame.encode(frame.ERROR, job.batch, dump(failure)))
+
+    def _send(self, connection: Connection, pieces: list[frame.Buffer]) -> None:
+        if connection not in self._connections:
+            return
+        try:
+            connection.send(pieces)
+        except OSError:
+            self._drop(connection)
+            return
+        if connection.unsent:
+            both = selectors.EVENT_READ | selectors.EVENT_WRITE
+            self._selector.modify(connection, both, connection)
+
+    def _drop(self, connection: Connection) -> None:
+        """Forgets a peer; what it had sent and nobody waits for any more is not run."""
+        self._connections.discard(connection)
+        self._selector.unregister(connection)
+        connection.close()
+        self._jobs = deque(job for job in self._jobs if job.connection is not connection)
