@@ -1,0 +1,168 @@
+"""numpy arrays: bare `np.ndarray`, `NDArray[np.float32]`, and jaxtyping's `Float32[np.ndarray, "n 4"]`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..manifest import TypeSpec
+from . import nested, npy
+from .dims import MAX_AXES, Dims
+from .dtypes import Dtypes, named
+from .kind import Kind
+from .wrong import WrongValueError
+
+_MAX_EXAMPLE_ELEMENTS = 64
+
+
+class ArrayKind(Kind):
+    """An array with allowed dtypes and a shape.
+
+    Args:
+        dtypes: what the elements may be.
+        dims: the shape; None means any.
+    """
+
+    raw_media = (npy.MEDIA_TYPE,)
+    spec_kind = "array"
+
+    def __init__(self, dtypes: Dtypes, dims: Dims | None) -> None:
+        shape = f" of shape {dims}" if dims is not None else ""
+        super().__init__(f"{dtypes.title} {self.spec_kind}{shape}")
+        self.dtypes = dtypes
+        self.dims = dims
+        self.depth = dims.ndim if dims is not None else None
+        self.list_type = nested.list_type(dtypes.element, self.depth) if self.depth else None
+        """What msgspec decodes JSON into for `from_list`; None when the number of axes is open, or zero."""
+
+    def from_list(self, value: Any) -> Any:
+        """`value` has passed msgspec as `list_type` → array. The hot path."""
+        return self.finish(self._fit(nested.to_array(value, self.dtypes, self.depth or 0)))
+
+    def from_plain(self, value: Any) -> Any:
+        if self.is_value(value):
+            return self.finish(self._fit(self.dtypes.cast(self.to_numpy(value))))
+        if isinstance(value, dict):
+            array = self.dtypes.cast(_compact(value))
+        else:
+            array = nested.from_plain(value, self.dtypes, self.depth)
+        return self.finish(self._fit(array))
+
+    def from_raw(self, body: bytes, media_type: str, name: str = "") -> Any:  # noqa: ARG002 - the body says it all
+        return self.finish(self._fit(self.dtypes.cast(npy.read(body))))
+
+    def _fit(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        dims = self.dims
+        if dims is None:
+            return array
+        if array.size == 0:
+            shape = dims.empty(array.shape)
+            if shape is not None and 0 in shape:
+                array = array.reshape(shape)
+        dims.check(array.shape)
+        if dims.linked:
+            sizes: dict[str, Any] = {}
+            dims.bind(array.shape, sizes)
+            if dims.needs <= sizes.keys():
+                dims.evaluate(array.shape, sizes)
+        return array
+
+    def outgoing(self, value: Any) -> np.ndarray[Any, Any]:
+        """A result → numpy in an allowed dtype and shape; raises WrongValueError."""
+        array = self.dtypes.cast(self.to_numpy(value))
+        if self.dims is not None:
+            self.dims.check(array.shape)
+        return array
+
+    def is_value(self, value: Any) -> bool:
+        return isinstance(value, (np.ndarray, np.generic))
+
+    def to_numpy(self, value: Any) -> np.ndarray[Any, Any]:
+        """The user's type → numpy, without a copy where it can."""
+        return np.asarray(value)
+
+    def finish(self, array: np.ndarray[Any, Any]) -> Any:
+        """numpy → the user's type."""
+        return array
+
+    def spec(self) -> TypeSpec:
+        dtype, dtypes = self.dtypes.spec
+        return TypeSpec(
+            kind=self.spec_kind,
+            dtype=dtype,
+            dtypes=dtypes,
+            shape=None if self.dims is None else self.dims.spec(),
+            json_schema=self.json_schema(),
+        )
+
+    def json_schema(self) -> dict[str, Any]:
+        element = self._element_schema()
+        if self.dims is None or self.depth is None:
+            # The number of axes is open: lists of anything, checked by the server.
+            return {"description": self.title, "type": ["array", *_types(element)]}
+        schema = element
+        for axis in reversed(self.dims.axes):
+            schema = {"type": "array", "items": schema}
+            if axis.size is not None and not axis.stretches:
+                schema |= {"minItems": axis.size, "maxItems": axis.size}
+        return {"description": self.title, **schema}
+
+    def _element_schema(self) -> dict[str, Any]:
+        dtypes = self.dtypes
+        if dtypes.names is None:
+            return {"type": ["number", "boolean", "string"]}
+        if dtypes.float is not None:
+            return {"type": ["number", "boolean"] if dtypes.bool else "number"}
+        if dtypes.int is None:
+            return {"type": "boolean"}
+        info = np.iinfo(dtypes.int)
+        return {"type": "integer", "minimum": int(info.min), "maximum": int(info.max)}
+
+    def example(self) -> Any:
+        shape = self.dims.sample() if self.dims is not None else (1,)
+        if math.prod(shape) > _MAX_EXAMPLE_ELEMENTS:
+            return None
+        dtype = self.dtypes.only if self.dtypes.only is not None else np.dtype(float)
+        return np.zeros(shape, dtype).tolist()
+
+
+def _types(schema: dict[str, Any]) -> list[str]:
+    kind = schema["type"]
+    return kind if isinstance(kind, list) else [kind]
+
+
+def _compact(value: dict[Any, Any]) -> np.ndarray[Any, Any]:
+    """msgpack's compact form `{"dtype": "float32", "shape": [1, 4], "data": <bin>}`: little-endian, C."""
+    if set(value) != {"dtype", "shape", "data"}:
+        raise WrongValueError("expected nested lists, or a map of exactly dtype, shape and data")
+    dtype, shape, data = value["dtype"], value["shape"], value["data"]
+    if not isinstance(dtype, str):
+        raise WrongValueError("expected the name of a dtype", ".dtype")
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise WrongValueError("expected a list of sizes", ".shape")
+    if len(shape) > MAX_AXES:
+        raise WrongValueError(f"expected at most {MAX_AXES} axes, got {len(shape)}", ".shape")
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise WrongValueError(
+            "expected the elements as binary (msgpack bin); JSON takes nested lists", ".data"
+        )
+    try:
+        element = named(dtype) if dtype.startswith(">") else named(dtype).newbyteorder("<")
+        return npy.elements(data, element, tuple(shape))
+    except ValueError as error:
+        raise WrongValueError(str(error), ".dtype" if "dtype" in str(error) else ".data") from error
+
+
+def compact(array: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """The compact form of msgpack; raises ValueError for object arrays."""
+    if array.dtype.hasobject:
+        raise ValueError("an array of Python objects has no compact form; give it a dtype")
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    name = array.dtype.name if array.dtype.kind in "biuf" else little.dtype.str
+    return {
+        "dtype": name,
+        "shape": list(array.shape),
+        "data": little.tobytes(),
+    }

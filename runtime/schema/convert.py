@@ -1,0 +1,48 @@
+"""Plain values → the user's types: how arguments and results that crossed a socket get their classes back."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from .explain import explain
+from .lower import UnsupportedHintError, dec_hook, lower
+
+
+def convert(value: Any, hint: Any) -> Any:
+    """Rebuilds dataclasses, Structs, TypedDicts, pydantic models, enums and tuples from maps and lists.
+
+    Args:
+        value: None, numbers, strings, bytes, lists and maps; arrays, tensors, frames, images and files as
+            they are.
+        hint: what it was before; `Any`, and hints that describe no such class, give the value back as it is.
+
+    Raises:
+        InvalidInputError: the value does not fit; `.path` says where.
+    """
+    lowered = _lowered(hint)
+    if lowered is Any:
+        return value
+    try:
+        return msgspec.convert(value, lowered, dec_hook=dec_hook)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise explain(error, (), "value") from error
+
+
+def _lowered(hint: Any) -> Any:
+    try:
+        return _cached(hint)
+    except TypeError:
+        return _fresh(hint)
+
+
+def _fresh(hint: Any) -> Any:
+    try:
+        return lower(hint)
+    except UnsupportedHintError:
+        return Any
+
+
+_cached = lru_cache(maxsize=1024)(_fresh)

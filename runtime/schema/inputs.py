@@ -1,0 +1,268 @@
+"""All parameters of one api, compiled once: a body of any accepted media type → keyword arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ...errors import (
+    InvalidInputError,
+    RequestError,
+    ServiceDefinitionError,
+    UnsupportedMediaTypeError,
+)
+from ..manifest import TypeSpec
+from . import media
+from .array import ArrayKind
+from .explain import explain, name_keys
+from .form import from_multipart, from_pairs
+from .hints import MISSING, parameters
+from .json_schema import schema_in
+from .kind import Buffer
+from .links import Links
+from .lower import dec_hook
+from .parameter import Parameter
+from .raw import RawBody
+from .wrong import WrongValueError
+
+_PARSERS: dict[str, tuple[Callable[[Buffer], Any], str]] = {
+    "": (msgspec.json.decode, "JSON"),
+    media.JSON: (msgspec.json.decode, "JSON"),
+    media.MSGPACK: (msgspec.msgpack.decode, "msgpack"),
+}
+
+
+class Inputs:
+    """The parameters of an api. Made by `Inputs.of`."""
+
+    def __init__(self, found: list[Parameter], title: str, where: str) -> None:
+        self.parameters = {parameter.name: parameter for parameter in found}
+        self.names: tuple[str, ...] = tuple(self.parameters)
+        self.specs: dict[str, TypeSpec] = {name: each.spec() for name, each in self.parameters.items()}
+        self.title = title
+        self._links = Links(self.parameters, where)
+        self._json = msgspec.json.Decoder(self._record([each.json_type for each in found]), dec_hook=dec_hook)
+        self._plain = self._record([each.plain for each in found])
+        self._arrays = tuple(
+            (each.name, each.array.from_list)
+            for each in found
+            if each.array is not None and each.array.list_type
+        )
+        self._empty_is_fine = all(not each.required for each in found)
+        self._raw = RawBody.of(found)
+        self.media_types = self._media_types(found)
+
+    @classmethod
+    def of(
+        cls, function: Callable[..., Any], *, where: str, namespace: Mapping[str, Any] | None = None
+    ) -> Inputs:
+        """Compiles the hints of `function`.
+
+        Args:
+            function: the method; `self` is skipped.
+            where: `service.py:12 Iris.classify`, for errors.
+            namespace: local names that postponed hints may use.
+
+        Raises:
+            ServiceDefinitionError: a missing or unsupported hint, `*args`, `**kwargs`.
+        """
+        found = [Parameter(hinted, where) for hinted in parameters(function, where, namespace)]
+        return cls(found, _title(function), where)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Parameter to default in plain JSON values, for those that have one."""
+        from .encode import to_plain
+
+        return {
+            name: to_plain(each.default)
+            for name, each in self.parameters.items()
+            if each.default is not MISSING
+        }
+
+    def _record(self, kinds: list[Any]) -> Any:
+        fields = [each.field(kind) for each, kind in zip(self.parameters.values(), kinds, strict=True)]
+        try:
+            return msgspec.defstruct(self.title, fields, forbid_unknown_fields=True, kw_only=True)
+        except (TypeError, ValueError) as error:
+            raise ServiceDefinitionError(f"{self.title}: {error}") from error
+
+    def _media_types(self, found: list[Parameter]) -> tuple[str, ...]:
+        types = [media.JSON, media.MSGPACK]
+        if found:
+            types.append(media.MULTIPART)
+            if all(each.scalar or each.scalars or not each.required for each in found):
+                types.append(media.FORM)
+        if self._raw is not None:
+            types.extend(self._raw.media_types)
+        return tuple(dict.fromkeys(types))
+
+    def decode_json(self, body: Buffer) -> dict[str, Any]:
+        """A JSON body → keyword arguments. The hot path.
+
+        Raises:
+            MalformedInputError: not JSON.
+            InvalidInputError: wrong type, shape, dtype or range; `.path` says where.
+        """
+        try:
+            record = self._json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if self._empty_is_fine and not len(body):
+                return self._filled({})
+            raise self._refused(error, body) from error
+        values = msgspec.structs.asdict(record)
+        for name, from_list in self._arrays:
+            value = values[name]
+            if type(value) is list:
+                try:
+                    values[name] = from_list(value)
+                except WrongValueError as error:
+                    raise error.under(f"$.{name}") from error
+        if self._links.any:
+            self._links.check(values)
+        return values
+
+    def _refused(self, error: Exception, body: Buffer) -> RequestError:
+        """A type error may stand in front of broken JSON: only what parses to its end is called invalid."""
+        if not isinstance(error, msgspec.ValidationError):
+            return explain(error, self.names)
+        try:
+            value = msgspec.json.decode(body)
+        except msgspec.ValidationError:
+            return explain(error, self.names)  # a number out of range: JSON's grammar allows it
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+            return explain(broken, self.names)
+        kind = self._json.type
+        path = name_keys(error, value, lambda plain: msgspec.convert(plain, kind, dec_hook=dec_hook))
+        return explain(error, self.names, path=path)
+
+    def decode(self, content_type: str, body: Buffer, query: str = "") -> dict[str, Any]:
+        """A body of any accepted media type, and the query → keyword arguments.
+
+        Args:
+            content_type: the header; empty means JSON.
+            body: the whole body.
+            query: what stands behind the `?`, percent-encoded; fills scalar parameters.
+
+        Raises:
+            MalformedInputError: not what its media type says.
+            InvalidInputError: wrong type, shape, dtype or range; `.path` says where.
+            UnsupportedMediaTypeError: not one of `media_types`.
+        """
+        kind, options = media.content_type(content_type)
+        if kind in ("", media.JSON):
+            self._check_charset(options)
+            if not query:
+                return self.decode_json(body)
+        values = from_pairs(query, self.parameters) if query else {}
+        return self._linked(self._body(kind, options, body, values))
+
+    def _body(
+        self, kind: str, options: dict[str, str], body: Buffer, query: dict[str, Any]
+    ) -> dict[str, Any]:
+        if not len(body) and (query or not self.names):
+            return self._filled(query)
+        if kind in _PARSERS:
+            return self._from_plain(*_PARSERS[kind], body, query)
+        if kind == media.MULTIPART:
+            return self._merged(from_multipart(body, options.get("boundary", ""), self.parameters), query)
+        if kind == media.FORM and media.FORM in self.media_types:
+            return self._merged(from_pairs(body, self.parameters), query)
+        if self._raw is not None and self._raw.takes(kind):
+            return self._merged(self._raw.read(body, kind, options), query)
+        raise UnsupportedMediaTypeError(
+            f"this route does not take {kind[:100]!r}; send one of: {', '.join(self.media_types)}"
+        )
+
+    def _from_plain(
+        self, parse: Callable[[Buffer], Any], what: str, body: Buffer, query: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The careful way: parse to the end first, so that what is malformed is never called invalid."""
+        try:
+            plain = parse(body)
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            RecursionError,
+            ValueError,
+            TypeError,
+            OverflowError,
+        ) as error:
+            raise explain(error, self.names, what) from error
+        if not isinstance(plain, dict):
+            raise InvalidInputError(
+                f"expected an object of parameters, got `{type(plain).__name__}`", path="$"
+            )
+        given = self._merged(plain, query)
+        try:
+            record = msgspec.convert(given, self._plain, dec_hook=dec_hook)
+        except (msgspec.ValidationError, RecursionError) as error:
+            if not isinstance(error, msgspec.ValidationError):
+                raise explain(error, self.names, what) from error
+            path = name_keys(
+                error, given, lambda value: msgspec.convert(value, self._plain, dec_hook=dec_hook)
+            )
+            raise explain(error, self.names, what, path) from error
+        return msgspec.structs.asdict(record)
+
+    def _merged(self, body: dict[str, Any], query: dict[str, Any]) -> dict[str, Any]:
+        """Both together; the same name in both is refused rather than guessed at."""
+        for name in query:
+            if name in body:
+                raise InvalidInputError(f"`{name}` is in the body and in the query", path=f"$.{name}")
+        return {**body, **query}
+
+    def _filled(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Puts the defaults in, in the order of the parameters.
+
+        Raises:
+            InvalidInputError: a required one is missing.
+        """
+        values = {}
+        for name, parameter in self.parameters.items():
+            if name in given:
+                values[name] = given[name]
+            elif parameter.required:
+                raise InvalidInputError(f"missing field `{name}`", path=f"$.{name}")
+            else:
+                values[name] = parameter.default
+        return values
+
+    def _linked(self, given: dict[str, Any]) -> dict[str, Any]:
+        values = self._filled(given)
+        if self._links.any:
+            self._links.check(values)
+        return values
+
+    def _check_charset(self, options: dict[str, str]) -> None:
+        charset = options.get("charset", "utf-8").lower()
+        if charset not in ("utf-8", "utf8", "us-ascii"):
+            raise UnsupportedMediaTypeError(f"JSON in charset {charset[:40]!r} is not taken; send UTF-8")
+
+    def json_schema(self, components: dict[str, Any]) -> dict[str, Any]:
+        """JSON Schema of the JSON body; definitions go to `components` (`#/components/schemas/…`)."""
+        properties = {}
+        for name, parameter in self.parameters.items():
+            properties[name] = schema_in(parameter.plain, components)
+            if not parameter.required:
+                properties[name] = {**properties[name], "default": self.defaults[name]}
+        required = [name for name, parameter in self.parameters.items() if parameter.required]
+        schema = {
+            "type": "object",
+            "title": self.title,
+            "properties": properties,
+            "additionalProperties": False,
+        }
+        return {**schema, "required": required} if required else schema
+
+    def array_kinds(self) -> dict[str, ArrayKind]:
+        """Parameters that are arrays or tensors."""
+        return {name: each.array for name, each in self.parameters.items() if each.array is not None}
+
+
+def _title(function: Callable[..., Any]) -> str:
+    """`classify_all` → `ClassifyAllInput`: the name of the body in the schema."""
+    words = getattr(function, "__name__", "call").strip("_").split("_")
+    return "".join(word[:1].upper() + word[1:] for word in words) + "Input"
