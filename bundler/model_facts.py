@@ -59,13 +59,17 @@ def check_classes(obj: Any, words: Sequence[str], specs: Mapping[str, MethodSpec
     """
     if not words:
         return
-    outputs = {name: spec.output for name, spec in specs.items() if spec.output is not None}
+    outputs = {
+        name: spec.output
+        for name, spec in specs.items()
+        if spec.output is not None and (name == "__call__" or name.startswith("predict"))
+    }
     for name, output in outputs.items():
         if output.classes not in {None, len(words)}:
             known = getattr(obj, "classes_", None)
             which = f": {', '.join(map(str, known[:10]))}" if known is not None else ""
             raise ModelError(
-                f"classes= has {len(words)} words ({_shown(words)}), "
+                f"classes= has {len(words)} word{'s'[: len(words) > 1]} ({_shown(words)}), "
                 f"but the model has {output.classes} classes{which}"
             )
         axes = (output.shape or [])[1:]
@@ -73,7 +77,7 @@ def check_classes(obj: Any, words: Sequence[str], specs: Mapping[str, MethodSpec
         binary = axes == [1] and len(words) == 2
         if output.classes is None and scores and len(words) not in axes and not binary:
             raise ModelError(
-                f"classes= has {len(words)} words ({_shown(words)}), "
+                f"classes= has {len(words)} word{'s'[: len(words) > 1]} ({_shown(words)}), "
                 f"but {name} gives an array of shape {output.shape}"
             )
     for output in outputs.values():
@@ -113,7 +117,7 @@ def _plain(value: Any, where: str) -> Any:
     if hasattr(value, "isoformat"):
         return value.isoformat()
     raise UsageError(
-        f"{where} is a {type(value).__qualname__}; only numbers, strings, lists and dicts can be kept"
+        f"{where} is of type {type(value).__qualname__}; only numbers, strings, lists and dicts can be kept"
     )
 
 

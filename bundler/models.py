@@ -129,6 +129,15 @@ def list(name: str | None = None) -> builtins.list[Model]:  # noqa: A001 - model
     ]
 
 
+def resolve(tag: str | Tag) -> Tag:
+    """The full tag of a model in the store.
+
+    Raises:
+        NotFoundError: no such version.
+    """
+    return _store().resolve(tag)
+
+
 def delete(tag: str | Tag) -> Tag:
     """Removes one version from the store.
 

@@ -97,8 +97,8 @@ def describe(module: Any, method: str, example: Example | None) -> MethodSpec:
 
 @contextmanager
 def evaluating(module: Any) -> Iterator[None]:
-    """Eval mode within; afterwards each sub-module trains as before."""
-    before = [(part, part.training) for part in module.modules()]
+    """Eval mode within; afterwards each sub-module trains as before. A frozen one has no mode."""
+    before = [(part, part.training) for part in module.modules() if hasattr(part, "training")]
     module.eval()
     try:
         yield

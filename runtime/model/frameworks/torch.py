@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -74,8 +74,7 @@ class TorchFramework:
             raise ModelError(f"{type(obj).__qualname__} cannot be saved as safetensors: {reason}")
         if reason:
             log.warning(
-                "%s is saved as a pickle: %s. Give options={'init': {…}} to save plain weights, "
-                "or {'format': 'pickle'} if a pickle is what you want",
+                "%s is saved as a pickle: %s (options={'format': 'pickle'} if that is what you want)",
                 type(obj).__qualname__,
                 reason,
             )
@@ -150,18 +149,54 @@ def _safe_place(module: Any, options: dict[str, Any]) -> tuple[str, str]:
     except ImportError as error:
         raise MissingDependencyError("safetensors", "torch") from error
     if "<" in path_of(type(module)) or type(module).__module__ == "__main__":
-        return "", f"its class {path_of(type(module))} cannot be imported from another process"
+        return (
+            "",
+            f"another process cannot import {path_of(type(module))}; define it at the top of a module file",
+        )
     if reason := why_not_safe(module):
         return "", reason
-    return place_to_build(module, options.get("init", {}), trust_init="init" in options)
+    place, reason = place_to_build(module, options.get("init", {}), trust_init="init" in options)
+    if not reason:
+        return place, ""
+    stock = type(module).__module__.startswith("torch.")
+    hint = "put it into a class of your own" if stock else "say how it is made, options={'init': {…}}"
+    return "", f"{reason}; {hint}"
 
 
 def _write_pickle(module: Any, path: Path) -> None:
     import cloudpickle
     import torch
 
-    with path.open("wb") as file, explained(module), by_value():
-        torch.save(module, file, pickle_module=cloudpickle)
+    with path.open("wb") as file:
+        sink = _Sink(file)
+        with explained(module), by_value():
+            torch.save(module, sink, pickle_module=cloudpickle)
+        sink.finish()
+
+
+class _Sink:
+    """A file whose errors wait: torch's zip writer ends the process when a write fails in its destructor."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        if self._error is None:
+            try:
+                return self._file.write(data)
+            except OSError as error:
+                self._error = error
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing: `finish` does it, and may fail."""
+
+    def finish(self) -> None:
+        """Raises what went wrong."""
+        if self._error is not None:
+            raise self._error
+        self._file.flush()
 
 
 def _distributions(module: Any) -> list[str]:

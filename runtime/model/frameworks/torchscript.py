@@ -29,7 +29,8 @@ class TorchScriptFramework:
         return obj
 
     def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:  # noqa: ARG002 - it has none
-        torch_call.torch_or_error().jit.save(obj, str(folder / _FILE))
+        # Not torch.jit.save(path): it ends the process when the disk is full.
+        (folder / _FILE).write_bytes(obj.save_to_buffer())
         return Saved(versions=versions_of(["torch", "numpy"]))
 
     def load(self, folder: Path, info: ModelInfo, device: str) -> Any:  # noqa: ARG002 - the file tells all

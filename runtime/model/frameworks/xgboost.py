@@ -36,13 +36,15 @@ class XGBoostFramework:
         check_options(options, set(), "an XGBoost model")
         if not importable(type(obj)):
             raise ModelError(
-                f"{path_of(type(obj))} is not importable from another process; save a class of xgboost's, "
-                "or move yours into an installed module"
+                f"another process cannot import {path_of(type(obj))}; save a class of xgboost's own, "
+                "install the module, or accept a pickle: framework='cloudpickle'"
             )
         return obj
 
     def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:  # noqa: ARG002 - it has none
         obj.save_model(folder / _FILE)
+        # On a full disk it loses the last bytes without a word; a cut file does not load.
+        _xgboost().Booster().load_model(folder / _FILE)
         saved: dict[str, Any] = {"class": path_of(type(obj))}
         if has_class_of(obj, _WRAPPER):
             saved["parameters"] = _parameters(obj)
