@@ -1,7 +1,7 @@
 """What this container may use: cores, memory, and how often the kernel killed for want of memory.
 
 Reads cgroup v2 (`cpu.max`, `memory.max`, `memory.events`), v1 (`cpu.cfs_quota_us`, `memory.limit_in_bytes`,
-`memory.oom_control`) and the hybrid of both. A limit holds for everything below it, so every ancestor is looked at.
+`memory.oom_control`) and the hybrid of both. A limit holds for all below it, so every ancestor is looked at.
 Formats: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/ in the Linux sources.
 """
 
@@ -97,7 +97,7 @@ def _number(file: Path) -> int | None:
 
 
 def cpu_count() -> float:
-    """Cores that this process may use: the affinity mask and the cgroup quota, whichever is less; 1.5 is possible."""
+    """Cores that this process may use, 1.5 say: the affinity mask or the cgroup quota, whichever is less."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = Cgroup().cpus()
     return float(affinity) if quota is None else min(float(affinity), quota)

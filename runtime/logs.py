@@ -1,7 +1,7 @@
 """Logging of every process of a server: text or JSON lines on standard error.
 
-One handler at the root, so that the user's own loggers come out in the same form. Fields given as `extra=` are
-shown in both forms; `set_context_fields` adds those of the request in hand.
+One handler at the root, so that the user's own loggers come out in the same form. Fields given as `extra=`
+come out in both; `set_context_fields` adds those of the request in hand.
 """
 
 from __future__ import annotations
@@ -42,12 +42,17 @@ _COLOURS = {
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 
 
-def configure(format: str, level: str, process: str, stream: TextIO | None = None) -> None:  # noqa: A002 - the option's name
+def configure(
+    format: str,  # noqa: A002 - the option's name
+    level: str,
+    process: str,
+    stream: TextIO | None = None,
+) -> None:
     """Sends the log of this process to standard error.
 
     Args:
-        format: `text` (aligned, coloured on a terminal) or `json` (one object a line: `ts`, `level`, `logger`,
-            `process`, `msg`, then the extra fields).
+        format: `text` (aligned, coloured on a terminal) or `json` (one object a line: `ts`, `level`,
+            `logger`, `process`, `msg`, then the extra fields).
         level: `debug`, `info`, `warning` or `error`.
         process: `supervisor`, `api-0`, `iris-1`.
         stream: instead of standard error.
@@ -79,7 +84,7 @@ _context_fields: Callable[[], Mapping[str, Any]] = dict
 
 
 def set_context_fields(fields: Callable[[], Mapping[str, Any]]) -> None:
-    """Asks this for `request_id`, `trace_id` … of the request in hand, once for every record that is written."""
+    """Asks this for `request_id`, `trace_id` … of the request in hand, once for every record written."""
     global _context_fields  # noqa: PLW0603 - one process, one log
     _context_fields = fields
 

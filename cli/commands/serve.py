@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 
 
-class NumberOrAuto(click.ParamType):
+class NumberOrAuto(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
     """A number from 1 on, or `auto`."""
 
     name = "N|auto"
@@ -23,12 +23,12 @@ class NumberOrAuto(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         if value == AUTO:
             return AUTO
-        if str(value).isdecimal() and int(value) >= 1:
-            return int(value)
-        self.fail(f"{value!r} is neither a number from 1 on nor {AUTO!r}", param, ctx)
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r} is neither a number from 1 on nor {AUTO!r}", param, ctx)
+        return int(value)
 
 
-class RunnerNumber(click.ParamType):
+class RunnerNumber(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
     """`forest=4`"""
 
     name = "RUNNER=N"

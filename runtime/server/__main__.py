@@ -1,7 +1,7 @@
 """`python -m tiffin.runtime.server`: one API process, started by the supervisor.
 
-The service is imported first: the supervisor waits for its description to start the workers, and the HTTP stack is
-imported while they load.
+The service is imported first: the supervisor waits for its description to start the workers, and the HTTP
+stack is imported while they load.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Control:
     def inherited(cls) -> Control:
         # Taken out of the environment: a process that the user's code starts has no business with it.
         descriptor = int(os.environ.pop(CONTROL_FD))
-        os.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
+        os.set_inheritable(descriptor, False)
         return cls(socket.socket(fileno=descriptor))
 
     def send(self, message: Message) -> None:
@@ -38,10 +38,8 @@ class Control:
         with memoryview(encode(message)) as rest:
             sent = 0
             while sent < len(rest):
-                try:
-                    sent += self._socket.send(rest[sent:])
-                except BlockingIOError:
-                    select.select([], [self._socket], [])
+                select.select([], [self._socket], [])
+                sent += self._socket.send(rest[sent:])
 
     def receive(self) -> Message:
         """Waits for the next message.
@@ -57,8 +55,8 @@ class Control:
         return self._waiting.pop(0)
 
     def follow(self, loop: asyncio.AbstractEventLoop, on_message: Callable[[Message], None]) -> None:
-        """From now on gives every message to `on_message`, in the loop, in order."""
-        self._socket.setblocking(False)  # noqa: FBT003 - positional only
+        """Gives every message to `on_message`, in order: those that have come now, later ones in the loop."""
+        self._socket.setblocking(False)
 
         def readable() -> None:
             try:
@@ -71,11 +69,12 @@ class Control:
                 on_message(message)
 
         for message in self._waiting:
-            loop.call_soon(on_message, message)
+            on_message(message)
+        self._waiting.clear()
         loop.add_reader(self._socket, readable)
 
     def _watch(self) -> None:
-        """Ends the process when the supervisor's end is closed, even while user code blocks the event loop."""
+        """Ends the process when the supervisor's end closes, even while user code blocks the event loop."""
         poll = select.poll()
         poll.register(self._socket, 0)  # nothing is asked for; a hang-up is told all the same
         while not any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll()):

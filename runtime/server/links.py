@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from ...errors import UnavailableError
 from ..batching.dispatcher import Dispatcher
 from ..batching.link import Link, connect
 from ..supervisor.control import WorkerAddress
@@ -47,17 +48,17 @@ class Links:
         return {runner for runner, _ in self._links.values()}
 
     async def close(self) -> None:
+        keepers = list(self._keepers.values())
         self.follow([])
-        while self._links:
-            await asyncio.sleep(0)
+        await asyncio.gather(*keepers, return_exceptions=True)
 
     async def _keep(self, worker: WorkerAddress) -> None:
         dispatcher = self._dispatchers[worker.runner]
         while True:
             try:
                 link = await connect(worker, dispatcher)
-            except OSError as error:
-                logger.debug("cannot reach worker %s: %s", worker.id, error)
+            except UnavailableError as error:
+                logger.debug("%s", error)
                 await asyncio.sleep(RETRY_S)
                 continue
             self._links[worker.id] = (worker.runner, link)

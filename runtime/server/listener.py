@@ -14,8 +14,8 @@ from ..http.state import ServerState
 from ..supervisor.sockets import BACKLOG
 
 KEEP_ALIVE_S = 75
-"""Longer than the 60 s after which common load balancers drop an idle connection: the side that may still send must
-not be the one that finds it closed."""
+"""Longer than the 60 s after which common load balancers drop an idle connection: the side that may still
+send must not be the one that finds it closed."""
 
 
 class Listener:
@@ -29,7 +29,7 @@ class Listener:
         self._state = state
         self._sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         config = uvicorn.Config(
-            create_app(state),  # type: ignore[arg-type]  # an ASGI app by another name
+            create_app(state),
             http=make_protocol(state),
             ws="none",
             lifespan="on",

@@ -49,7 +49,7 @@ class ApiProcess:
         self._changed = asyncio.Event()
 
     async def serve(self) -> int:
-        """Until the supervisor says `Drain`, or somebody sends SIGTERM to this process; the exit code."""
+        """Until the supervisor says `Drain` or somebody sends SIGTERM to this process; the exit code."""
         loop = asyncio.get_running_loop()
         with Metrics.open(
             Path(self._start.run_folder), f"api-{self._start.index}", self._spec.name
@@ -73,8 +73,8 @@ class ApiProcess:
             self._control.follow(loop, self._heard)
             await run_hooks(instance, self._info, START)
             memory = asyncio.create_task(_measure(metrics))
-            # Probes want an answer while the first workers load; a later generation must not take traffic from the
-            # one before it until it can answer.
+            # Probes want an answer while the first workers load; a later generation must not take traffic
+            # from the one before it until it can answer.
             if self._start.generation == 1:
                 await self._listener.start()
             await self._until_drain()
@@ -145,11 +145,13 @@ def _make(
     info: ServiceInfo, dispatchers: Mapping[str, Dispatcher], loop: asyncio.AbstractEventLoop
 ) -> object:
     """The service object; its `__init__` finds the remote runners in place."""
-    instance: Any = info.cls.__new__(info.cls)
+    cls: Any = info.cls
+    instance = cls.__new__(cls)
     for name, dispatcher in dispatchers.items():
         instance.__dict__[name] = RemoteRunner(dispatcher.spec, dispatcher, loop)
     instance.__init__()
-    return instance  # type: ignore[no-any-return]
+    made: object = instance
+    return made
 
 
 def _request_fields() -> Mapping[str, Any]:

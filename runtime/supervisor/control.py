@@ -1,8 +1,8 @@
 """What the supervisor and its children say to each other.
 
-One Unix socket pair a child; the child finds its end in the file descriptor `$TIFFIN_CONTROL_FD`. A message is a
-u32 little-endian length and a msgpack map tagged with its kind. End of file means that the other side is gone:
-a child then exits at once, so that no orphan outlives its supervisor.
+One Unix socket pair a child; the child finds its end in the file descriptor `$TIFFIN_CONTROL_FD`. A message
+is a u32 little-endian length and a msgpack map tagged with its kind. End of file means that the other side is
+gone: a child then exits at once, so that no orphan outlives its supervisor.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Described(msgspec.Struct, kw_only=True, tag=True):
 
 
 class Ready(msgspec.Struct, kw_only=True, tag=True):
-    """API process: accepting and connected to every worker named so far. Worker: loaded, warmed, listening."""
+    """API process: accepting, and connected once all workers were warm. Worker: warmed and listening."""
 
     detail: str = ""
     memory_bytes: int = 0

@@ -1,6 +1,6 @@
 """One load of a service: its API processes and workers, from the first start to the drain.
 
-A reload is a second generation on the same listening sockets: started, warmed, and only then does the first one go.
+A reload is a second generation on the same listening sockets: it is warmed, and only then does the first go.
 """
 
 from __future__ import annotations

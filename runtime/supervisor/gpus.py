@@ -53,8 +53,8 @@ class Devices:
         count = int(gpus)
         if count > len(self._free):
             raise ServerError(
-                f"runner {runner!r} needs {count} GPU(s) for one more worker, {len(self._free)} of {self._total} "
-                "are free here: use fewer workers or gpus, or make more devices visible (CUDA_VISIBLE_DEVICES)"
+                f"runner {runner!r} needs {count} GPU(s) for one more worker, {len(self._free)} of "
+                f"{self._total} are free: use fewer workers or gpus, or make more visible ({VISIBLE})"
             )
         taken, self._free = self._free[:count], self._free[count:]
         return taken

@@ -108,7 +108,7 @@ class House:
 
 
 def _environ(inherited: Mapping[str, str], bundle: str) -> dict[str, str]:
-    """Models come from the bundle that is served, or from the store: never from one that a parent process served."""
+    """Models come from the bundle that is served, or from the store; never from one that a parent served."""
     environ = {**inherited, "TIFFIN_BUNDLE": bundle}
     if not bundle:
         del environ["TIFFIN_BUNDLE"]

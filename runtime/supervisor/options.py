@@ -22,7 +22,7 @@ class Event:
     """Only what JSON can hold."""
 
 
-def _ignore(event: Event) -> None:  # noqa: ARG001 - the default of a callback
+def _ignore(event: Event) -> None:
     pass
 
 

@@ -99,15 +99,15 @@ def _check_devices(spec: ServiceSpec, counts: Mapping[str, int], gpus: int) -> N
     if sum(needed.values()) > gpus:
         parts = ", ".join(f"{name} {counts[name]} × {need / counts[name]:g}" for name, need in needed.items())
         raise ServerError(
-            f"the workers need {sum(needed.values()):g} GPUs ({parts}), {gpus} are here: use fewer workers or gpus, "
-            f"or make more devices visible ({VISIBLE})"
+            f"the workers need {sum(needed.values()):g} GPUs ({parts}), {gpus} are here: "
+            f"use fewer workers or gpus, or make more devices visible ({VISIBLE})"
         )
 
 
 def worker_environ(
     threads: int, devices: list[str], environ: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The environment of one worker: its own share of the cores and its own devices; none means that it sees none."""
+    """The environment of one worker: its share of the cores and its own devices; without any it sees none."""
     inherited = os.environ if environ is None else environ
     return {
         **inherited,

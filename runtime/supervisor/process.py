@@ -17,9 +17,8 @@ import msgspec
 
 from .control import CONTROL_FD, Message, Reader, encode
 
-
 _SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []
-"""The folder the command was typed in must not shadow anybody's modules; the service's own folder is put first later."""
+"""The folder the command was typed in must not shadow anybody's modules; the service's own is added later."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +116,9 @@ class Reaper:
 class Child:
     """A child process and the supervisor's end of its control socket.
 
-    The child leads a session of its own: a Ctrl-C in the terminal reaches the supervisor alone, and what the child
-    started can be ended with it. Its standard output goes to the log (standard error): the command's own output
-    stays readable for machines.
+    The child leads a session of its own: a Ctrl-C in the terminal reaches the supervisor alone, and what the
+    child started can be ended with it. Its standard output goes to the log (standard error): the command's own
+    output stays readable for machines.
 
     Args:
         name: `api-0`, `forest-1`: for the log.

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 IGNORED_FOLDERS = (
-    ".git", ".hg", ".venv", "venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".ipynb_checkpoints",
-    ".idea", ".vscode", ".tox", ".nox", "node_modules", "site-packages",
+    ".git", ".hg", ".venv", "venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache",
+    ".ipynb_checkpoints", ".idea", ".vscode", ".tox", ".nox", "node_modules", "site-packages",
 )  # fmt: skip
 IGNORED_SUFFIXES = (".pyc", ".pyo", ".swp", ".swx", ".tmp", ".log", "~")
 SETTLE_MS = 100
@@ -25,10 +25,13 @@ def matters(path: str, folder: Path) -> bool:
 
 
 async def changes(folder: Path, stop: asyncio.Event) -> AsyncIterator[list[str]]:
-    """Yields the changed files, relative to `folder`, once for each burst of changes, until `stop` is set."""
+    """Yields the changed files, relative to `folder`, once for each burst of changes, until `stop` is set.
+
+    Args:
+        folder: without symbolic links.
+    """
     from watchfiles import awatch
 
-    folder = folder.resolve()
     watched = awatch(
         folder,
         watch_filter=lambda _, path: matters(path, folder),

@@ -1,7 +1,7 @@
 """The private folder of one running server: worker sockets and metric files.
 
-It is locked for as long as the supervisor lives, so that whoever starts next can tell a dead server's folder from
-a living one and sweep it, even after a `kill -9`.
+It is locked for as long as the supervisor lives, so that whoever starts next can tell a dead server's folder
+from a living one's and sweep it, even after a `kill -9`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class RunFolder:
             os.close(self._lock)
             self._lock = -1
 
-    def __enter__(self) -> RunFolder:
+    def __enter__(self) -> RunFolder:  # noqa: PYI034 - Self came with 3.11
         return self
 
     def __exit__(
@@ -95,7 +95,7 @@ def _locked(folder: Path) -> int | None:
 
 
 def sweep(parent: Path) -> None:
-    """Removes the folders of supervisors that died; a folder without a lock file is just being made, or another's."""
+    """Removes the folders of dead supervisors; one without a lock file is being made, or somebody else's."""
     for folder in parent.glob(f"{_PREFIX}*"):
         try:
             if folder.is_symlink() or folder.stat().st_uid != os.getuid() or not (folder / _LOCK).is_file():

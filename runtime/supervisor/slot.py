@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from .process import Child, Exit
 
@@ -19,7 +20,7 @@ SETTLED_S = 0.5
 
 
 class BackOff:
-    """How long to wait before the next start: nothing after a child that worked, longer after each that did not."""
+    """How long to wait before the next start: not at all after a child that worked, longer after others."""
 
     def __init__(self) -> None:
         self._delay_s = 0.0
@@ -107,7 +108,7 @@ class Slot:
 
     async def _until_end(self, child: Child) -> Exit:
         if self._start_timeout_s is not None:
-            waiter = asyncio.ensure_future(self._ready.wait())
+            waiter: asyncio.Future[Any] = asyncio.ensure_future(self._ready.wait())
             await asyncio.wait(
                 {waiter, child.exit}, timeout=self._start_timeout_s, return_when=asyncio.FIRST_COMPLETED
             )

@@ -48,6 +48,7 @@ class Supervisor:
         self._spec = spec
         self._options = options
         self._started = started
+        self._source = Path(target.source).resolve()
         self._signal = 0
         self._generations = 0
         self._old: dict[Generation, asyncio.Task[None]] = {}
@@ -130,7 +131,7 @@ class Supervisor:
         await self._stop.wait()
         self._emit("draining", limit_s=self._options.drain_s)
         drain = asyncio.gather(self._current.drain(self._options.drain_s), *self._old.values())
-        now = asyncio.ensure_future(self._stop_now.wait())
+        now: asyncio.Future[Any] = asyncio.ensure_future(self._stop_now.wait())
         await asyncio.wait({drain, now}, return_when=asyncio.FIRST_COMPLETED)
         now.cancel()
         if not drain.done():
@@ -140,7 +141,7 @@ class Supervisor:
 
     async def _unless_stopped(self, future: asyncio.Future[None]) -> None:
         """Waits for it, or until a signal comes; raises what it raises."""
-        stop = asyncio.ensure_future(self._stop.wait())
+        stop: asyncio.Future[Any] = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({future, stop}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if future.done():
@@ -168,9 +169,9 @@ class Supervisor:
     # reload
 
     async def _follow_source(self) -> None:
-        """Until a signal comes: every change of the source starts an attempt; one that is still starting is given up."""
+        """Until a signal comes: every change starts an attempt; one that is still starting is given up."""
         attempt: asyncio.Task[None] | None = None
-        async for files in changes(Path(self._target.source), self._stop):
+        async for files in changes(self._source, self._stop):
             if attempt is not None and not attempt.done():
                 attempt.cancel()
                 with suppress(asyncio.CancelledError):
@@ -188,7 +189,7 @@ class Supervisor:
         try:
             await self._unless_stopped(fresh.ready)
         except TiffinError as error:
-            logger.error("the change does not work, the version before it keeps serving\n%s", error)  # noqa: TRY400
+            logger.error("the change does not work, the version before it keeps serving\n%s", error)
             self._emit("reload failed", error=str(error))
         else:
             if fresh.ready.done():

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from tiffin.runtime import cgroup
 from tiffin.runtime.cgroup import Cgroup
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tiffin.errors import ConfigError, ServerError
 from tiffin.runtime.manifest import RunnerSpec, ServiceSpec
 from tiffin.runtime.supervisor.gpus import Devices, devices

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tiffin.runtime.supervisor.control import Drain, Drained, Message, Ready
 from tiffin.runtime.supervisor.process import Child, Exit, Reaper
 

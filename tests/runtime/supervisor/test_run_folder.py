@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tiffin.errors import ServerError
 from tiffin.runtime.supervisor.run_folder import RunFolder
 

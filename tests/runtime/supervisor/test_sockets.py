@@ -4,7 +4,6 @@ import socket
 import urllib.parse
 
 import pytest
-
 from tiffin.errors import ConfigError, ServerError
 from tiffin.runtime.supervisor.sockets import listen, url
 

@@ -7,14 +7,12 @@ import json
 import logging
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tiffin.errors import ConfigError, ServerError, TiffinError, UsageError
 from tiffin.runtime.supervisor import house, slot, supervisor
 from tiffin.runtime.supervisor.control import Target
