@@ -14,13 +14,17 @@ def machine() -> dict[str, str]:
         (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
         platform.processor(),
     )
-    memory_kib = next((line.split()[1] for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), "0")
+    memory_kib = next(
+        (line.split()[1] for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), "0"
+    )
     return {
         "cpu": f"{cpu}, {len(os.sched_getaffinity(0))} cores",
         "memory": f"{int(memory_kib) / 2**20:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "packages": ", ".join(f"{name} {version(name)}" for name in ("tiffin", "uvicorn", "litestar", "numpy")),
+        "packages": ", ".join(
+            f"{name} {version(name)}" for name in ("tiffin", "uvicorn", "litestar", "numpy")
+        ),
     }
 
 

@@ -28,5 +28,7 @@ async def classify(data: Flowers) -> list[str]:
 if __name__ == "__main__":
     listener = socket.create_server(("127.0.0.1", 0))
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(Litestar([classify]), log_level="error", access_log=False, loop="uvloop", http="httptools")
+    config = uvicorn.Config(
+        Litestar([classify]), log_level="error", access_log=False, loop="uvloop", http="httptools"
+    )
     uvicorn.Server(config).run(sockets=[listener])

@@ -54,7 +54,9 @@ def run(command: list[str], folder: Path) -> None:
 
 
 def show(command: list[str]) -> None:
-    text = shlex.join(command).replace(f"{sys.executable} -m tiffin", "bundle").replace(sys.executable, "python")
+    text = (
+        shlex.join(command).replace(f"{sys.executable} -m tiffin", "bundle").replace(sys.executable, "python")
+    )
     print(f"\n$ {text}", flush=True)
 
 

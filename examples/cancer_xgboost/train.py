@@ -1,4 +1,4 @@
-"""Trains gradient-boosted trees on the Wisconsin breast-cancer data and saves them as UBJ, not as a pickle."""
+"""Trains boosted trees on the Wisconsin breast-cancer data and saves them as UBJ, not as a pickle."""
 
 from __future__ import annotations
 
