@@ -178,20 +178,21 @@ class Prediction(ABC):
                 value = await route.call(**arguments)
             else:
                 value = await self.serving.threads.call(route.call, arguments)
-            body = self.encoder(value)
+            encoder = self.encoder
+            media_type = encoder.media_type
+            body = encoder(value)
             headers = self._headers()
-            if route.has_file:
-                extra: dict[str, str] = route.info.output.extra_headers(value)
-                headers += tuple(
-                    (name.encode("latin-1"), text.encode("latin-1")) for name, text in extra.items()
-                )
+            if encoder.is_file:
+                extra = encoder.extra_headers(value)
+                media_type = extra.pop("content-type", media_type)
+                headers += tuple((name.encode("ascii"), text.encode("ascii")) for name, text in extra.items())
         except asyncio.CancelledError:
             # Ours when the answer is out already; else the server's own time limit, or the user's code
             # cancelled itself.
             return self._fail(UnavailableError("the request was cancelled inside the server"))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
             return self._fail(error)
-        return self._finish(200, self.encoder.media_type, body, headers)
+        return self._finish(200, media_type, body, headers)
 
     async def _stream(self, items: AsyncIterator[Any]) -> None:
         """Nothing is sent before the first item, so that an error before it still has a status of its own."""

@@ -64,7 +64,7 @@ class PredictionProtocol(HttpToolsProtocol):
         self._last = False
         """The server stops: the request that is coming in is the last one."""
         self._held = False
-        """The next pipelined request waits until the caller has read enough of the answers before it."""
+        """The next request waits until the caller has read enough of the answers before it."""
         self._fresh = True
         self._raw_bytes = 0
         self._upgrade: list[tuple[bytes, bytes]] | None = None
@@ -256,7 +256,7 @@ class PredictionProtocol(HttpToolsProtocol):
             self._idle_since = self.now
 
     def on_response_complete(self) -> None:
-        if self.flow.write_paused and self.pipeline:
+        if self.flow.write_paused and not self.transport.is_closing():
             self._held = True
             return
         super().on_response_complete()

@@ -43,7 +43,7 @@ class Route:
     """
 
     __slots__ = (
-        "call", "decode_json", "encoder", "has_file", "info", "is_async", "max_body_bytes", "metrics",
+        "call", "decode_json", "encoder", "info", "is_async", "max_body_bytes", "metrics",
         "metrics_of", "name", "path", "stream", "timeout_s",
     )  # fmt: skip
 
@@ -67,7 +67,6 @@ class Route:
         )
         self.decode_json = info.inputs.decode_json
         self.encoder = info.output.encoder("*/*")
-        self.has_file = info.output.spec.kind == "file"
 
     def admit(self, method: bytes, fields: Fields) -> None:
         """What can be refused from the header alone, before a byte of the body is kept.

@@ -53,9 +53,8 @@ class Serving:
         self.unmatched.begin()
         self.unmatched.end(report.status, seconds)
         if self.log is not None:
-            self.log.write(
-                time.time(), client, "-", "-", report.status, len(report.body), seconds, request_id, ""
-            )
+            size = len(report.body)
+            self.log.write((time.time(), client, "-", "-", report.status, size, seconds, request_id, ""))
         return report, request_id
 
     def close(self) -> None:

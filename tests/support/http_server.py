@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import uvicorn
+import uvloop
+from http_service import server_state
+
 from tiffin.runtime.http.app import create_app
 from tiffin.runtime.http.protocol import make_protocol
 from tiffin.runtime.http.state import ServerState
@@ -45,15 +50,43 @@ async def running(state: ServerState, **config: Any) -> AsyncIterator[Running]:
     server = uvicorn.Server(settings)
     server.lifespan = settings.lifespan_class(settings)
     await server.startup()
-    port = server.servers[0].sockets[0].getsockname()[1]
-    ticking = asyncio.create_task(server.main_loop())
+    await server.on_tick(0)  # makes the date header
     try:
-        yield Running(state, server, port)
+        yield Running(state, server, server.servers[0].sockets[0].getsockname()[1])
     finally:
-        server.should_exit = True
-        await ticking
-        settings.timeout_graceful_shutdown = 1
-        await server.shutdown()
+        for listening in server.servers:
+            listening.close()
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+        await server.lifespan.shutdown()
+
+
+def on_server(**options: Any) -> Callable[[Callable[[Running], Awaitable[None]]], Callable[..., None]]:
+    """Runs an async test with a server, once in asyncio's loop and once in uvloop's.
+
+    Args:
+        options: of `server_state`; `config` goes to uvicorn.
+    """
+    config = options.pop("config", {})
+
+    def wrap(test: Callable[[Running], Awaitable[None]]) -> Callable[..., None]:
+        async def serve(folder: Path) -> None:
+            async with running(server_state(folder, **options), **config) as server:
+                await test(server)
+
+        @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+        def run(tmp_path: Path, loop: str) -> None:
+            made = uvloop.new_event_loop() if loop == "uvloop" else asyncio.new_event_loop()
+            try:
+                made.run_until_complete(asyncio.wait_for(serve(tmp_path), 60))
+            finally:
+                made.close()
+
+        run.__name__ = test.__name__
+        return run
+
+    return wrap
 
 
 class Answer:
@@ -116,6 +149,10 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def get(path: str, *headers: str, method: str = "GET") -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "host: test", *headers, "", ""]).encode("latin-1")
 
 
 def post(path: str, body: bytes = b"{}", *headers: str, version: str = "1.1") -> bytes:

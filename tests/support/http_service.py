@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+
 from tiffin.errors import (
     InvalidInputError,
     MalformedInputError,
@@ -53,6 +54,8 @@ class Inputs:
 
 
 class Encoder:
+    is_file = False
+
     def __init__(self, media_type: str, encode: Callable[[Any], bytes]) -> None:
         self.media_type = media_type
         self._encode = encode
