@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,9 +34,13 @@ class Group(click.Group):
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
             near = get_close_matches(name, self.list_commands(ctx), n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(repr(one) for one in near)}?" if near else "see --help"
-            raise click.UsageError(f"no such command {name!r}; {hint}", ctx)
+            raise click.UsageError(f"no such command {name!r}; {did_you_mean(near)}", ctx)
         return super().resolve_command(ctx, args)
+
+
+def did_you_mean(near: Sequence[str]) -> str:
+    """The end of a sentence about an unknown name."""
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else "see --help"
 
 
 class Entry(NamedTuple):

@@ -17,7 +17,7 @@ import click
 from .. import __version__
 from ..errors import TiffinError
 from . import console
-from .group import DEBUG, Entry, LazyGroup, debug_option
+from .group import DEBUG, Entry, LazyGroup, debug_option, did_you_mean
 
 FAILED = 1
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
@@ -105,7 +105,11 @@ def _report_usage(error: click.ClickException) -> None:
     if type(error).__name__ == "NoArgsIsHelpError":  # click ≥ 8.2: a group called without a command
         error.show()
         return
-    console.error(error.format_message())
+    if isinstance(error, click.NoSuchOption):
+        near = error.possibilities or []
+        console.error(f"no such option {error.option_name!r}; {did_you_mean(near)}")
+    else:
+        console.error(error.format_message())
     if isinstance(error, click.UsageError) and error.ctx is not None:
         console.note(f"{error.ctx.get_usage()}\nTry '{error.ctx.command_path} --help'.")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+
 from tiffin.cli.group import Entry, Group, debug_option
 from tiffin.cli.main import Root
 from tiffin.errors import BuildError, ConfigError
@@ -31,8 +33,17 @@ def root(action: Any, monkeypatch: pytest.MonkeyPatch) -> Root:
     return Root(name="bundle", table=table, no_args_is_help=True, params=[debug_option(hidden=False)])
 
 
+class Result(NamedTuple):
+    exit_code: object
+    stdout: str
+    stderr: str
+
+
 def invoke(group: Root, *args: str) -> Result:
-    return CliRunner().invoke(group, args, prog_name="bundle")
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
+        group.main(list(args), prog_name="bundle")
+    return Result(end.value.code, out.getvalue(), err.getvalue())
 
 
 def raising(error: BaseException) -> Any:
@@ -111,23 +122,22 @@ def test_a_command_may_return_or_exit_with_its_code(code: int, monkeypatch: pyte
         (["og"], "error: no such command 'og'; did you mean 'go'?\n"),
         (["deep", "goo"], "error: no such command 'goo'; did you mean 'go'?\n"),
         (["zzzzz"], "error: no such command 'zzzzz'; see --help\n"),
-        (["go", "--jsn"], "error: No such option '--jsn'. Did you mean '--json'?\n"),
-        (["--hlp"], "error: No such option '--hlp'. Did you mean '--help'?\n"),
+        (["go", "--jsn"], "error: no such option '--jsn'; did you mean '--json'?\n"),
+        (["--hlp"], "error: no such option '--hlp'; did you mean '--help'?\n"),
         (["go", "more"], "error: Got unexpected extra argument"),
     ],
 )
 def test_wrong_use_is_2_and_suggests(args: list[str], text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     result = invoke(root(lambda: None, monkeypatch), *args)
     assert result.exit_code == 2
-    # click 8.1 words it a little differently
-    assert result.stderr.replace(": --", " '--").startswith(text) or "ossible options" in result.stderr
+    assert result.stderr.startswith(text)
     assert result.stderr.endswith("--help'.\n")
 
 
 def test_a_group_without_a_command_shows_its_help(monkeypatch: pytest.MonkeyPatch) -> None:
     group = root(lambda: None, monkeypatch)
-    assert "Commands:" in invoke(group).output
-    assert "A nested group." in invoke(group, "deep").output
+    assert "Commands:" in "".join(map(str, invoke(group)))
+    assert "A nested group." in "".join(map(str, invoke(group, "deep")))
 
 
 def test_embedding_keeps_clicks_own_behaviour(monkeypatch: pytest.MonkeyPatch) -> None:
