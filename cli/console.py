@@ -8,6 +8,7 @@ codes. Results go to stdout, all else to stderr.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import rich.progress
 
 Rows = Mapping[str, object] | Iterable[tuple[str, object]]
+
+# Labels and paths may come from an archive of somebody else's: they must not speak to the terminal.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def is_terminal(stream: IO[str] | None = None) -> bool:
@@ -47,12 +51,12 @@ def warning(message: str) -> None:
 
 def note(message: str) -> None:
     """A remark on stderr, dim on a terminal."""
-    click.echo(_style(message, dim=True), err=True)
+    click.echo(_style(_clean(message), dim=True), err=True)
 
 
 def say(message: str) -> None:
     """A line of the result, on stdout."""
-    click.echo(message)
+    click.echo(_clean(message))
 
 
 def panel(title: str, rows: Rows, next_steps: Sequence[str] = ()) -> None:
@@ -63,7 +67,10 @@ def panel(title: str, rows: Rows, next_steps: Sequence[str] = ()) -> None:
         rows: label and value; values become text, None and empty text are left out.
         next_steps: commands, each with an optional remark after `  #`.
     """
-    facts = [(label, str(value)) for label, value in _pairs(rows) if value is not None and value != ""]
+    title = _clean(title)
+    facts = [
+        (_clean(label), _clean(value)) for label, value in _pairs(rows) if value is not None and value != ""
+    ]
     width = max((len(label) for label, _ in facts), default=0)
     if not is_terminal():
         lines = [title, *(f"  {label:<{width}}  {value}" for label, value in facts)]
@@ -93,7 +100,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
         rows: values in the order of the columns; None is shown as nothing.
         empty: said (on stderr) in place of a table without rows.
     """
-    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    cells = [["" if value is None else _clean(value) for value in row] for row in rows]
     if not cells:
         if empty:
             note(empty)
@@ -191,12 +198,16 @@ def progress(text: str, *, total: float | None = None, quiet: bool = False) -> I
         yield Progress(bar, bar.add_task(text, total=total))
 
 
+def _clean(value: object) -> str:
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value))
+
+
 def _pairs(rows: Rows) -> Iterable[tuple[str, object]]:
     return rows.items() if isinstance(rows, Mapping) else rows
 
 
 def _labelled(label: str, colour: str, message: str) -> None:
-    click.echo(f"{_style(f'{label}:', fg=colour, bold=True)} {message}", err=True)
+    click.echo(f"{_style(f'{label}:', fg=colour, bold=True)} {_clean(message)}", err=True)
 
 
 def _style(text: str, **style: Any) -> str:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tiffin import __version__
 from tiffin.cli.main import COMMANDS, root
 

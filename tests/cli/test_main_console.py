@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from tiffin.cli import console
 from tiffin.errors import UsageError
 from tiffin.runtime.tag import Tag
@@ -77,6 +78,19 @@ def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     console.note("by the way")
     assert "\x1b[" not in screen.getvalue()
     assert "error: broken\nwarning: odd\nby the way\n" in screen.getvalue()
+
+
+def test_nothing_that_is_shown_speaks_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch)
+    monkeypatch.setenv("NO_COLOR", "1")
+    bad = "x\x1b]0;owned\x07\x9b31m\r"
+    console.panel(bad, {bad: bad})
+    console.table(["tag"], [[bad]])
+    for write in (console.say, console.error, console.note, console.warning):
+        write(bad)
+    text = screen.getvalue()
+    assert text.count("x\\x1b]0;owned\\x07\\x9b31m\\x0d") == 8
+    assert not [char for char in text if not char.isprintable() and char != "\n"]
 
 
 def test_progress_is_shown_to_people_only(monkeypatch: pytest.MonkeyPatch) -> None:
