@@ -28,6 +28,11 @@ class Running:
         self.server = server
         self.port = port
 
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Lets the loop run until something has happened; a test that waits in vain ends by its time-out."""
+        while not reached():  # noqa: ASYNC110 - transports tell nobody when they pause or close
+            await asyncio.sleep(0.001)
+
     async def connect(self, limit: int = 2**26) -> Client:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=limit)
         return Client(reader, writer)

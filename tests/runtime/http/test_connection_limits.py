@@ -9,6 +9,8 @@ from http_server import Running, get, on_server, post
 
 from tiffin.runtime.http import limits
 
+CHUNKED = b"POST /echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+
 
 @on_server()
 async def test_body_over_the_limit_by_its_length(server: Running) -> None:
@@ -27,7 +29,7 @@ async def test_body_over_the_limit_by_its_length(server: Running) -> None:
 async def test_body_over_the_limit_in_chunks(server: Running) -> None:
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
     async with await server.connect() as client:
-        await client.send(b"POST /echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + chunk * 16)
+        await client.send(CHUNKED + chunk * 16)
         assert (await client.answer()).status == 413
         assert await client.ended()
 
@@ -69,8 +71,8 @@ async def test_header_limits(server: Running) -> None:
 @on_server()
 async def test_endless_trailer(server: Running) -> None:
     async with await server.connect() as client:
-        await client.send(b"POST /echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nx-trailer:
-        ") for _ in range(40):
+        await client.send(CHUNKED + b"1\r\nx\r\n0\r\nx-trailer: ")
+        for _ in range(40):
             await client.send(b"a" * 50_000)
             await asyncio.sleep(0)
         assert (await client.answer()).status == 400
@@ -106,8 +108,7 @@ async def test_disconnect_cancels(server: Running) -> None:
     await server.state.instance.entered.wait()
     assert server.state.in_flight == 1
     await client.close()
-    while server.state.in_flight:
-        await asyncio.sleep(0)
+    await server.until(lambda: not server.state.in_flight)
     await asyncio.sleep(0)
     assert server.state.instance.seen == ["cancelled"]
     assert server.state.metrics.ended == [("/hold", "POST", 499)]
@@ -118,8 +119,7 @@ async def test_disconnect_before_the_body_is_nothing(server: Running) -> None:
     client = await server.connect()
     await client.send(post("/echo", b'{"x":1}')[:-3])
     await client.close()
-    while server.server.server_state.connections:
-        await asyncio.sleep(0)
+    await server.until(lambda: not server.server.server_state.connections)
     assert server.state.metrics.ended == []
 
 
@@ -205,8 +205,8 @@ def _later(server: Running, seconds: float) -> None:
 
 @on_server(config={"timeout_keep_alive": 5})
 async def test_idle_connections_close(server: Running) -> None:
-    async with await server.connect() as client, await server.connect() as asgi, await server.connect() as
-    fresh:
+    client, asgi, fresh = [await server.connect() for _ in range(3)]
+    async with client, asgi, fresh:
         await client.send(post("/nothing"))
         await client.answer()
         await asgi.send(get("/livez"))
@@ -218,8 +218,7 @@ async def test_idle_connections_close(server: Running) -> None:
         assert await asgi.ended()
         _later(server, limits.HEAD_LIMIT_S + 1)
         assert await fresh.ended()
-    while server.server.server_state.connections:
-        await asyncio.sleep(0.01)
+    await server.until(lambda: not server.server.server_state.connections)
     assert server.state.serving.sweeper._connections == set()
 
 
@@ -238,8 +237,7 @@ async def test_slow_loris(server: Running) -> None:
     async with await server.connect() as head, await server.connect() as body:
         await head.send(b"POST /echo HTTP/1.1\r\nx-a: b\r\n")
         await body.send(post("/echo", b"x" * 100_000)[:50_000])
-        while len(server.server.server_state.connections) < 2:
-            await asyncio.sleep(0)
+        await server.until(lambda: len(server.server.server_state.connections) == 2)
         await asyncio.sleep(0.05)
         _later(server, limits.HEAD_LIMIT_S + 1)
         answer = await head.answer()
@@ -258,14 +256,11 @@ async def test_stalled_reader_is_cut_off(server: Running) -> None:
         await client.send(post("/endless", b'{"x":100000}'))
         await client.head()
         (connection,) = server.server.server_state.connections
-        while not connection.flow.write_paused:
-            await asyncio.sleep(0.01)
+        await server.until(lambda: connection.flow.write_paused)
         _later(server, 1)
         _later(server, limits.STALL_LIMIT_S + 2)
-        while server.state.in_flight:
-            await asyncio.sleep(0)
-    while server.state.instance.seen != ["closed"]:
-        await asyncio.sleep(0)
+        await server.until(lambda: not server.state.in_flight)
+    await server.until(lambda: server.state.instance.seen == ["closed"])
 
 
 @on_server()
@@ -274,5 +269,4 @@ async def test_lingering_connection_ends(server: Running) -> None:
         await client.send(b"POST /echo HTTP/1.1\r\ncontent-length: 9000000\r\n\r\n")
         assert (await client.answer()).status == 413
         _later(server, limits.LINGER_S + 1)
-        while server.server.server_state.connections:
-            await asyncio.sleep(0)
+        await server.until(lambda: not server.server.server_state.connections)

@@ -7,6 +7,8 @@ import json
 
 from http_server import Running, get, on_server, post
 
+CHUNKED = b"POST /echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+
 
 @on_server()
 async def test_json_in_json_out(server: Running) -> None:
@@ -70,9 +72,8 @@ async def test_pipelined_request_with_a_late_body(server: Running) -> None:
 
 @on_server()
 async def test_byte_by_byte(server: Running) -> None:
-    chunked = b"POST /echo HTTP/1.1\r\ntransfer-encoding:
-    chunked\r\n\r\n3\r\n{\"x\r\n5\r\n\":12}\r\n0\r\nx-sum: 1\r\n\r\n" async with await server.connect() as
-    client:
+    chunked = CHUNKED + b'3\r\n{"x\r\n5\r\n":12}\r\n0\r\nx-sum: 1\r\n\r\n'
+    async with await server.connect() as client:
         for byte in post("/echo", b'{"x":[7]}') + chunked + get("/livez"):
             await client.send(bytes([byte]))
             await asyncio.sleep(0)
@@ -219,8 +220,8 @@ async def test_garbage_behind_a_request_waits_for_its_answer(server: Running) ->
 @on_server()
 async def test_only_chunked_is_a_transfer_coding(server: Running) -> None:
     async with await server.connect() as client:
-        await client.send(b"POST /echo HTTP/1.1\r\ntransfer-encoding: gzip,
-        chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n") assert (await client.answer()).status == 400
+        await client.send(CHUNKED.replace(b"chunked", b"gzip, chunked") + b"1\r\nx\r\n0\r\n\r\n")
+        assert (await client.answer()).status == 400
 
 
 @on_server()
@@ -243,10 +244,8 @@ async def test_context_is_the_requests_own(server: Running) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     async with await server.connect() as client:
         for number in range(50):
-            await client.send(
-                post("/who", b"{}", f"X-User: u{number}", f"x-request-id: id-{number}", f"traceparent:
-                {trace}")
-            )
+            own = (f"X-User: u{number}", f"x-request-id: id-{number}", f"traceparent: {trace}")
+            await client.send(post("/who", b"{}", *own))
         for number in range(50):
             answer = await client.answer()
             body = json.loads(answer.body)
@@ -275,8 +274,14 @@ async def test_sync_apis_run_in_threads(server: Running) -> None:
 @on_server()
 async def test_errors_of_the_users_code(server: Running) -> None:
     async with await server.connect() as client:
-        for what, status in (("boom", 500), ("file", 500), ("exit", 500), ("cancel", 503), ("teapot", 400),
-        ("full", 503)):
+        for what, status in (
+            ("boom", 500),
+            ("file", 500),
+            ("exit", 500),
+            ("cancel", 503),
+            ("teapot", 400),
+            ("full", 503),
+        ):
             await client.send(post("/fail", json.dumps({"x": what}).encode()))
             answer = await client.answer()
             body = json.loads(answer.body)

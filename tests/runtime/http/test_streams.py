@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 from http_server import Running, on_server, post
@@ -76,8 +75,7 @@ async def test_disconnect_closes_the_generator(server: Running) -> None:
     await client.send(post("/endless", b'{"x":10}'))
     await client.reader.readuntil(b"data: ")
     await client.close()
-    while server.state.instance.seen != ["closed"]:
-        await asyncio.sleep(0)
+    await server.until(lambda: server.state.instance.seen == ["closed"])
     assert server.state.metrics.ended == [("/endless", "POST", 499)]
     assert server.state.in_flight == 0
 
@@ -88,8 +86,7 @@ async def test_slow_reader_holds_the_generator(server: Running) -> None:
         await client.send(post("/endless", b'{"x":100000}'))
         await client.head()
         (connection,) = server.server.server_state.connections
-        while not connection.flow.write_paused:
-            await asyncio.sleep(0.01)
+        await server.until(lambda: connection.flow.write_paused)
         assert connection.transport.get_write_buffer_size() < 2_000_000
 
 
