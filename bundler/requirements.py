@@ -1,7 +1,7 @@
 """`env/python/requirements.in`: what a bundle needs from a package index.
 
 Three parts: what tiffin itself needs, the exact versions that the models were saved with, and what the
-project asks for. What the project asks for wins over a model's version.
+project asks for. A version that the project names exactly wins over a model's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _DISTRIBUTION = __package__.partition(".")[0]
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _EXTRA_MARKER = re.compile(r"\bextra\s*==")
+_EXACT = re.compile(r"==|\s@\s")
 _COMMENT = re.compile(r"(?:^|\s+)#.*$")
 _PASSWORD = re.compile(r"://[^/\s@]+@")
 _INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(.+)")
@@ -63,7 +64,7 @@ def collect_requirements(project: Path, options: PythonOptions, models: Sequence
         _check(line)
     parts = {
         "tiffin": sorted(_own_requirements()),
-        "the models": _pins(models, {_name(line) for line in own}),
+        "the models": _pins(models, {_name(line) for line in own if _EXACT.search(line)}),
         "the project": own,
     }
     return "".join(
@@ -83,7 +84,7 @@ def _own_requirements() -> list[str]:
 
 
 def _pins(models: Sequence[ModelInfo], wanted: set[str]) -> list[str]:
-    """`scikit-learn==1.4.0` for each package that a model was saved with and the project does not name."""
+    """`scikit-learn==1.4.0` for each package that a model was saved with, but for the `wanted`."""
     pins: dict[str, tuple[str, str]] = {}
     for model in models:
         for package, version in model.versions.items():

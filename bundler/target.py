@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..errors import BuildError
 from ..runtime.service.load import resolve_target
-from ..runtime.service.service import service_info
 from ..runtime.supervisor.control import Target
 
 _PACKAGE_FOLDERS = {"site-packages", "dist-packages"}
@@ -37,6 +36,8 @@ def project_target(target: str | Path | type) -> Target:
 
 
 def _class_target(cls: type) -> Target:
+    from ..runtime.service.service import service_info
+
     service_info(cls)
     if "<locals>" in cls.__qualname__:
         raise BuildError(

@@ -39,4 +39,7 @@ def _json_words(schema: dict[str, object]) -> str:
     if schema.get("type") == "array" and isinstance(items, dict):
         return f"list of {_json_words(items)}"
     kind = schema.get("type")
+    values = schema.get("additionalProperties")
+    if kind == "object" and isinstance(values, dict):
+        return f"map of {_json_words(values)}"
     return {"string": "text", "object": "object"}.get(kind, kind) if isinstance(kind, str) else "JSON"

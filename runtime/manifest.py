@@ -191,6 +191,8 @@ R = TypeVar("R", bound=_Record)
 def dump_yaml(record: msgspec.Struct) -> str:
     """Keys in the order of the fields; the same record gives the same text."""
     plain = msgspec.to_builtins(record)
+    if hasattr(record, "format"):
+        plain = {"format": record.format, **plain}  # though it is the default: later readers need it
     text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text
 

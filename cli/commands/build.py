@@ -1,0 +1,88 @@
+"""`bundle build`"""
+
+from __future__ import annotations
+
+import click
+
+from .. import console
+
+
+@click.command()
+@click.argument("target", default=".")
+@click.option("--name", help="Name of the bundle  [the bundlefile's, else the service's]")
+@click.option("--version", "version", help="Version of your own making  [one that sorts after every other]")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Add a label; may be repeated.")
+@click.option(
+    "--lock/--no-lock",
+    default=None,
+    help="Demand, or skip, requirements with versions and hashes  [lock when uv and an index are there]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    target: str,
+    *,
+    name: str | None,
+    version: str | None,
+    labels: tuple[str, ...],
+    lock: bool | None,
+    as_json: bool,
+) -> None:
+    """Make a bundle: service, models and dependencies, one version.
+
+    TARGET is a folder with bundlefile.yaml, [tool.tiffin] or service.py (default: this one), service.py:Class, or
+    module:Class.
+    """
+    from ...bundler.build import build
+
+    parsed = dict(_label(text) for text in labels)
+    with console.progress("look for files", quiet=as_json) as progress:
+
+        def show(step: str, done: int, total: int) -> None:
+            progress.update(step, done=done, total=total or None)
+
+        made = build(target, name=name, version=version, labels=parsed, lock=lock, on_progress=show)
+    locked = bool(made.info.options.get("locked"))
+    reason = str(made.info.options.get("unlocked_because", ""))
+    if as_json:
+        from ..bundle_facts import facts
+
+        console.emit_json(
+            {**facts(made), "locked": locked, **({} if locked else {"unlocked_because": reason})}
+        )
+        return
+    from ...bundler.words import size_words
+
+    sources = sum(file.path.startswith("src/") for file in made.info.files)
+    console.panel(
+        f"Built {made.tag}",
+        [
+            ("digest", made.info.digest),
+            ("size", size_words(made.info.size_bytes)),
+            ("service", f"{made.info.service.cls}, {_count(len(made.info.service.apis), 'route')}"),
+            ("source", _count(sources, "file")),
+            ("models", ", ".join(made.info.models) or "none"),
+            (
+                "python",
+                f"{made.info.python}, requirements {'locked with hashes' if locked else 'not locked'}",
+            ),
+            ("path", made.path),
+        ],
+        [
+            f"bundle serve {made.tag}",
+            f"bundle show {made.tag}",
+            f"bundle export {made.tag}",
+        ],
+    )
+    if not locked and lock is None:
+        console.warning(f"built without a lock of the requirements: {reason}")
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--label")
+    return key, value
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,37 @@
+"""`bundle export`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .. import console
+
+
+@click.command()
+@click.argument("tag")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(tag: str, path: Path | None, as_json: bool) -> None:
+    """Write a bundle, its models included, to one file.
+
+    PATH is a file (gzipped when it ends in .gz or .tgz) or a folder; default: NAME-VERSION.tar here.
+    """
+    from ...bundler import bundles
+    from ...bundler.words import size_words
+
+    bundle = bundles.get(tag)
+    with console.progress(f"export {bundle.tag}", total=bundle.info.size_bytes, quiet=as_json) as progress:
+        written = bundles.export(
+            bundle.tag, path, on_progress=lambda done, total: progress.update(done=done, total=total)
+        )
+    size_bytes = written.stat().st_size
+    if as_json:
+        console.emit_json({"tag": bundle.tag, "path": written.absolute(), "size_bytes": size_bytes})
+        return
+    console.panel(
+        f"Exported {bundle.tag}",
+        [("file", written), ("size", size_words(size_bytes)), ("digest", bundle.info.digest)],
+        [f"bundle import {written}  # on another machine"],
+    )

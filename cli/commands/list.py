@@ -1,0 +1,36 @@
+"""`bundle list`"""
+
+from __future__ import annotations
+
+import click
+
+from .. import console
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def command(name: str | None, as_json: bool) -> None:
+    """List bundles, newest first; with NAME only its versions."""
+    from ...bundler import bundles
+    from ...bundler.words import size_words
+    from ..bundle_facts import facts
+
+    found = sorted(bundles.list(name), key=lambda bundle: bundle.info.created, reverse=True)
+    if as_json:
+        console.emit_json([facts(bundle) for bundle in found])
+        return
+    console.table(
+        ["tag", "size>", "created", "models", "digest"],
+        [
+            (
+                bundle.tag,
+                size_words(bundle.info.size_bytes),
+                bundle.info.created,
+                ", ".join(bundle.info.models),
+                bundle.info.digest.removeprefix("sha256:")[:12],
+            )
+            for bundle in found
+        ],
+        empty=f"no bundle {name!r}" if name else "no bundles yet; make one with: bundle build",
+    )

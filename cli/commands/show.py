@@ -1,0 +1,96 @@
+"""`bundle show`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import console
+
+if TYPE_CHECKING:
+    from ...bundler.bundles import Bundle
+    from ...runtime.manifest import ApiSpec, BundleInfo
+
+
+@click.command()
+@click.argument("tag")
+@click.option("--json", "as_json", is_flag=True, help="Print all of the manifest as JSON.")
+def command(tag: str, as_json: bool) -> None:
+    """Show what a bundle holds: routes, runners, models, files, and where it was made."""
+    from ...bundler import bundles
+
+    bundle = bundles.get(tag)
+    if as_json:
+        import msgspec
+
+        from ..bundle_facts import facts
+
+        console.emit_json({**msgspec.to_builtins(bundle.info), **facts(bundle)})
+        return
+    console.panel(str(bundle.tag), _facts(bundle))
+    console.say("")
+    console.table(
+        ["route", "inputs", "output"],
+        [(f"POST {api.route}", _inputs(api), _output(api)) for api in bundle.info.service.apis],
+    )
+    if bundle.info.service.runners:
+        console.say("")
+        console.table(
+            ["runner", "runs", "workers>", "rows in a batch>"],
+            [
+                (runner.name, runner.model or runner.cls, runner.workers, runner.max_batch_size)
+                for runner in bundle.info.service.runners
+            ],
+        )
+
+
+def _facts(bundle: Bundle) -> list[tuple[str, object]]:
+    from ...bundler.words import size_words
+
+    info = bundle.info
+    return [
+        ("description", info.description or info.service.doc.partition("\n")[0]),
+        ("digest", info.digest),
+        ("created", info.created),
+        ("size", size_words(info.size_bytes)),
+        ("files", _files(info)),
+        ("service", info.service.cls),
+        (
+            "models",
+            ", ".join(f"{tag} (pickle)" if tag in info.pickled else tag for tag in info.models) or "none",
+        ),
+        ("labels", ", ".join(f"{key}={value}" for key, value in info.labels.items())),
+        ("python", f"{info.python} on {info.platform}"),
+        (
+            "locked",
+            "yes" if info.options.get("locked") else f"no: {info.options.get('unlocked_because', '')}",
+        ),
+        ("made on", info.provenance.get("host")),
+        ("git", _git(info.provenance.get("git"))),
+        ("path", bundle.path),
+    ]
+
+
+def _files(info: BundleInfo) -> str:
+    sources = sum(file.path.startswith("src/") for file in info.files)
+    models = sum(file.path.startswith("models/") for file in info.files)
+    return f"{len(info.files)} ({sources} source, {models} of models)"
+
+
+def _git(git: Any) -> str:
+    if not isinstance(git, dict):
+        return ""
+    return f"{git.get('commit', '')}{' with uncommitted changes' if git.get('dirty') else ''}"
+
+
+def _inputs(api: ApiSpec) -> str:
+    from ...bundler.words import type_words
+
+    return ", ".join(f"{name}: {type_words(spec)}" for name, spec in api.inputs.items())
+
+
+def _output(api: ApiSpec) -> str:
+    from ...bundler.words import type_words
+
+    return f"stream of {type_words(api.output)}" if api.stream else type_words(api.output)
