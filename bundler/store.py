@@ -134,7 +134,11 @@ class Draft:
         if fresh:
             _sync_folder(store.root)
         self.folder.rename(target)
-        _sync_folder(target.parent)
+        try:
+            _sync_folder(target.parent)
+        except OSError:
+            target.rename(self.folder)  # it might not outlive a power cut: it was not saved
+            raise
         return target
 
     def _target(self, path: str) -> Path:
