@@ -91,8 +91,9 @@ class Metrics:
         self.series(Gauge, catalog.WORKER_UP, self.service, runner, worker).set(1.0 if up else 0.0)
 
     def worker_gone(self, runner: str, worker: str) -> None:
-        """Forgets a worker that nothing will take the place of."""
+        """Forgets a worker that nothing will take the place of, and its memory."""
         self._remove(catalog.WORKER_UP, self.service, runner, worker)
+        self._remove(catalog.PROCESS_MEMORY, worker)
 
     def restarted(self, runner: str, reason: str) -> None:
         """Counts a worker that ended by itself.

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from tiffin.errors import ServerError
 from tiffin.runtime.metrics import Metrics, cells, snapshot
 from tiffin.runtime.metrics.cells import SEGMENT_CELLS, CellFile

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+
 from tiffin import __version__
 from tiffin.runtime.metrics import Metrics
-from tiffin.runtime.metrics.catalog import FAMILIES
+from tiffin.runtime.metrics.catalog import FAMILIES, PROCESS_MEMORY
 from tiffin.runtime.metrics.exposition import render
+from tiffin.runtime.metrics.series import Gauge
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -99,6 +101,16 @@ def test_processes_are_added_up_and_info_is_not(tmp_path: Path) -> None:
     assert value(found, "tiffin_worker_up", worker="forest-0") == 1
     for metrics in alive:
         metrics.close()
+
+
+def test_a_worker_that_is_gone_takes_its_memory_along(tmp_path: Path) -> None:
+    metrics = Metrics.open(tmp_path, "supervisor", "iris")
+    metrics.worker_up("forest", "forest-1", True)
+    metrics.series(Gauge, PROCESS_MEMORY, "forest-1").set(1e6)
+    assert len(families(*render(tmp_path))) == 2
+    metrics.worker_gone("forest", "forest-1")
+    assert render(tmp_path)[0] == b""
+    metrics.worker_gone("forest", "forest-1")
 
 
 def test_a_new_bundle_takes_the_place_of_the_old(tmp_path: Path) -> None:

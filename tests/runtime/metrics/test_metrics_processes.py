@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tiffin.runtime.metrics import Metrics, retire, snapshot
 
 WRITER = """
