@@ -87,6 +87,7 @@ def test_the_page_of_commands_is_complete() -> None:
         below = list(command.commands.values()) if isinstance(command, click.Group) else []
         for option in (option for one in (command, *below) for option in one.params):
             if isinstance(option, click.Option) and not option.hidden:
-                assert f"`{option.opts[0]}" in section[1], f"{name}: {option.opts[0]} is not described"
+                for word in (*option.opts, *option.secondary_opts):
+                    assert f"`{word}" in section[1], f"{name}: {word} is not described"
         for one in below:
             assert f"bundle {name} {one.name}" in section[1], f"{name} {one.name} is not described"
