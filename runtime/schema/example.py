@@ -46,7 +46,7 @@ def from_schema(schema: dict[str, Any], definitions: dict[str, Any], depth: int 
         return from_schema(definitions.get(schema["$ref"].rpartition("/")[2], {}), definitions, depth + 1)
     if "anyOf" in schema:
         return from_schema(schema["anyOf"][0], definitions, depth + 1)
-    given = [schema["default"]] if "default" in schema else schema.get("enum", [])
+    given = [schema[key] for key in ("default", "const") if key in schema] or schema.get("enum")
     return given[0] if given else _of_type(schema, definitions, depth)
 
 

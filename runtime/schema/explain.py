@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ...errors import InvalidInputError, MalformedInputError, RequestError
-from .wrong import WrongValueError
+from .wrong import WrongValueError, short
 
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -18,17 +18,19 @@ _STEP = re.compile(r"\[\.\.\.\]|\[\d+\]|\.[^.\[]+")
 _MAX_TRIED_KEYS = 1000
 
 
-def explain(error: Exception, names: Iterable[str], what: str = "JSON", path: str = "") -> RequestError:
+def explain(
+    error: Exception, names: Iterable[str], what: str = "JSON", at: tuple[str, Any] | None = None
+) -> RequestError:
     """Any exception of msgspec's decoders → the error for the caller.
 
     Args:
         error: DecodeError, ValidationError, UnicodeDecodeError, RecursionError, OverflowError …
         names: the parameters of the route.
         what: the format, for the message.
-        path: where, when that is known better than the error says.
+        at: path and value, from `locate`.
     """
     if isinstance(error, msgspec.ValidationError):
-        return _invalid(error, tuple(names), path or _path(error))
+        return _invalid(error, tuple(names), *(at or (_path(error), msgspec.UNSET)))
     if isinstance(error, RecursionError):
         return MalformedInputError(f"the {what} is nested too deeply")
     if isinstance(error, UnicodeDecodeError):
@@ -39,7 +41,9 @@ def explain(error: Exception, names: Iterable[str], what: str = "JSON", path: st
     )
 
 
-def _invalid(error: msgspec.ValidationError, names: tuple[str, ...], path: str) -> InvalidInputError:
+def _invalid(
+    error: msgspec.ValidationError, names: tuple[str, ...], path: str, value: Any
+) -> InvalidInputError:
     text = str(error).rpartition(" - at ")[0] or str(error)
     cause = error.__cause__
     if isinstance(cause, WrongValueError):
@@ -48,6 +52,8 @@ def _invalid(error: msgspec.ValidationError, names: tuple[str, ...], path: str) 
         return InvalidInputError(f"missing field `{missing[1]}`", path=f"{path}.{missing[1]}")
     if unknown := _UNKNOWN.fullmatch(text):
         return unknown_field(unknown[1], names if path == "$" else (), path)
+    if ", got" not in text and isinstance(value, (int, float, str)):
+        text += f", got {short(value)}"  # a bound that was passed; msgspec names the bound alone
     return InvalidInputError(text, path=path)
 
 
@@ -64,8 +70,10 @@ def unknown_field(name: str, names: Iterable[str], path: str = "$") -> InvalidIn
     return InvalidInputError(f"unknown field `{name[:100]}`{hint}", path=f"{path}.{name[:100]}")
 
 
-def name_keys(error: msgspec.ValidationError, value: Any, convert: Callable[[Any], Any]) -> str:
-    """The path of an error, with the keys of maps, where msgspec itself writes `$.scores[...]`.
+def locate(error: msgspec.ValidationError, value: Any, convert: Callable[[Any], Any]) -> tuple[str, Any]:
+    """The path of an error and what stands there.
+
+    msgspec writes `$.scores[...]` for a value of a map; here the path has the key.
 
     Args:
         error: what `convert(value)` raised.
@@ -78,16 +86,16 @@ def name_keys(error: msgspec.ValidationError, value: Any, convert: Callable[[Any
         if step == "[...]":
             found = _guilty_key(here, lambda: _raises(convert, value, text))
             if found is None:
-                return path
+                return path, msgspec.UNSET
             here = here[found]
             named += f".{found}"
             continue
         try:
             here = here[step[1:]] if step[0] == "." else here[int(step[1:-1])]
         except (KeyError, IndexError, TypeError):
-            return path
+            return path, msgspec.UNSET
         named += step
-    return named
+    return named, here
 
 
 def _guilty_key(mapping: Any, raises: Callable[[], bool]) -> Any:

@@ -16,7 +16,7 @@ from ...errors import (
 from ..manifest import TypeSpec
 from . import media
 from .array import ArrayKind
-from .explain import explain, name_keys
+from .explain import explain, locate
 from .form import from_multipart, from_pairs
 from .hints import MISSING, parameters
 from .json_schema import schema_in
@@ -135,8 +135,8 @@ class Inputs:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
             return explain(broken, self.names)
         kind = self._json.type
-        path = name_keys(error, value, lambda plain: msgspec.convert(plain, kind, dec_hook=dec_hook))
-        return explain(error, self.names, path=path)
+        at = locate(error, value, lambda plain: msgspec.convert(plain, kind, dec_hook=dec_hook))
+        return explain(error, self.names, at=at)
 
     def decode(self, content_type: str, body: Buffer, query: str = "") -> dict[str, Any]:
         """A body of any accepted media type, and the query → keyword arguments.
@@ -201,10 +201,8 @@ class Inputs:
         except (msgspec.ValidationError, RecursionError) as error:
             if not isinstance(error, msgspec.ValidationError):
                 raise explain(error, self.names, what) from error
-            path = name_keys(
-                error, given, lambda value: msgspec.convert(value, self._plain, dec_hook=dec_hook)
-            )
-            raise explain(error, self.names, what, path) from error
+            at = locate(error, given, lambda value: msgspec.convert(value, self._plain, dec_hook=dec_hook))
+            raise explain(error, self.names, what, at) from error
         return msgspec.structs.asdict(record)
 
     def _merged(self, body: dict[str, Any], query: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .dims import MAX_AXES
 from .dtypes import Dtypes
-from .wrong import WrongValueError, at_index
+from .wrong import WrongValueError, at_index, short
 
 
 def list_type(element: Any, depth: int) -> Any:
@@ -41,6 +41,8 @@ def to_array(value: Any, dtypes: Dtypes, depth: int) -> np.ndarray[Any, Any]:
         array = np.array(value)
     except (ValueError, OverflowError):
         raise _why(value, dtypes, depth) from None
+    if array.dtype.kind == "O":
+        raise _why(value, dtypes, depth)
     if array.size and (array.dtype.kind == "U" or dtypes.bool):
         _check_one_kind(value, array, depth)
     return dtypes.settle(array)
@@ -85,13 +87,14 @@ def _why(value: Any, dtypes: Dtypes, depth: int) -> WrongValueError:
     found = _ragged(value, depth)
     if found is not None:
         return found
-    low, high = (0, 2**64 - 1) if dtypes.int == "uint64" else (-(2**63), 2**63 - 1)
+    low = 0 if dtypes.int == "uint64" else -(2**63)
+    high = 2**64 - 1 if dtypes.names is None or "uint64" in dtypes.names else 2**63 - 1
     level: list[tuple[tuple[int, ...], Any]] = [((), value)]
     for _ in range(depth):
         level = [((*at, i), item) for at, items in level for i, item in enumerate(items)]
     for at, item in level:
         if isinstance(item, int) and not low <= item <= high:
-            return WrongValueError(f"{_short(item)} does not fit {dtypes.int or dtypes.title}", at_index(at))
+            return WrongValueError(f"{short(item)} does not fit {dtypes.int or dtypes.title} elements", at_index(at))
     return WrongValueError(f"expected an array of {dtypes.title} elements, got lists that numpy cannot join")
 
 
@@ -129,13 +132,4 @@ def _check_one_kind(value: Any, array: np.ndarray[Any, Any], depth: int) -> None
     raise WrongValueError(
         f"expected `{first.__name__}` like the first element, got `{type(flat[at]).__name__}`",
         at_index(index),
-    )
-
-
-def _short(number: int) -> str:
-    # CPython refuses to print integers of more than 4300 digits.
-    return (
-        f"{number:.3e}"
-        if abs(number) < 10**300 and abs(number) >= 10**30
-        else (str(number) if abs(number) < 10**30 else "an integer of more than 300 digits")
     )

@@ -26,3 +26,11 @@ class WrongValueError(ValueError):
 def at_index(index: tuple[int, ...]) -> str:
     """`(3, 1)` → `[3][1]`."""
     return "".join(f"[{position}]" for position in index)
+
+
+def short(value: object) -> str:
+    """A value as a message shows it."""
+    if type(value) is int and abs(value) >= 10**30:
+        return "a larger integer"  # CPython refuses to print integers of more than 4300 digits
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
