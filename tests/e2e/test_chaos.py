@@ -13,6 +13,7 @@ import random
 import signal
 from collections import Counter
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from server import Server
@@ -161,7 +162,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 async def kill_workers(server: Server, killed: list[int]) -> None:
     while True:
         await asyncio.sleep(KILL_EVERY_S)
-        victims = server.worker_pids()
+        victims = server.pids("worker")
         if victims:
             victim = random.choice(victims)
             os.kill(victim, signal.SIGKILL)
@@ -178,7 +179,8 @@ def test_ten_thousand_requests_under_fire(tmp_path: Path) -> None:
 
     async def storm(server: Server) -> None:
         killer = asyncio.create_task(kill_workers(server, killed))
-        callers = [Caller(server.host, server.port, seed, outcomes) for seed in range(CALLERS)]
+        url = urlsplit(server.base_url)
+        callers = [Caller(str(url.hostname), int(url.port or 0), seed, outcomes) for seed in range(CALLERS)]
         share, rest = divmod(REQUESTS, CALLERS)
         await asyncio.gather(*(caller.run(share + (index < rest)) for index, caller in enumerate(callers)))
         killer.cancel()
