@@ -64,6 +64,10 @@ def _rule(what: str, mark: bytes, pattern: bytes) -> _Rule:
     return _Rule(what, mark, re.compile(pattern))
 
 
+_AWS_SECRET = (
+    rb"(?i)aws_?secret_?(?:access_?)?key[\"']?\s{0,4}[=:]\s{0,4}[\"']?"
+    rb"(?![A-Za-z0-9/+]{30}EXAMPLEKEY)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])"
+)
 _RULES = (
     # A body must follow: code that only speaks of keys is none. `\\n` is how JSON writes a line end.
     _rule(
@@ -74,12 +78,8 @@ _RULES = (
     ),
     _rule("AWS access key", b"KIA", rb"\bAKIA(?![0-9A-Z]{9}EXAMPLE)[0-9A-Z]{16}\b"),
     _rule("AWS access key", b"ASIA", rb"\bASIA(?![0-9A-Z]{9}EXAMPLE)[0-9A-Z]{16}\b"),
-    _rule(
-        "AWS secret key",
-        b"ecret",
-        rb"(?i)aws_?secret_?(?:access_?)?key[\"']?\s{0,4}[=:]\s{0,4}[\"']?"
-        rb"(?![A-Za-z0-9/+]{30}EXAMPLEKEY)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
-    ),
+    _rule("AWS secret key", b"ecret", _AWS_SECRET),
+    _rule("AWS secret key", b"SECRET", _AWS_SECRET),
     _rule("GitHub token", b"gh", rb"\bgh[pousr]_[A-Za-z0-9]{36,255}\b"),
     _rule("GitHub token", b"github_pat_", rb"\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}\b"),
     _rule("GitLab token", b"glpat-", rb"\bglpat-[A-Za-z0-9_-]{20,}"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -40,6 +41,7 @@ NEVER_FOLDERS = frozenset(
 )
 NEVER_PATTERNS = ("*.egg-info", "*.pyc", ".DS_Store", ".git")
 _ENVIRONMENT_MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
+_ALL_INSIDE = re.compile(r"/\*\*(/?)$")
 _SHOWN = 10
 
 
@@ -161,7 +163,8 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
 
 
 def _spec(patterns: Iterable[str]) -> GitIgnoreSpec:
-    lines = list(patterns)
+    # In git `data/**` is what lies in `data`, which stays open for `!data/keep`; in pathspec it is `data` too.
+    lines = [_ALL_INSIDE.sub(r"/*\1", line.rstrip()) for line in patterns]
     try:
         return GitIgnoreSpec.from_lines(lines)
     except ValueError as error:

@@ -29,8 +29,8 @@ def command(
 ) -> None:
     """Make a bundle: service, models and dependencies, one version.
 
-    TARGET is a folder with bundlefile.yaml, [tool.tiffin] or service.py (default: this one), service.py:Class, or
-    module:Class.
+    TARGET is a folder with bundlefile.yaml, [tool.tiffin] or service.py (default: this one),
+    service.py:Class, or module:Class.
     """
     from ...bundler.build import build
 
@@ -46,9 +46,8 @@ def command(
     if as_json:
         from ..bundle_facts import facts
 
-        console.emit_json(
-            {**facts(made), "locked": locked, **({} if locked else {"unlocked_because": reason})}
-        )
+        why = {} if locked else {"unlocked_because": reason}
+        console.emit_json({**facts(made), "locked": locked, **why})
         return
     from ...bundler.words import size_words
 
@@ -61,10 +60,8 @@ def command(
             ("service", f"{made.info.service.cls}, {_count(len(made.info.service.apis), 'route')}"),
             ("source", _count(sources, "file")),
             ("models", ", ".join(made.info.models) or "none"),
-            (
-                "python",
-                f"{made.info.python}, requirements {'locked with hashes' if locked else 'not locked'}",
-            ),
+            ("python", made.info.python),
+            ("requirements", "locked with hashes" if locked else f"not locked: {reason}"),
             ("path", made.path),
         ],
         [

@@ -28,7 +28,7 @@ def command(tag: str, path: Path | None, as_json: bool) -> None:
         )
     size_bytes = written.stat().st_size
     if as_json:
-        console.emit_json({"tag": bundle.tag, "path": written.absolute(), "size_bytes": size_bytes})
+        console.emit_json({"tag": str(bundle.tag), "path": str(written.absolute()), "size_bytes": size_bytes})
         return
     console.panel(
         f"Exported {bundle.tag}",

@@ -16,7 +16,7 @@ def command(name: str | None, as_json: bool) -> None:
     from ...bundler.words import size_words
     from ..bundle_facts import facts
 
-    found = sorted(bundles.list(name), key=lambda bundle: bundle.info.created, reverse=True)
+    found = sorted(bundles.list(name), key=lambda one: (one.info.created, one.tag), reverse=True)
     if as_json:
         console.emit_json([facts(bundle) for bundle in found])
         return

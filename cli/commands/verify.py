@@ -28,7 +28,7 @@ def command(tag: str, as_json: bool) -> int:
     if as_json:
         console.emit_json(
             {
-                "tag": bundle.tag,
+                "tag": str(bundle.tag),
                 "ok": not damage,
                 "digest": bundle.info.digest,
                 "files": len(bundle.info.files),

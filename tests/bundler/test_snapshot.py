@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from projects import write
+
+from tiffin.bundler.snapshot import list_sources
+from tiffin.errors import BuildError, ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "home"))
+
+
+def project(tmp_path: Path, *names: str) -> Path:
+    return write(tmp_path / "project", dict.fromkeys(names, "x"))
+
+
+def listed(folder: Path, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> list[str]:
+    return [file.path for file in list_sources(folder, include=[*include], exclude=[*exclude])]
+
+
+def test_everything_by_default(tmp_path: Path) -> None:
+    folder = project(tmp_path, "service.py", "data/a b.csv", ".hidden", "deep/er/ü.txt")
+    files = list_sources(folder)
+    assert [file.path for file in files] == [".hidden", "data/a b.csv", "deep/er/ü.txt", "service.py"]
+    assert all(file.source == (folder / file.path).resolve() and file.size_bytes == 1 for file in files)
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "left"),
+    [
+        ([], ["*.csv"], ["data/keep.txt", "data/sub/c.txt", "service.py"]),
+        ([], ["data/"], ["service.py"]),
+        ([], ["/data/*.csv"], ["data/keep.txt", "data/sub/b.csv", "data/sub/c.txt", "service.py"]),
+        ([], ["*.csv", "!a.csv"], ["data/a.csv", "data/keep.txt", "data/sub/c.txt", "service.py"]),
+        ([], ["data/**", "!data/keep.txt"], ["data/keep.txt", "service.py"]),
+        ([], ["data/", "!data/keep.txt"], ["service.py"]),  # as git: a folder that is out stays closed
+        ([], ["# a comment", "", "data"], ["service.py"]),
+        (["*.py"], [], ["service.py"]),
+        (["data/"], ["sub"], ["data/a.csv", "data/keep.txt"]),
+        (["*.txt", "!keep.txt"], [], ["data/sub/c.txt"]),
+        (["/service.py", "data/sub/"], ["*.csv"], ["data/sub/c.txt", "service.py"]),
+    ],
+)
+def test_patterns_are_those_of_gitignore(
+    tmp_path: Path, include: list[str], exclude: list[str], left: list[str]
+) -> None:
+    folder = project(
+        tmp_path, "service.py", "data/a.csv", "data/keep.txt", "data/sub/b.csv", "data/sub/c.txt"
+    )
+    assert listed(folder, include, exclude) == left
+
+
+def test_a_bundleignore_adds_to_exclude_and_gitignore_does_not(tmp_path: Path) -> None:
+    folder = project(tmp_path, "service.py", "a.bin", "b.bin", "weights.pt")
+    write(folder, {".bundleignore": "*.bin\n!b.bin\n", ".gitignore": "*.pt\n"})
+    assert listed(folder) == [".bundleignore", ".gitignore", "b.bin", "service.py", "weights.pt"]
+
+
+def test_what_never_goes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = project(
+        tmp_path,
+        "service.py",
+        ".git/config",
+        "sub/.git",  # a submodule's
+        ".hg/x",
+        ".svn/x",
+        "pkg/__pycache__/a.pyc",
+        "pkg/a.py",
+        "old.pyc",
+        "node_modules/x/index.js",
+        ".ipynb_checkpoints/n.ipynb",
+        "iris.egg-info/PKG-INFO",
+        ".venv/pyvenv.cfg",
+        ".venv/lib/x.py",
+        "odd name/pyvenv.cfg",
+        "odd name/lib/x.py",
+        "conda/conda-meta/history",
+        "conda/lib/x.py",
+        ".DS_Store",
+        "store/models/iris/1/model.yaml",
+    )
+    monkeypatch.setenv("TIFFIN_HOME", str(folder / "store"))
+    assert listed(folder, include=["*", "!x"]) == ["pkg/a.py", "service.py"]
+    assert listed(folder) == ["pkg/a.py", "service.py"]
+
+
+def test_an_excluded_folder_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = project(tmp_path, "service.py", "big/a", "big/deep/b", "node_modules/c", "kept/d")
+    opened: list[str] = []
+    scandir = os.scandir
+
+    def watched(path: str) -> os._ScandirIterator[str]:
+        opened.append(os.path.relpath(path, folder))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", watched)
+    assert listed(folder, exclude=["big/"]) == ["kept/d", "service.py"]
+    assert sorted(opened) == [".", "kept"]
+
+
+def test_links_inside_are_followed(tmp_path: Path) -> None:
+    folder = project(tmp_path, "service.py", "data/a.csv", "data/b.csv")
+    (folder / "one.csv").symlink_to("data/a.csv")
+    (folder / "two.csv").symlink_to("one.csv")
+    (folder / "more").symlink_to("data")
+    files = {file.path: file.source for file in list_sources(folder)}
+    assert sorted(files) == [
+        "data/a.csv", "data/b.csv", "more/a.csv", "more/b.csv", "one.csv", "service.py", "two.csv",
+    ]  # fmt: skip
+    assert files["two.csv"] == files["more/a.csv"] == (folder / "data/a.csv").resolve()
+
+
+def test_links_that_lead_nowhere_are_all_named(tmp_path: Path) -> None:
+    folder = project(tmp_path, "service.py", "data/a.csv", ".git/config")
+    (tmp_path / "outside").mkdir()
+    links = {
+        "out": "../outside",
+        "passwd": "/etc/passwd",
+        "self": "self",
+        "dangling": "nothing",
+        "up": ".",
+        "data/circle": "..",
+        "git": ".git/config",
+    }
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+    with pytest.raises(BuildError) as caught:
+        list_sources(folder)
+    for name in links:
+        assert f"\n  {name} → " in str(caught.value)
+    assert listed(folder, exclude=[f"/{name}" for name in links]) == ["data/a.csv", "service.py"]
+
+
+def test_pipes_and_sockets_are_no_files(tmp_path: Path) -> None:
+    folder = project(tmp_path, "service.py")
+    os.mkfifo(folder / "pipe")
+    assert listed(folder) == ["service.py"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("A.txt", "a.txt"), ("new\nline",), ("back\\slash",), (b"\xff".decode("utf-8", "surrogateescape"),)],
+)
+def test_names_that_other_systems_cannot_hold(tmp_path: Path, names: tuple[str, ...]) -> None:
+    folder = project(tmp_path, "service.py", *names)
+    with pytest.raises(BuildError, match="rename or exclude"):
+        list_sources(folder)
+
+
+def test_nothing_left(tmp_path: Path) -> None:
+    folder = project(tmp_path, "service.py")
+    with pytest.raises(BuildError, match="nothing to bundle"):
+        list_sources(folder, exclude=["*"])
+
+
+def test_a_project_inside_of_its_environment(tmp_path: Path) -> None:
+    folder = project(tmp_path, "service.py", "pyvenv.cfg")
+    with pytest.raises(BuildError, match="itself a Python environment"):
+        list_sources(folder)
+
+
+@pytest.mark.parametrize("pattern", ["!", "a\\"])
+def test_a_pattern_that_is_none(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(ConfigError, match="bad pattern"):
+        list_sources(project(tmp_path, "service.py"), exclude=[pattern])
