@@ -83,7 +83,7 @@ class RunnerNumber(click.ParamType):  # type: ignore[type-arg]  # generic from c
     "--json", "as_json", is_flag=True, help="Tell what happens as JSON, one object a line, on stdout."
 )
 @click.option("-q", "--quiet", is_flag=True, help="No panel; the log still tells what goes wrong.")
-def command(
+def command(  # noqa: PLR0917 - click passes them by name
     target: str,
     host: str,
     port: int,

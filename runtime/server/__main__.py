@@ -13,8 +13,8 @@ from .. import logs
 from ..service.load import load_service
 from ..service.service import service_info
 from ..supervisor.control import Described, StartApi
+from ..supervisor.failure import failure
 from .control import Control
-from .failure import failure
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def main() -> int:
     except EOFError:
         return 1
     except Exception as error:  # noqa: BLE001 - user code
-        control.send(failure(error))
+        control.send(failure(error, start.target.source))
         return 1
 
 

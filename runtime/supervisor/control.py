@@ -133,7 +133,7 @@ class Drained(msgspec.Struct, kw_only=True, tag=True):
     """Requests that the limit cut off."""
 
 
-Message = Union[StartApi, StartWorker, Workers, Drain, Described, Ready, Failed, Stuck, Drained]
+Message = Union[StartApi, StartWorker, Workers, Drain, Described, Ready, Failed, Stuck, Drained]  # noqa: UP007 - 3.10
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

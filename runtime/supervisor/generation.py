@@ -292,6 +292,14 @@ class Generation:
     def _all_workers(self) -> list[Worker]:
         return [worker for slots in self.workers.values() for worker in slots]
 
+    def worker_pids(self) -> dict[str, int]:
+        """Name to process, of the workers that are warm."""
+        return {
+            worker.name: worker.child.pid
+            for worker in self._all_workers()
+            if worker.up and worker.child is not None
+        }
+
     # the end
 
     async def drain(self, limit_s: float) -> None:

@@ -7,11 +7,14 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..metrics import snapshot
+from ..metrics import catalog, snapshot
 from ..metrics.metrics import Metrics
+from ..metrics.series import Gauge
+from ..service.load import BUNDLE_VARIABLE
 from .control import Message, ServerOptions
 from .process import Child, Reaper
 from .run_folder import RunFolder
@@ -37,6 +40,8 @@ class House:
     """`--processes`"""
     workers: Mapping[str, int | str] = field(default_factory=dict)
     """`--workers`"""
+    source_changes: bool = False
+    """The source may be edited while it is served."""
     spawns: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     """Numbers every worker ever started here, so that no two share an id or a socket."""
     metrics: Metrics | None = None
@@ -55,7 +60,7 @@ class House:
             name,
             SERVER_MODULE,
             reaper=self.reaper,
-            environ=_environ(os.environ, bundle),
+            environ=self._environ(os.environ, bundle),
             pass_fds=tuple(self.listen_fds),
             on_message=on_message,
         )
@@ -67,7 +72,7 @@ class House:
             name,
             WORKER_MODULE,
             reaper=self.reaper,
-            environ=_environ(environ, bundle),
+            environ=self._environ(environ, bundle),
             on_message=on_message,
         )
 
@@ -81,7 +86,21 @@ class House:
             self.close_metrics()
             self.metrics = Metrics.open(self.path, "supervisor", service)
             self.metrics.info(bundle)
+
+    def measure(self, pids: Mapping[str, int]) -> None:
+        """Takes down the memory of this process and of workers, which count nothing themselves.
+
+        Args:
+            pids: name to process.
+        """
+        if self.metrics is None:
+            return
         self.metrics.memory()
+        for name, pid in pids.items():
+            with suppress(OSError):  # it ended just now, or this is no Linux
+                pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+                gauge = self.metrics.series(Gauge, catalog.PROCESS_MEMORY, name)
+                gauge.set(pages * os.sysconf("SC_PAGE_SIZE"))
 
     def close_metrics(self) -> None:
         if self.metrics is not None:
@@ -106,10 +125,10 @@ class House:
         except OSError as error:
             logger.warning("metrics of %s cannot be folded: %s", process, error)
 
-
-def _environ(inherited: Mapping[str, str], bundle: str) -> dict[str, str]:
-    """Models come from the bundle that is served, or from the store; never from one that a parent served."""
-    environ = {**inherited, "TIFFIN_BUNDLE": bundle}
-    if not bundle:
-        del environ["TIFFIN_BUNDLE"]
-    return environ
+    def _environ(self, inherited: Mapping[str, str], bundle: str) -> dict[str, str]:
+        environ = {**inherited, BUNDLE_VARIABLE: bundle}
+        if not bundle:  # models come from the store then; not from a bundle that a parent process served
+            del environ[BUNDLE_VARIABLE]
+        if self.source_changes:  # bytecode is told apart by whole seconds: two quick edits would be one
+            environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        return environ

@@ -117,8 +117,8 @@ class Child:
     """A child process and the supervisor's end of its control socket.
 
     The child leads a session of its own: a Ctrl-C in the terminal reaches the supervisor alone, and what the
-    child started can be ended with it. Its standard output goes to the log (standard error): the command's own
-    output stays readable for machines.
+    child started can be ended with it. Its standard output goes to the log (standard error), so that the
+    command's own stays readable for machines.
 
     Args:
         name: `api-0`, `forest-1`: for the log.
@@ -205,11 +205,6 @@ class Child:
         for message in messages:
             self._on_message(self, message)
         return True
-
-    def terminate(self) -> None:
-        """Asks with SIGTERM."""
-        if self.alive:
-            os.kill(self.pid, signal.SIGTERM)
 
     def kill(self, reason: str) -> None:
         """Ends it and whatever it started, now."""

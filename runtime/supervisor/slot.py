@@ -127,11 +127,9 @@ class Slot:
         """
         self._stopping.set()
         if self.child is not None and self.child.alive:
-            if self.up:
+            if self.up:  # else it serves nobody yet
                 ask(self.child)
-            else:
-                self.child.terminate()  # it serves nobody yet
-            await asyncio.wait({self.child.exit}, timeout=limit_s)
+                await asyncio.wait({self.child.exit}, timeout=limit_s)
             self.child.kill("drain")
         await self._task
 

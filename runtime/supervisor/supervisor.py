@@ -27,6 +27,7 @@ from .sockets import url
 
 logger = logging.getLogger("tiffin.supervisor")
 
+MEMORY_EVERY_S = 10.0
 MAX_NAMED_FILES = 3
 """Changed files named in the log of a reload."""
 
@@ -74,15 +75,18 @@ class Supervisor:
             devices=devices(),
             processes=self._options.processes,
             workers=self._options.workers,
+            source_changes=self._options.reload,
         )
         self._emit("listening", url=self._house.options.url, pid=os.getpid())
         self._current = self._generation(self._spec)
+        measuring = asyncio.create_task(self._measure())
         try:
             await self._serve()
         finally:
             for generation in (*self._old, self._current):
                 generation.kill()
                 await generation.ended()
+            measuring.cancel()
             reaper.close()
             self._house.close_metrics()
         self._emit("stopped")
@@ -121,11 +125,17 @@ class Supervisor:
     def _emit(self, kind: EventKind, **fields: Any) -> None:
         self._options.on_event(Event(kind, fields))
 
+    async def _measure(self) -> None:
+        while True:
+            await asyncio.sleep(MEMORY_EVERY_S)
+            self._house.measure(self._current.worker_pids())
+
     async def _serve(self) -> None:
         await self._unless_stopped(self._current.ready)
         if self._stop.is_set():
             return
         self._emit("ready", **self._facts(self._started))
+        self._house.measure(self._current.worker_pids())
         if self._options.reload:
             await self._follow_source()
         await self._stop.wait()
@@ -189,7 +199,7 @@ class Supervisor:
         try:
             await self._unless_stopped(fresh.ready)
         except TiffinError as error:
-            logger.error("the change does not work, the version before it keeps serving\n%s", error)
+            logger.error("the change does not work, the version before it keeps serving\n%s", error)  # noqa: TRY400 - it says all
             self._emit("reload failed", error=str(error))
         else:
             if fresh.ready.done():

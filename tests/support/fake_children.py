@@ -1,9 +1,9 @@
 """Children that speak the control protocol and do what a file tells them: `python -m fake_children`.
 
-`$FAKE_CHILDREN` is a JSON file, read at every start: `{"runners": {"forest": 2}, "processes": 1, "api": "serve",
-"worker": "serve", "worker forest-0": "exit 3"}`. What a child may be told:
+`$FAKE_CHILDREN` is a JSON file, read at every start: `{"runners": {"forest": 2}, "processes": 1,
+"api": "serve", "worker": "serve", "worker forest-0": "exit 3"}`. What a child may be told:
 
-    serve           be ready at once, end when drained; an API process answers every connection with its generation
+    serve           be ready at once, end when drained; an API process answers connections with its generation
     exit N          end with this code before it is ready
     fail TEXT       answer Failed
     usage TEXT      answer Failed, the user's fault

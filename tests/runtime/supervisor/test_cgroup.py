@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from tiffin.runtime import cgroup
 from tiffin.runtime.cgroup import Cgroup
 
@@ -74,7 +75,7 @@ def test_v1_quota_and_memory(tmp_path: Path) -> None:
             "sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us": "200000\n",
             "sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us": "100000\n",
             "sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes": "536870912\n",
-            "sys/fs/cgroup/memory/docker/1/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n",
+            "sys/fs/cgroup/memory/docker/1/memory.oom_control": "under_oom 0\noom_kill 4\n",
         },
     )
     assert group.cpus() == 2.0

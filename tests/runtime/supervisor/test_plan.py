@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tiffin.errors import ConfigError, ServerError
 from tiffin.runtime.manifest import RunnerSpec, ServiceSpec
 from tiffin.runtime.supervisor.gpus import Devices, devices
@@ -45,7 +46,7 @@ def test_the_command_line_wins() -> None:
 
 
 def test_an_override_of_no_runner_names_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="forset.*it has: forest"):
+    with pytest.raises(ConfigError, match=r"forset.*it has: forest"):
         settle(spec(RunnerSpec(name="forest")), workers={"forset": 1})
 
 
@@ -85,7 +86,7 @@ def test_no_device_is_given_twice() -> None:
     free = Devices(["0", "1", "2"])
     assert free.take("a", 2) == ["0", "1"]
     assert free.take("b", 0) == []
-    with pytest.raises(ServerError, match="'b' needs 2 GPU.* 1 of 3"):
+    with pytest.raises(ServerError, match=r"'b' needs 2 GPU.* 1 of 3"):
         free.take("b", 2)
     assert free.take("b", 1) == ["2"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tiffin.runtime.supervisor.control import Drain, Drained, Message, Ready
 from tiffin.runtime.supervisor.process import Child, Exit, Reaper
 
@@ -34,13 +35,13 @@ class Scene:
 
         asyncio.run(whole())
 
-    def child(self, reaper: Reaper, code: str, **environ: str) -> Child:
+    def child(self, reaper: Reaper, code: str) -> Child:
         (self.folder / "child_code.py").write_text(CONTROL + code)
         return Child(
             "child",
             "child_code",
             reaper=reaper,
-            environ={**os.environ, "PYTHONPATH": str(self.folder), **environ},
+            environ={**os.environ, "PYTHONPATH": str(self.folder)},
             on_message=lambda _, message: self.messages.append(message),
         )
 
@@ -64,7 +65,7 @@ def test_exit_code(scene: Scene) -> None:
         assert (how.code, how.signal, how.reason, str(how)) == (3, "", "exit 3", "exited with code 3")
         assert not child.alive
         with pytest.raises(ChildProcessError):  # no zombie
-            os.waitpid(child.pid, os.WNOHANG)
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG)
 
     scene.run(play)
 
@@ -100,7 +101,6 @@ def test_what_the_supervisor_ended_says_why(scene: Scene) -> None:
         how = await child.exit
         assert (how.reason, how.out_of_memory) == ("stuck", False)
         child.kill("late")
-        child.terminate()
 
     scene.run(play)
 
@@ -167,10 +167,16 @@ control.sendall(encode(Ready(memory_bytes=other.pid)))
     scene.run(play)
 
 
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 async def gone(pid: int) -> None:
     for _ in range(500):
-        stat = Path(f"/proc/{pid}/stat")
-        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+        if not runs(pid):
             return
         await asyncio.sleep(0.01)
     raise AssertionError(f"{pid} still runs")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tiffin.errors import ServerError
 from tiffin.runtime.supervisor.run_folder import RunFolder
 
@@ -41,18 +42,18 @@ def test_xdg_runtime_dir_is_used(
         parent.rmdir()
 
 
+DIES = """
+import os, pathlib, sys
+from tiffin.runtime.supervisor.run_folder import RunFolder
+folder = RunFolder(pathlib.Path(sys.argv[1]))
+print(folder.path, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
 def test_folders_of_the_dead_are_swept_and_those_of_the_living_are_not(tmp_path: Path) -> None:
     dead = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import os, pathlib, sys\n"
-            "from tiffin.runtime.supervisor.run_folder import RunFolder\n"
-            "folder = RunFolder(pathlib.Path(sys.argv[1]))\n"
-            "print(folder.path, flush=True)\n"
-            "os.kill(os.getpid(), 9)",
-            str(tmp_path),
-        ],
+        [sys.executable, "-c", DIES, str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
         check=False,

@@ -4,6 +4,7 @@ import socket
 import urllib.parse
 
 import pytest
+
 from tiffin.errors import ConfigError, ServerError
 from tiffin.runtime.supervisor.sockets import listen, url
 
@@ -51,7 +52,7 @@ def test_a_taken_port_is_named_with_the_way_out() -> None:
 
 
 def test_a_foreign_address() -> None:
-    with pytest.raises(ServerError, match="192.0.2.1 .* --host"):
+    with pytest.raises(ServerError, match=r"192\.0\.2\.1 .* --host"):
         listen("192.0.2.1", 0)
 
 
