@@ -7,7 +7,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..service.context import RequestContext
-from .pages import ASSETS
 from .routes import UNMATCHED
 from .serving import Serving
 
@@ -20,6 +19,11 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
     AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+ASSETS = "/pages/{file}"
+"""Route label of what the pages load."""
+_COUNTED = ("GET", "HEAD", "POST")
 
 
 def create_app(state: ServerState) -> AsgiApp:
@@ -69,10 +73,9 @@ class Counted:
 
     def _metrics_of(self, scope: Scope) -> Any:
         path, method = scope["path"], scope["method"]
-        key = (
-            path if path in self._paths or path in ASSETS else UNMATCHED,
-            method if method in ("GET", "HEAD") else "other",
-        )
+        if path not in self._paths:
+            path = ASSETS if path.startswith("/pages/") else UNMATCHED
+        key = (path, method if method in _COUNTED else "other")
         metrics = self._metrics.get(key)
         if metrics is None:
             metrics = self._metrics[key] = self._serving.state.metrics.request(*key)

@@ -13,7 +13,7 @@ from ..metrics.exposition import render
 from ..service.context import RequestContext
 from . import problem
 from .health import health
-from .pages import ASSETS, CONTENT_SECURITY_POLICY, asset
+from .pages import CONTENT_SECURITY_POLICY, DESCRIPTION, FILES, asset, describe
 from .schema import Schema
 from .serving import Serving
 from .state import ServerState
@@ -54,16 +54,21 @@ def litestar_app(state: ServerState, serving: Serving) -> Any:
     def schema_yaml() -> Response[bytes]:
         return Response(schema.yaml(), media_type="application/yaml")
 
-    @route(list(ASSETS), http_method=read, sync_to_thread=False)
+    @route(DESCRIPTION, http_method=read, sync_to_thread=False)
+    def description() -> Response[bytes]:
+        body = describe(state, serving.table, schema.document())
+        return Response(body, media_type="application/json")
+
+    @route(list(FILES), http_method=read, sync_to_thread=False)
     def pages(request: AnyRequest) -> Response[bytes]:
-        body, media_type = asset(request.scope["path"], state)
+        body, media_type = asset(request.scope["path"])
         return Response(body, media_type=media_type, headers=_PAGE_HEADERS)
 
     def refuse(request: AnyRequest, error: Exception) -> Response[bytes]:
         return _refuse(request, error, serving)
 
     return Litestar(
-        route_handlers=[livez, readyz, metrics, schema_json, schema_yaml, pages],
+        route_handlers=[livez, readyz, metrics, schema_json, schema_yaml, description, pages],
         exception_handlers={HTTPException: refuse, Exception: refuse},
         openapi_config=None,
         logging_config=None,

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...errors import NotFoundRouteError
+from .problem import catalogue
 
 if TYPE_CHECKING:
+    from ..manifest import ApiSpec
+    from .routes import RouteTable
     from .state import ServerState
 
-_FILES = {
+FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/docs": ("docs.html", "text/html; charset=utf-8"),
     "/pages/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -23,43 +25,50 @@ _FILES = {
     "/pages/result.js": ("result.js", "text/javascript; charset=utf-8"),
     "/pages/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
 }
-DESCRIPTION = "/pages/service.json"
-ASSETS = (*_FILES, DESCRIPTION)
 """Paths of the pages and what they load; nothing comes from another host."""
+DESCRIPTION = "/pages/service.json"
+"""JSON that the pages show."""
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
-def asset(path: str, state: ServerState) -> tuple[bytes, str]:
-    """Body and media type of one of `ASSETS`."""
-    if path == DESCRIPTION:
-        return describe(state), "application/json"
-    if path not in _FILES:
-        raise NotFoundRouteError(f"no page {path!r}")
-    name, media_type = _FILES[path]
+def asset(path: str) -> tuple[bytes, str]:
+    """Body and media type of one of `FILES`."""
+    name, media_type = FILES[path]
     return _read(name), media_type
 
 
-@lru_cache(maxsize=len(_FILES))
+@lru_cache(maxsize=len(FILES))
 def _read(name: str) -> bytes:
     return (files("tiffin.templates") / "pages" / name).read_bytes()
 
 
-def describe(state: ServerState) -> bytes:
-    """What the pages show: the service and its routes, with the media types each of them reads and writes."""
-    document: dict[str, Any] = {
+def describe(state: ServerState, table: RouteTable, document: dict[str, Any]) -> bytes:
+    """What the pages show: the service, its routes with an example of each, and the problems they answer.
+
+    Args:
+        document: OpenAPI, which has the examples.
+    """
+    shown: dict[str, Any] = {
         "title": state.options.title or state.spec.name,
         "name": state.spec.name,
         "doc": state.spec.doc,
-        "apis": [
-            {
-                **msgspec.to_builtins(spec),
-                "accepts": list(state.info.apis[spec.name].inputs.media_types),
-                "returns": list(state.info.apis[spec.name].output.media_types),
-            }
-            for spec in state.spec.apis
-        ],
+        "apis": [_describe_api(spec, table, document) for spec in state.spec.apis],
+        "problems": catalogue(),
     }
-    return msgspec.json.encode(document)
+    return msgspec.json.encode(shown)
+
+
+def _describe_api(spec: ApiSpec, table: RouteTable, document: dict[str, Any]) -> dict[str, Any]:
+    route = table.by_path[spec.route.encode()]
+    body = document["paths"][spec.route]["post"].get("requestBody", {})
+    return {
+        **msgspec.to_builtins(spec),
+        "timeout_s": route.timeout_s,
+        "max_body_bytes": route.max_body_bytes,
+        "accepts": list(route.info.inputs.media_types),
+        "returns": list(route.info.output.media_types),
+        "example": body.get("content", {}).get("application/json", {}).get("example", {}),
+    }

@@ -183,9 +183,9 @@ class Prediction(ABC):
             body = encoder(value)
             headers = self._headers()
             if encoder.is_file:
-                extra = encoder.extra_headers(value)
-                media_type = extra.pop("content-type", media_type)
-                headers += tuple((name.encode("ascii"), text.encode("ascii")) for name, text in extra.items())
+                media_type = encoder.media_type_of(value)
+                named = route.info.output.extra_headers(value).items()
+                headers += tuple((name.encode("ascii"), text.encode("ascii")) for name, text in named)
         except asyncio.CancelledError:
             # Ours when the answer is out already; else the server's own time limit, or the user's code
             # cancelled itself.

@@ -25,6 +25,7 @@ MEDIA_TYPE = "application/problem+json"
 ALLOW_POST = ((b"allow", b"POST, OPTIONS"),)
 """Methods of a prediction route."""
 _DETAIL_CHARS = 2000
+_PACKAGE = ServingError.__module__.rpartition(".")[0] + "."
 # An absolute path with at least two parts; the last part is kept, since it often is what helps.
 _SERVER_PATH = re.compile(r"(?<![\w/.:])/(?:[\w.@+~-]+/)+(?=[\w.@+~-]+)")
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -54,7 +55,7 @@ def problem(error: BaseException, *, instance: str, request_id: str) -> Problem:
     """
     status, title, detail = _describe(error)
     document: dict[str, Any] = {
-        "type": f"/docs#problem-{_kebab(error)}",
+        "type": f"/docs#problem-{_kind(error)}",
         "title": title,
         "status": status,
         "detail": detail[:_DETAIL_CHARS],
@@ -64,6 +65,21 @@ def problem(error: BaseException, *, instance: str, request_id: str) -> Problem:
     if path := getattr(error, "path", ""):
         document["path"] = path
     return Problem(status, _headers(error), _encode(document))
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """Every problem there is, for the reference page: `id`, `title`, `status`."""
+    kinds: list[type[ServingError]] = []
+    waiting: list[type[ServingError]] = [ServingError]
+    while waiting:
+        kind = waiting.pop()
+        kinds.append(kind)
+        waiting.extend(kind.__subclasses__())
+    return [
+        {"id": _kebab(kind.__name__), "title": kind.title, "status": kind.status}
+        for kind in sorted(kinds, key=lambda kind: (kind.status, kind.__name__))
+        if kind.__module__.startswith(_PACKAGE)
+    ]
 
 
 def is_bug(error: BaseException) -> bool:
@@ -107,6 +123,13 @@ def _clean(text: str) -> str:
     return _SERVER_PATH.sub("…/", text)
 
 
-def _kebab(error: BaseException) -> str:
-    name = type(error).__name__ if isinstance(error, TiffinError) else InferenceError.__name__
+def _kind(error: BaseException) -> str:
+    """The nearest class of ours: a service may derive its own from them."""
+    for kind in type(error).__mro__:
+        if issubclass(kind, ServingError) and kind.__module__.startswith(_PACKAGE):
+            return _kebab(kind.__name__)
+    return _kebab(InferenceError.__name__)
+
+
+def _kebab(name: str) -> str:
     return _WORDS.sub("-", name.removesuffix("Error")).lower()

@@ -19,16 +19,17 @@ class Schema:
 
     def json(self) -> bytes:
         if self._json is None:
-            self._json = msgspec.json.encode(self._document())
+            self._json = msgspec.json.encode(self.document())
         return self._json
 
     def yaml(self) -> bytes:
         if self._yaml is None:
-            self._yaml = yaml.safe_dump(self._document(), sort_keys=False, allow_unicode=True).encode()
+            self._yaml = yaml.safe_dump(self.document(), sort_keys=False, allow_unicode=True).encode()
         return self._yaml
 
-    def _document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
+        """As builtins."""
         from ..schema.openapi import openapi
 
-        document: dict[str, Any] = openapi(self._state.info)
-        return document
+        version = self._state.options.title.partition(":")[2]
+        return openapi(self._state.info, version=version or "0")
