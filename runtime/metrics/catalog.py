@@ -99,7 +99,7 @@ WORKER_RESTARTS = Family(
     "tiffin_worker_restarts_total",
     "counter",
     ("service", "runner", "reason"),
-    "Workers that ended without being told to, by how.",
+    "Workers, and API processes as runner api, that ended without being told to, by how.",
 )
 PROCESS_MEMORY = Family(
     "tiffin_process_memory_bytes",

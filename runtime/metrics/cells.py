@@ -20,6 +20,7 @@ import logging
 import mmap
 import os
 import secrets
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -70,7 +71,10 @@ class CellFile:
         index, hidden = folder / (stem + INDEX), folder / f".{stem}{CELLS}"
         self._index = os.open(index, flags | os.O_APPEND, 0o600)
         self._file = os.open(hidden, flags, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        # A descriptor of its own, that no map duplicates: closing it lets the lock go.
+        self._lock = os.open(hidden, os.O_RDONLY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        _owned.add(self)
         try:
             self._grow()
         except OSError:
@@ -117,12 +121,16 @@ class CellFile:
 
     def close(self) -> None:
         """Marks the process as dead to readers; what it counted stays."""
-        if self._file >= 0:
-            # The maps hold descriptors of their own, so closing would not let the lock go.
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-            os.close(self._file)
-            os.close(self._index)
-            self._file = self._index = -1
+        _owned.discard(self)
+        for descriptor in (self._lock, self._file, self._index):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._lock = self._file = self._index = -1
+
+    def disown(self) -> None:
+        """In a forked child: the file is its parent's, and must not seem alive after the parent has ended."""
+        os.close(self._lock)
+        self._lock = -1
 
     def _allot(self, count: int) -> tuple[Cells, int, int]:
         if count == 1 and self._free:
@@ -148,6 +156,18 @@ class CellFile:
         self._torn = os.write(self._index, line) != len(line)
         if self._torn:
             raise OSError("disk full")
+
+
+_owned: weakref.WeakSet[CellFile] = weakref.WeakSet()
+
+
+def _disown_all() -> None:
+    for file in list(_owned):
+        file.disown()
+    _owned.clear()
+
+
+os.register_at_fork(after_in_child=_disown_all)
 
 
 def is_dead(descriptor: int) -> bool:

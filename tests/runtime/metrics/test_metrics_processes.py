@@ -206,6 +206,37 @@ def test_the_next_life_of_a_name_is_left_alone(tmp_path: Path) -> None:
     new.close()
 
 
+FORKING = """
+import os, sys
+from pathlib import Path
+from tiffin.runtime.metrics import Metrics
+
+metrics = Metrics.open(Path(sys.argv[1]), "api-0", "iris")
+metrics.request("/classify").begin()
+if os.fork() == 0:
+    sys.stdin.read()  # outlives its parent, until the test lets it go
+    os._exit(0)
+print("forked", flush=True)
+os._exit(1)
+"""
+
+
+def test_a_forked_child_does_not_keep_its_dead_parent_alive(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", FORKING, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "forked\n"
+        assert process.wait() == 1
+        assert "tiffin_requests_in_flight" not in snapshot.read(tmp_path)
+        retire(tmp_path, "api-0")
+        assert files(tmp_path) == ["fold.lock", snapshot.RETIRED]
+
+
 def test_two_servers_do_not_meet(tmp_path: Path) -> None:
     for name, code in (("one", 200), ("two", 500)):
         Metrics.open(tmp_path / name, "api-0", name).request("/").end(code, 0.1)
