@@ -213,9 +213,12 @@ from tiffin.runtime.metrics import Metrics
 
 metrics = Metrics.open(Path(sys.argv[1]), "api-0", "iris")
 metrics.request("/classify").begin()
+reading, writing = os.pipe()
 if os.fork() == 0:
+    os.write(writing, b"x")
     sys.stdin.read()  # outlives its parent, until the test lets it go
     os._exit(0)
+os.read(reading, 1)
 print("forked", flush=True)
 os._exit(1)
 """
