@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 from ..errors import ModelError, UsageError
@@ -100,7 +101,7 @@ def plain_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     return plain
 
 
-def _plain(value: Any, where: str) -> Any:
+def _plain(value: Any, where: str) -> Any:  # noqa: PLR0911 - one rule a kind
     if value is None or type(value) in {bool, int, float, str}:
         return value
     if isinstance(value, Mapping):
@@ -111,7 +112,9 @@ def _plain(value: Any, where: str) -> Any:
         return [_plain(item, f"{where}[{place}]") for place, item in enumerate(value)]
     if callable(getattr(value, "tolist", None)):  # numpy numbers and arrays, torch tensors
         return _plain(value.tolist(), where)
-    for kind in (bool, int, float, str):  # their subclasses, such as enums
+    if isinstance(value, Enum):
+        return _plain(value.value, where)
+    for kind in (int, float, str):  # their subclasses
         if isinstance(value, kind):
             return kind(value)
     if hasattr(value, "isoformat"):

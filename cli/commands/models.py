@@ -101,7 +101,7 @@ def delete(tags: tuple[Any, ...], yes: bool, as_json: bool) -> None:
     for tag in found:
         models.delete(tag)
     if as_json:
-        console.emit_json({"deleted": found})
+        console.emit_json({"deleted": [str(tag) for tag in found]})
         return
     for tag in found:
         console.say(f"deleted {tag}")
@@ -175,8 +175,8 @@ def _facts(model: Model) -> Iterator[tuple[str, object]]:
     if info.classes:
         shown = ", ".join(info.classes[:8]) + (", …" if len(info.classes) > 8 else "")
         yield "classes", f"{len(info.classes)}: {shown}"
-    for key, value in [*info.labels.items(), *info.metadata.items()]:
-        yield key, value
+    yield from info.labels.items()
+    yield from info.metadata.items()
     yield "versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())
 
 

@@ -40,7 +40,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_keeps_the_old_state(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIFFIN_HOME", str(small_disk))
     first = models.save("blob", Sized(100_000))
-    with pytest.raises(StoreError, match="No space left on device.*free some space.*nothing was changed"):
+    with pytest.raises(StoreError, match=r"No space left on device.*free some space.*nothing was changed"):
         models.save("blob", Sized(300_000))
     assert [model.tag for model in models.list()] == [first.tag]
     assert list((small_disk / "models" / ".tmp").iterdir()) == []

@@ -19,7 +19,8 @@ for number in range(15):
 def test_two_processes_that_save_and_delete_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIFFIN_HOME", str(tmp_path))
     processes = [
-        subprocess.Popen([sys.executable, "-c", SAVE.replace("WHO", str(who))], cwd=tmp_path) for who in (1, 2)
+        subprocess.Popen([sys.executable, "-c", SAVE.replace("WHO", str(who))], cwd=tmp_path)
+        for who in (1, 2)
     ]
     assert [process.wait(60) for process in processes] == [0, 0]
     saved = models.list("same")

@@ -1,7 +1,7 @@
 """A process that forks children which save models until they are killed.
 
-One line on stdin starts a child; it answers with the child's pid, and with `gone` once the child has ended. Forking
-from here is cheap: everything is imported, and no framework is.
+One line on stdin starts a child; it answers with the child's pid, and with `gone` once the child has ended.
+Forking from here is cheap: everything is imported, and no framework is.
 """
 
 from __future__ import annotations
