@@ -41,7 +41,7 @@ NEVER_FOLDERS = frozenset(
 )
 NEVER_PATTERNS = ("*.egg-info", "*.pyc", ".DS_Store", ".git")
 _ENVIRONMENT_MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
-_ALL_INSIDE = re.compile(r"/\*\*(/?)$")
+_ALL_INSIDE = re.compile(r"/\*\*(/?)\s*$")
 _SHOWN = 10
 
 
@@ -163,8 +163,8 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
 
 
 def _spec(patterns: Iterable[str]) -> GitIgnoreSpec:
-    # In git `data/**` is what lies in `data`, which stays open for `!data/keep`; in pathspec it is `data` too.
-    lines = [_ALL_INSIDE.sub(r"/*\1", line.rstrip()) for line in patterns]
+    # In git `data/**` is what lies in `data`, which stays open for `!data/keep`; pathspec takes `data` too.
+    lines = [_ALL_INSIDE.sub(r"/*\1", line) for line in patterns]
     try:
         return GitIgnoreSpec.from_lines(lines)
     except ValueError as error:

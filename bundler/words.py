@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..runtime.manifest import TypeSpec
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
-_KINDS = {"json": "JSON", "dataframe": "data frame"}
+_KINDS = {"dataframe": "data frame"}
 _SHOWN_COLUMNS = 6
 
 
@@ -21,7 +21,9 @@ def type_words(spec: TypeSpec | None) -> str:
         columns = [f"{name}: {dtype}" for name, dtype in spec.columns.items()]
         more = ["…"] if len(columns) > _SHOWN_COLUMNS else []
         return f"data frame ({', '.join(columns[:_SHOWN_COLUMNS] + more)})"
-    return _json_words(spec.json_schema) if spec.kind == "json" else _KINDS.get(spec.kind, spec.kind)
+    if spec.kind in {"json", "number"}:
+        return _json_words(spec.json_schema)
+    return _KINDS.get(spec.kind, spec.kind)
 
 
 def size_words(size_bytes: int) -> str:

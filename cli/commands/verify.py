@@ -37,7 +37,7 @@ def command(tag: str, as_json: bool) -> int:
         )
     elif damage:
         console.table(["file", "what"], damage)
-        console.error(f"{bundle.tag} is damaged: {len(damage)} of {len(bundle.info.files)} files")
+        console.error(f"{bundle.tag} is damaged: {len(damage)} files")
     else:
         size = size_words(bundle.info.size_bytes)
         console.say(f"{bundle.tag} is whole: {len(bundle.info.files)} files, {size}")

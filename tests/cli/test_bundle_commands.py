@@ -1,0 +1,182 @@
+"""The commands for bundles, in one process."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from projects import adder_project, echo_project
+
+from tiffin.cli.main import root
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIFFIN_HOME", str(folder / "home"))
+        project = adder_project(folder / "project")
+        _run(["build", str(project), "--version", "v1", "--no-lock", "--json"])
+    return folder / "home"
+
+
+@pytest.fixture
+def home(tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(built, tmp_path / "home")
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+def _run(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as end:
+        root.main(arguments, prog_name="bundle")
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = _run(list(arguments))
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    code, out, err = run(capsys, *arguments, "--json")
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+@pytest.mark.usefixtures("home")
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "list")
+    lines = out.splitlines()
+    assert (code, len(lines)) == (0, 2)
+    assert lines[0].split() == ["TAG", "SIZE", "CREATED", "MODELS", "DIGEST"]
+    assert lines[1].startswith("adder:v1 ")
+    (found,) = run_json(capsys, "list")
+    assert set(found) == {"tag", "name", "version", "digest", "size_bytes", "created", "models", "path"}
+    assert found["tag"] == "adder:v1"
+    assert run_json(capsys, "list", "other") == []
+    assert run(capsys, "list", "other") == (0, "", "no bundle 'other'\n")
+
+
+@pytest.mark.usefixtures("home")
+def test_show(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "show", "adder")
+    assert code == 0
+    for words in (
+        "adder:v1",
+        "Adds two.",
+        "sha256:",
+        "(1 source, 2 of models)",
+        "(pickle)",
+        "no: not asked for",
+    ):
+        assert words in out
+    assert "POST /add  number: integer" in out
+    assert "adder:latest" not in out
+    found = run_json(capsys, "show", "adder")
+    assert found["tag"] == "adder:v1"
+    assert found["service"]["apis"][0]["route"] == "/add"
+    assert {file["path"] for file in found["files"]} >= {"src/service.py", "README.md"}
+    code, _, err = run(capsys, "show", "addre")
+    assert (code, "did you mean 'adder'" in err) == (1, True)
+
+
+def test_export_import_delete(
+    capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = run(capsys, "export", "adder")
+    assert code == 0
+    assert "bundle import adder-v1.tar" in out
+    packed = run_json(capsys, "export", "adder:v1", "x/a.tgz")
+    assert packed["size_bytes"] == (tmp_path / "x/a.tgz").stat().st_size
+    assert packed["path"] == str(tmp_path / "x/a.tgz")
+    code, out, err = run(capsys, "delete", "adder")
+    assert (code, out) == (2, "")
+    assert "add --yes" in err
+    assert run(capsys, "delete", "adder", "nothing", "--yes")[0] == 1
+    assert (home / "bundles/adder/v1").is_dir()
+    assert run(capsys, "delete", "adder", "adder:v1", "-y") == (0, "deleted adder:v1\n", "")
+    assert not (home / "bundles/adder").exists()
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "other"))
+    code, out, _ = run(capsys, "import", "adder-v1.tar")
+    assert (code, out.startswith("Imported adder:v1\n")) == (0, True)
+    assert run_json(capsys, "import", "x/a.tgz")["tag"] == "adder:v1"
+    assert run_json(capsys, "delete", "adder", "-y") == {"deleted": ["adder:v1"]}
+    (tmp_path / "bad.tar").write_bytes((tmp_path / "adder-v1.tar").read_bytes()[:3000])
+    code, out, err = run(capsys, "import", "bad.tar")
+    assert (code, out) == (1, "")
+    assert "cut short" in err
+    assert run(capsys, "import", "none.tar")[0] == 1
+    assert run_json(capsys, "list") == []
+
+
+def test_verify(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    code, out, err = run(capsys, "verify", "adder")
+    assert (code, err) == (0, "")
+    assert out.startswith("adder:v1 is whole: 6 files")
+    assert run_json(capsys, "verify", "adder")["ok"] is True
+    service = home / "bundles/adder/v1/src/service.py"
+    service.chmod(0o644)
+    service.write_text("x")
+    (service.parent / "new.py").touch()
+    code, out, err = run(capsys, "verify", "adder")
+    assert code == 1
+    assert out.splitlines()[1:] == ["src/service.py  changed", "src/new.py      not listed"]
+    assert "error: adder:v1 is damaged: 2 files" in err
+    code, out, _ = run(capsys, "verify", "adder", "--json")
+    assert code == 1
+    assert json.loads(out)["damage"] == [
+        {"path": "src/service.py", "what": "changed"},
+        {"path": "src/new.py", "what": "not listed"},
+    ]
+
+
+def test_build(
+    capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(echo_project(tmp_path / "project"))
+    code, out, err = run(capsys, "build", "--no-lock", "--name", "loud", "--version", "v2", "--label", "a=b")
+    assert (code, err) == (0, "")
+    for words in (
+        "Built loud:v2\n",
+        "sha256:",
+        "service:Echo, 1 route\n",
+        "not locked",
+        "bundle serve loud:v2",
+    ):
+        assert words in out
+    found = run_json(capsys, "build", "service:Echo", "--no-lock")
+    assert (found["name"], found["locked"], found["unlocked_because"]) == ("echo", False, "not asked for")
+    assert run(capsys, "build", "--label", "nonsense")[0] == 2
+    assert run(capsys, "build", "nowhere")[0] == 2
+    assert run(capsys, "build", "--name", "BAD")[0] == 2
+    (tmp_path / "project/.env").touch()
+    code, out, err = run(capsys, "build", "--no-lock")
+    assert (code, out) == (1, "")
+    assert ".env: environment file" in err
+    assert len(list((home / "bundles").glob("*/*"))) == 3
+
+
+def test_a_build_without_a_lock_says_so(
+    capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiffin.bundler import lock
+
+    monkeypatch.setattr(lock, "_find_uv", lambda: None)
+    project = str(echo_project(tmp_path / "project"))
+    code, out, err = run(capsys, "build", project)
+    assert code == 0
+    assert "not locked: uv is not installed" in out
+    assert err.startswith("warning: built without a lock of the requirements: uv is not installed")
+    assert run_json(capsys, "build", project)["locked"] is False
+    code, out, err = run(capsys, "build", project, "--lock")
+    assert (code, out) == (1, "")
+    assert "could not be locked: uv is not installed" in err
+    assert len(list((home / "bundles/echo").iterdir())) == 2
