@@ -48,8 +48,14 @@ class Listener:
         await self._server.startup(sockets=self._sockets)
         self._loop = asyncio.create_task(self._server.main_loop())
 
+    def close(self) -> None:
+        """Accepts nothing more; what was accepted goes on."""
+        if self._loop is not None:
+            for server in self._server.servers:
+                server.close()
+
     async def drain(self, limit_s: float) -> int:
-        """Stops accepting and waits for the requests in hand.
+        """Waits for the requests in hand.
 
         Args:
             limit_s: seconds until the rest is cut off.

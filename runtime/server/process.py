@@ -19,7 +19,7 @@ from ..metrics.metrics import Metrics
 from ..service.context import current_context
 from ..service.hooks import READY, START, STOP, run_hooks
 from ..service.service import ServiceInfo
-from ..supervisor.control import Drain, Drained, Message, Ready, StartApi, Stuck, Workers
+from ..supervisor.control import Drain, Drained, Draining, Message, Ready, StartApi, Stuck, Workers
 from .control import Control
 from .links import Links
 from .listener import Listener
@@ -130,6 +130,8 @@ class ApiProcess:
     async def _drain(self) -> int:
         self._state.ready = False
         self._state.draining = True
+        self._listener.close()
+        self._control.send(Draining())
         abandoned = await self._listener.drain(self._drain_s or 0.0)
         if abandoned:
             logger.warning("%d requests were cut off by the end of the drain", abandoned)

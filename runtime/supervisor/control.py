@@ -128,12 +128,16 @@ class Stuck(msgspec.Struct, kw_only=True, tag=True):
     reason: str
 
 
+class Draining(msgspec.Struct, kw_only=True, tag=True):
+    """API process: takes no new connection any more."""
+
+
 class Drained(msgspec.Struct, kw_only=True, tag=True):
     abandoned: int = 0
     """Requests that the limit cut off."""
 
 
-Message = Union[StartApi, StartWorker, Workers, Drain, Described, Ready, Failed, Stuck, Drained]  # noqa: UP007 - 3.10
+Message = Union[StartApi, StartWorker, Workers, Drain, Described, Ready, Failed, Stuck, Draining, Drained]  # noqa: UP007 - 3.10
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

@@ -15,6 +15,7 @@ from ..manifest import RunnerSpec, ServiceSpec
 from .control import (
     Described,
     Drain,
+    Draining,
     Failed,
     Message,
     Ready,
@@ -78,6 +79,7 @@ class Generation:
 
     Attributes:
         ready: done when every API process serves and every worker is warm; or the error of the first start.
+        deaf: set during a drain, when no API process takes new connections any more.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Generation:
         self.number = number
         self.target = target
         self.spec = spec
+        self.deaf = asyncio.Event()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready.add_done_callback(_retrieve)
         self.apis: list[Slot] = []
@@ -101,6 +104,7 @@ class Generation:
         self._house = house
         self._devices = Devices(house.devices)
         self._on_described = on_described
+        self._accepting: set[Slot] = set()
         self._all_warm = False
         """Every worker has been warm once."""
         if spec is None:
@@ -146,7 +150,7 @@ class Generation:
             f"api-{index}",
             launch=lambda: self._launch_api(slot, index),
             on_up=self._check_ready,
-            on_down=lambda how, was_ready: self._down(slot, "api", how, was_ready=was_ready),
+            on_down=lambda how, was_ready: self._api_down(slot, how, was_ready=was_ready),
         )
         self.apis.append(slot)
 
@@ -213,6 +217,8 @@ class Generation:
             self._child_failed(slot, message)
         elif isinstance(message, Stuck):
             self._stuck(message)
+        elif isinstance(message, Draining):
+            self._no_longer_accepts(slot)
 
     def _from_worker(self, worker: Worker, child: Child, message: Message) -> None:
         if isinstance(message, Ready):
@@ -236,6 +242,11 @@ class Generation:
                 child.kill("stuck")
 
     # up and down
+
+    def _api_down(self, slot: Slot, how: Exit, *, was_ready: bool) -> bool:
+        if slot.stopping:
+            self._no_longer_accepts(slot)
+        return self._down(slot, "api", how, was_ready=was_ready)
 
     def _worker_up(self, worker: Worker) -> None:
         self._house.worker_up(worker.runner.name, worker.name, up=True)
@@ -264,6 +275,11 @@ class Generation:
             logger.error("%s failed to start: %s", slot.name, slot.error or how, extra={"pid": pid})
         self._house.restarted(kind, how.reason)
         return True
+
+    def _no_longer_accepts(self, api: Slot) -> None:
+        self._accepting.discard(api)
+        if not self._accepting:
+            self.deaf.set()
 
     def _fail(self, error: TiffinError) -> None:
         if not self.ready.done():
@@ -304,7 +320,9 @@ class Generation:
 
     async def drain(self, limit_s: float) -> None:
         """API processes finish what is in hand and end; then the workers do."""
+        self._accepting = {api for api in self.apis if not api.stopping}
         await _stop(self.apis, limit_s, DRAIN_MARGIN_S)
+        self.deaf.set()
         await _stop(self._all_workers(), WORKER_DRAIN_S, 0.0)
 
     def kill(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from pathlib import Path
 
 IGNORED_FOLDERS = (
@@ -24,11 +24,16 @@ def matters(path: str, folder: Path) -> bool:
     return not any(part in IGNORED_FOLDERS for part in parts) and not path.endswith(IGNORED_SUFFIXES)
 
 
-async def changes(folder: Path, stop: asyncio.Event) -> AsyncIterator[list[str]]:
-    """Yields the changed files, relative to `folder`, once for each burst of changes, until `stop` is set.
+async def watch(folder: Path, stop: asyncio.Event, on_change: Callable[[list[str]], None]) -> None:
+    """Calls `on_change` with the changed files, relative to `folder`, once a burst, until `stop` is set.
+
+    Once this has begun to wait no change is missed.
 
     Args:
         folder: without symbolic links.
+
+    Raises:
+        OSError: the system cannot watch that many folders.
     """
     from watchfiles import awatch
 
@@ -40,4 +45,4 @@ async def changes(folder: Path, stop: asyncio.Event) -> AsyncIterator[list[str]]
         stop_event=stop,
     )
     async for burst in watched:
-        yield sorted({str(Path(path).relative_to(folder)) for _, path in burst})
+        on_change(sorted({str(Path(path).relative_to(folder)) for _, path in burst}))

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from .gpus import devices
 from .house import House
 from .options import Event, EventKind, ServeOptions
 from .process import Reaper
-from .reload import changes
+from .reload import watch
 from .run_folder import RunFolder
 from .sockets import url
 
@@ -78,15 +77,19 @@ class Supervisor:
             source_changes=self._options.reload,
         )
         self._emit("listening", url=self._house.options.url, pid=os.getpid())
+        watching = await self._watch() if self._options.reload else None
         self._current = self._generation(self._spec)
         measuring = asyncio.create_task(self._measure())
         try:
-            await self._serve()
+            await self._serve(watching)
         finally:
             for generation in (*self._old, self._current):
                 generation.kill()
                 await generation.ended()
+            self._stop.set()
             measuring.cancel()
+            if watching is not None:
+                await asyncio.wait({watching})
             reaper.close()
             self._house.close_metrics()
         self._emit("stopped")
@@ -130,14 +133,14 @@ class Supervisor:
             await asyncio.sleep(MEMORY_EVERY_S)
             self._house.measure(self._current.worker_pids())
 
-    async def _serve(self) -> None:
+    async def _serve(self, watching: asyncio.Task[None] | None) -> None:
         await self._unless_stopped(self._current.ready)
         if self._stop.is_set():
             return
         self._emit("ready", **self._facts(self._started))
         self._house.measure(self._current.worker_pids())
-        if self._options.reload:
-            await self._follow_source()
+        if watching is not None:
+            await self._follow_source(watching)
         await self._stop.wait()
         self._emit("draining", limit_s=self._options.drain_s)
         drain = asyncio.gather(self._current.drain(self._options.drain_s), *self._old.values())
@@ -178,17 +181,32 @@ class Supervisor:
 
     # reload
 
-    async def _follow_source(self) -> None:
+    async def _watch(self) -> asyncio.Task[None]:
+        """Watches before anything is imported, so that an edit during the start counts too."""
+        self._changes: asyncio.Queue[list[str]] = asyncio.Queue()
+        watching = asyncio.create_task(watch(self._source, self._stop, self._changes.put_nowait))
+        await asyncio.sleep(0)
+        return watching
+
+    async def _follow_source(self, watching: asyncio.Task[None]) -> None:
         """Until a signal comes: every change starts an attempt; one that is still starting is given up."""
         attempt: asyncio.Task[None] | None = None
-        async for files in changes(self._source, self._stop):
+        stop: asyncio.Future[Any] = asyncio.ensure_future(self._stop.wait())
+        while not stop.done() and not watching.done():
+            change: asyncio.Future[Any] = asyncio.ensure_future(self._changes.get())
+            await asyncio.wait({change, stop, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not change.done():
+                change.cancel()
+                continue
             if attempt is not None and not attempt.done():
                 attempt.cancel()
-                with suppress(asyncio.CancelledError):
-                    await attempt
-            attempt = asyncio.create_task(self._reload(files))
+                await asyncio.wait({attempt})
+            attempt = asyncio.create_task(self._reload(change.result()))
+        if watching.done() and not watching.cancelled() and watching.exception() is not None:
+            logger.error("the source is not watched any more: %s", watching.exception())
+        await stop
         if attempt is not None:
-            await attempt
+            await asyncio.wait({attempt})
 
     async def _reload(self, files: list[str]) -> None:
         started = time.monotonic()
@@ -203,16 +221,16 @@ class Supervisor:
             self._emit("reload failed", error=str(error))
         else:
             if fresh.ready.done():
-                self._swap(fresh, started)
-                return
+                await self._swap(fresh, started)
         finally:
             if fresh is not self._current:
                 fresh.kill()
                 await fresh.ended()
 
-    def _swap(self, fresh: Generation, started: float) -> None:
+    async def _swap(self, fresh: Generation, started: float) -> None:
         old, self._current = self._current, fresh
         self._old[old] = asyncio.create_task(self._put_away(old))
+        await old.deaf.wait()
         facts = self._facts(started)
         logger.info("reloaded in %.2f s", facts["seconds"])
         self._emit("reloaded", **facts)

@@ -9,12 +9,13 @@ import resource
 import signal
 import socket
 import sys
-import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import ServerError, TiffinError, UsageError
 from .. import logs
 from ..supervisor.control import Drained, Failed, Ready, StartWorker
+from ..supervisor.failure import user_frames
 from .control import Control
 from .inference import Inference, load
 from .serve import Server
@@ -67,7 +68,7 @@ class _Drain:
         if self._server is not None:
             self._server.stop(limit_s)
 
-    def on_signal(self, limit_s: float):  # type: ignore[no-untyped-def]
+    def on_signal(self, limit_s: float) -> Callable[[int, object], None]:
         def handle(number: int, _: object) -> None:
             signal.signal(number, signal.SIG_DFL)  # a second one ends the process
             self.order(limit_s)
@@ -98,7 +99,9 @@ def _failed(start: StartWorker, error: Exception) -> Failed:
     what = f"runner {start.runner.name!r} ({start.runner.model or start.runner.cls}) could not be loaded"
     said = str(error) if isinstance(error, TiffinError) else f"{type(error).__name__}: {error}"
     return Failed(
-        error=f"{what}: {said}", traceback=traceback.format_exc(), usage=isinstance(error, UsageError)
+        error=f"{what}: {said}",
+        traceback=user_frames(error, start.target.source),
+        usage=isinstance(error, UsageError),
     )
 
 

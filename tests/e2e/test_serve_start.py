@@ -78,6 +78,15 @@ def serve(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 HEAD = "import tiffin\n@tiffin.service\nclass S:\n    "
+NO_DATABASE = HEAD + "def __init__(self): self.url = {}['URL']\n    "
+BAD_RUNNER = """import tiffin
+class Bad:
+    def __init__(self): open('/nowhere')
+    def run(self) -> int: return 1
+@tiffin.service
+class S:
+    bad = tiffin.runner(Bad)
+    """
 ECHO = "@tiffin.api\n    async def echo(self, x: int) -> int: return x\n"
 
 
@@ -91,14 +100,13 @@ ECHO = "@tiffin.api\n    async def echo(self, x: int) -> int: return x\n"
         ),
         ("import nowhere\n" + HEAD + ECHO, 2, ["service.py:1", "nowhere"]),
         (
-            HEAD + "def __init__(self): self.url = {}['URL']\n    " + ECHO,
+            NO_DATABASE + ECHO,
             1,
             ["service.py", "line 4", "KeyError: 'URL'"],
         ),
         (HEAD + "@tiffin.on_start\n    def go(self): 1 / 0\n    " + ECHO, 1, ["line 5", "ZeroDivisionError"]),
         (
-            "import tiffin\nclass Bad:\n    def __init__(self): open('/nowhere')\n    def run(self) -> int: return 1\n"
-            "@tiffin.service\nclass S:\n    bad = tiffin.runner(Bad)\n    " + ECHO,
+            BAD_RUNNER + ECHO,
             1,
             ["'bad'", "line 3", "/nowhere"],
         ),
@@ -113,7 +121,8 @@ def test_what_cannot_start_says_why_once_and_ends(
     for text in texts:
         assert text in done.stderr
     assert done.stderr.count("error:") == 1
-    assert "uvloop" not in done.stderr
+    assert "runpy" not in done.stderr
+    assert "worker/__main__" not in done.stderr
     assert "site-packages" not in done.stderr
 
 
@@ -194,7 +203,22 @@ def test_the_panel_and_quiet(folder: Path) -> None:
                 process.terminate()
 
 
-def test_a_bundle_is_not_reloaded(folder: Path) -> None:
-    with pytest.raises(ServeFailedError) as failed, Server("no-such-bundle:v1", "--reload"):
+def test_a_bundle_from_anywhere(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Everything starts in parallel then: the description comes from bundle.yaml."""
+    environ = {"TIFFIN_HOME": str(tmp_path_factory.mktemp("home"))}
+    (folder / "bundlefile.yaml").write_text("service: service:Twice\n")
+    subprocess.run(
+        [sys.executable, "-m", "tiffin", "build", "--no-lock", str(folder)],
+        env={**os.environ, **environ},
+        check=True,
+        timeout=60,
+    )
+    with Server("twice:latest", environ=environ, cwd=tmp_path_factory.mktemp("elsewhere")) as server:
+        assert server.events[-1]["title"].startswith("twice:")
+        assert httpx.post(f"{server.base_url}/twice", json={"x": [1]}).json() == [2]
+    with (
+        pytest.raises(ServeFailedError, match="--reload") as failed,
+        Server("twice", "--reload", environ=environ),
+    ):
         pass
     assert failed.value.code == 2

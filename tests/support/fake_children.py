@@ -29,6 +29,7 @@ from tiffin.runtime.supervisor.control import (
     Described,
     Drain,
     Drained,
+    Draining,
     Failed,
     Message,
     Reader,
@@ -112,6 +113,7 @@ class Fake:
                             for _ in range(2):
                                 self.send(Stuck(worker=worker.id, reason="told to say so"))
                 elif isinstance(message, Drain) and order != "stubborn":
+                    self.send(Draining())
                     self.send(Drained())
                     return
             self.waiting.clear()

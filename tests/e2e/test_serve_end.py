@@ -1,0 +1,216 @@
+"""Draining, signals, crashes: who sees an error, and who is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import twice
+from server import Server
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    twice.write(tmp_path)
+    return tmp_path
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def until(condition: Callable[[], bool], limit_s: float = 20) -> None:
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "it never became true"
+        time.sleep(0.01)
+
+
+def slow_request(server: Server, wait_s: float) -> asyncio.Future[httpx.Response]:
+    """Sent and in the worker's hands when this returns."""
+
+    def send() -> httpx.Response:
+        return httpx.post(f"{server.base_url}/slowly", json={"x": [1], "wait_s": wait_s}, timeout=30)
+
+    return asyncio.get_running_loop().run_in_executor(None, send)
+
+
+async def in_flight(server: Server) -> None:
+    """Until a prediction is being made."""
+    async with httpx.AsyncClient() as client:
+        for _ in range(1000):
+            if (await client.get(f"{server.base_url}/readyz")).json()["in_flight"]:
+                return
+            await asyncio.sleep(0.01)
+    raise AssertionError("nothing is in flight")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_requests_in_hand_are_finished_and_new_ones_not_taken(folder: Path, number: signal.Signals) -> None:
+    async def play(server: Server) -> None:
+        slow = slow_request(server, 1.0)
+        await in_flight(server)
+        port = int(server.base_url.rpartition(":")[2])
+        idle = socket.create_connection(("127.0.0.1", port))
+        pids = server.pids()
+        server.process.send_signal(number)
+        server.wait_event("draining")
+        with idle:
+            idle.settimeout(10)
+            assert idle.recv(1) == b"", "an idle connection is closed"
+        answer = await slow
+        assert (answer.status_code, answer.json()) == (200, [2])
+        assert server.process.wait(10) == 0
+        assert not any(runs(pid) for pid in pids)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+    with Server(folder) as server:
+        asyncio.run(play(server))
+
+
+def test_the_limit_of_the_drain_cuts_off(folder: Path) -> None:
+    async def play(server: Server) -> None:
+        slow = slow_request(server, 20.0)
+        await in_flight(server)
+        started = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - started < 10
+        outcome = (await asyncio.gather(slow, return_exceptions=True))[0]
+        assert isinstance(outcome, httpx.TransportError) or outcome.status_code >= 500  # type: ignore[union-attr]
+
+    with Server(folder, "--drain-s", "0.5") as server:
+        asyncio.run(play(server))
+
+
+def test_a_second_signal_stops_at_once(folder: Path) -> None:
+    async def play(server: Server) -> None:
+        slow = slow_request(server, 20.0)
+        await in_flight(server)
+        server.process.send_signal(signal.SIGINT)
+        server.wait_event("draining")
+        started = time.monotonic()
+        assert server.stop(signal.SIGINT) == 130
+        assert time.monotonic() - started < 5
+        await asyncio.gather(slow, return_exceptions=True)
+
+    with Server(folder) as server:
+        pids = server.pids()
+        asyncio.run(play(server))
+        until(lambda: not any(runs(pid) for pid in pids))
+
+
+@pytest.mark.chaos
+def test_nobody_is_left_when_the_supervisor_is_killed(folder: Path, tmp_path: Path) -> None:
+    """Even while a worker computes, and the next server sweeps what lies around."""
+    place = Path(os.environ.get("TMPDIR", "/tmp")) / f"t{os.getpid()}"
+    place.mkdir()
+    try:
+        with Server(folder, environ={"XDG_RUNTIME_DIR": str(place)}) as server:
+            pids = server.pids()
+            with pytest.raises(httpx.TransportError):
+                httpx.post(f"{server.base_url}/slowly", json={"x": [1], "wait_s": 20.0}, timeout=0.3)
+            server.process.kill()
+            until(lambda: not any(runs(pid) for pid in pids))
+            (left,) = place.iterdir()
+        with Server(folder, environ={"XDG_RUNTIME_DIR": str(place)}):
+            (now,) = place.iterdir()
+            assert now != left
+            assert now.stat().st_mode & 0o777 == 0o700
+            sockets = list(now.glob("*.sock"))
+            assert sockets
+            assert all(one.stat().st_mode & 0o777 == 0o600 for one in sockets)
+        assert list(place.iterdir()) == []
+    finally:
+        for one in place.iterdir():
+            one.rmdir()
+        place.rmdir()
+
+
+@pytest.mark.chaos
+def test_a_killed_worker_is_replaced_and_nobody_notices(folder: Path) -> None:
+    async def play(server: Server) -> None:
+        done = asyncio.Event()
+        answers: list[int] = []
+
+        async def ask() -> None:
+            async with httpx.AsyncClient(timeout=30) as client:
+                number = 0
+                while not done.is_set():
+                    number += 1
+                    answer = await client.post(f"{server.base_url}/twice", json={"x": [number]})
+                    assert answer.json() == [2 * number], answer.text
+                    answers.append(answer.status_code)
+
+        clients = [asyncio.ensure_future(ask()) for _ in range(4)]
+        for _ in range(3):
+            await asyncio.sleep(1.0)
+            os.kill(server.pids("worker")[0], signal.SIGKILL)
+            await asyncio.sleep(0.3)
+        done.set()
+        await asyncio.gather(*clients)
+        assert len(answers) > 50
+
+    with Server(folder, "--workers", "doubler=2", "--no-access-log") as server:
+        asyncio.run(play(server))
+        assert server.log().count("ended by SIGKILL; starting another") == 3
+        page = httpx.get(f"{server.base_url}/metrics").text
+        assert 'tiffin_worker_restarts_total{reason="SIGKILL",runner="doubler",service="twice"} 3.0' in page
+
+
+@pytest.mark.chaos
+def test_a_killed_api_process_is_replaced_without_a_refused_connection(folder: Path) -> None:
+    with Server(folder) as server:
+        (worker,) = server.pids("worker")
+        (api,) = server.pids("server")
+        assert httpx.post(f"{server.base_url}/twice", json={"x": [1]}).json() == [2]
+        os.kill(api, signal.SIGKILL)
+        # No retry: this connection waits in the kernel until the next process accepts it.
+        until(lambda: not runs(api))
+        assert httpx.post(f"{server.base_url}/twice", json={"x": [3]}, timeout=20).json() == [6]
+        assert server.pids("worker") == [worker]
+        assert server.pids("server") != [api]
+        page = httpx.get(f"{server.base_url}/metrics").text
+        assert 'tiffin_requests_total{code="200",method="POST",route="/twice",service="twice"} 2.0' in page
+
+
+def test_an_api_process_that_is_asked_to_end_is_replaced(folder: Path) -> None:
+    with Server(folder) as server:
+        (api,) = server.pids("server")
+        os.kill(api, signal.SIGINT)  # the supervisor's business
+        assert httpx.post(f"{server.base_url}/pid").json() == api
+        os.kill(api, signal.SIGTERM)
+        until(lambda: not runs(api))
+        assert httpx.post(f"{server.base_url}/twice", json={"x": [3]}, timeout=20).json() == [6]
+
+
+def test_not_ready_while_a_runner_has_no_worker(folder: Path) -> None:
+    with Server(folder) as server:
+
+        def status() -> int:
+            return httpx.get(f"{server.base_url}/readyz").status_code
+
+        (worker,) = server.pids("worker")
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: status() == 503)
+        until(lambda: status() == 200)
+
+
+@pytest.mark.slow
+def test_a_stuck_worker_is_replaced(folder: Path) -> None:
+    with Server(folder) as server:
+        (worker,) = server.pids("worker")
+        assert httpx.post(f"{server.base_url}/hang", timeout=20).status_code == 504
+        until(lambda: not runs(worker), 30)
+        assert httpx.post(f"{server.base_url}/twice", json={"x": [3]}, timeout=30).json() == [6]
+        assert "is stuck" in server.log()
