@@ -7,6 +7,7 @@ from ..runtime.manifest import TypeSpec
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _KINDS = {"dataframe": "data frame"}
 _SHOWN_COLUMNS = 6
+_SHOWN_DIGITS = 12
 
 
 def type_words(spec: TypeSpec | None) -> str:
@@ -34,6 +35,16 @@ def size_words(size_bytes: int) -> str:
             break
         size /= 1000
     return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+
+
+def digest_words(digest: str) -> str:
+    """`sha256:6a731b820200…`: enough to tell two apart."""
+    return f"{digest[: len('sha256:') + _SHOWN_DIGITS]}…"
+
+
+def time_words(text: str) -> str:
+    """`2026-11-21 21:58` of the ISO 8601 form; UTC, as that is."""
+    return text.replace("T", " ")[:16]
 
 
 def _json_words(schema: dict[str, object]) -> str:

@@ -49,13 +49,13 @@ def command(
         why = {} if locked else {"unlocked_because": reason}
         console.emit_json({**facts(made), "locked": locked, **why})
         return
-    from ...bundler.words import size_words
+    from ...bundler.words import digest_words, size_words
 
     sources = sum(file.path.startswith("src/") for file in made.info.files)
     console.panel(
         f"Built {made.tag}",
         [
-            ("digest", made.info.digest),
+            ("digest", digest_words(made.info.digest)),
             ("size", size_words(made.info.size_bytes)),
             ("service", f"{made.info.service.cls}, {_count(len(made.info.service.apis), 'route')}"),
             ("source", _count(sources, "file")),

@@ -19,7 +19,7 @@ def command(tag: str, path: Path | None, as_json: bool) -> None:
     PATH is a file (gzipped when it ends in .gz or .tgz) or a folder; default: NAME-VERSION.tar here.
     """
     from ...bundler import bundles
-    from ...bundler.words import size_words
+    from ...bundler.words import digest_words, size_words
 
     bundle = bundles.get(tag)
     with console.progress(f"export {bundle.tag}", total=bundle.info.size_bytes, quiet=as_json) as progress:
@@ -32,6 +32,6 @@ def command(tag: str, path: Path | None, as_json: bool) -> None:
         return
     console.panel(
         f"Exported {bundle.tag}",
-        [("file", written), ("size", size_words(size_bytes)), ("digest", bundle.info.digest)],
+        [("file", written), ("size", size_words(size_bytes)), ("digest", digest_words(bundle.info.digest))],
         [f"bundle import {written}  # on another machine"],
     )

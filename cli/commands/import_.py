@@ -15,7 +15,7 @@ from .. import console
 def command(path: Path, as_json: bool) -> None:
     """Take a bundle from a file into the store; every byte is checked before it is there."""
     from ...bundler import bundles
-    from ...bundler.words import size_words
+    from ...bundler.words import digest_words, size_words
     from ..bundle_facts import facts
 
     with console.progress(f"import {path.name}", quiet=as_json) as progress:
@@ -28,7 +28,7 @@ def command(path: Path, as_json: bool) -> None:
     console.panel(
         f"Imported {bundle.tag}",
         [
-            ("digest", bundle.info.digest),
+            ("digest", digest_words(bundle.info.digest)),
             ("size", size_words(bundle.info.size_bytes)),
             ("models", ", ".join(bundle.info.models) or "none"),
             ("path", bundle.path),

@@ -13,7 +13,7 @@ from .. import console
 def command(name: str | None, as_json: bool) -> None:
     """List bundles, newest first; with NAME only its versions."""
     from ...bundler import bundles
-    from ...bundler.words import size_words
+    from ...bundler.words import digest_words, size_words, time_words
     from ..bundle_facts import facts
 
     found = sorted(bundles.list(name), key=lambda one: (one.info.created, one.tag), reverse=True)
@@ -21,14 +21,14 @@ def command(name: str | None, as_json: bool) -> None:
         console.emit_json([facts(bundle) for bundle in found])
         return
     console.table(
-        ["tag", "size>", "created", "models", "digest"],
+        ["tag", "size>", "created (UTC)", "models", "digest"],
         [
             (
                 bundle.tag,
                 size_words(bundle.info.size_bytes),
-                bundle.info.created,
+                time_words(bundle.info.created),
                 ", ".join(bundle.info.models),
-                bundle.info.digest.removeprefix("sha256:")[:12],
+                digest_words(bundle.info.digest),
             )
             for bundle in found
         ],

@@ -46,13 +46,13 @@ def command(tag: str, as_json: bool) -> None:
 
 
 def _facts(bundle: Bundle) -> list[tuple[str, object]]:
-    from ...bundler.words import size_words
+    from ...bundler.words import size_words, time_words
 
     info = bundle.info
     return [
         ("description", info.description or info.service.doc.partition("\n")[0]),
         ("digest", info.digest),
-        ("created", info.created),
+        ("created", f"{time_words(info.created)} UTC"),
         ("size", size_words(info.size_bytes)),
         ("files", _files(info)),
         ("service", info.service.cls),

@@ -344,6 +344,23 @@ def test_an_allowed_secret_goes_in(tmp_path: Path) -> None:
     assert "src/.env" in {file.path for file in made.info.files}
 
 
+def test_a_build_that_is_killed_leaves_the_store_as_it_was(tmp_path: Path, home: Path) -> None:
+    folder = adder_project(tmp_path / "project")
+    first = build(folder)
+    for tenth in range(2, 10):
+        child = subprocess.Popen([sys.executable, "-m", "tiffin", "build", str(folder), "--no-lock"])
+        try:
+            child.wait(tenth / 10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    for bundle in bundles.list():
+        assert bundles.verify(bundle.tag) == []
+        assert bundle.info.digest == first.info.digest
+    build(folder)
+    assert list((home / "bundles/.tmp").iterdir()) == []
+
+
 def test_it_is_quick(tmp_path: Path) -> None:
     folder = adder_project(tmp_path / "project")
     build(folder)

@@ -56,7 +56,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "list")
     lines = out.splitlines()
     assert (code, len(lines)) == (0, 2)
-    assert lines[0].split() == ["TAG", "SIZE", "CREATED", "MODELS", "DIGEST"]
+    assert lines[0].split() == ["TAG", "SIZE", "CREATED", "(UTC)", "MODELS", "DIGEST"]
     assert lines[1].startswith("adder:v1 ")
     (found,) = run_json(capsys, "list")
     assert set(found) == {"tag", "name", "version", "digest", "size_bytes", "created", "models", "path"}
