@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import stat
 import threading
 from pathlib import Path
@@ -100,6 +101,23 @@ def test_delete_takes_one_version_and_the_empty_name(store: Store) -> None:
     assert not (store.root / "iris").exists()
     with pytest.raises(NotFoundError):
         store.delete("iris")
+
+
+def test_delete_hides_a_version_before_it_removes_a_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(store)
+    seen = []
+    remove = shutil.rmtree
+
+    def watched(folder: Path, **options: Any) -> None:
+        if folder.exists():
+            seen.append((store.versions("iris"), (folder / "deep" / "weights.bin").read_text()))
+        remove(folder, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", watched)
+    store.delete(f"iris:{path.name}")
+    assert seen == [([], "hello")]
 
 
 def test_a_draft_that_is_not_committed_leaves_nothing(store: Store) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_200_kills_leave_no_half_model(tmp_path: Path, monkeypatch: pytest.Monke
             saver.stdin.write("go\n")
             saver.stdin.flush()
             pid = int(saver.stdout.readline())
-            time.sleep(chance.uniform(0.0, 0.12))  # the moment of death is the experiment
+            time.sleep(chance.uniform(0.0, 0.1))  # the moment of death is the experiment
             os.kill(pid, signal.SIGKILL)
             assert saver.stdout.readline() == "gone\n"
             temporary = tmp_path / "models" / ".tmp"
@@ -41,7 +42,7 @@ def test_200_kills_leave_no_half_model(tmp_path: Path, monkeypatch: pytest.Monke
             for model in models.list():
                 if str(model.tag) not in checked:
                     blob = model.load()  # verifies every digest
-                    assert sum(blob.payload) == blob.check
+                    assert zlib.crc32(blob.payload) == blob.check
                     checked.add(str(model.tag))
             assert not temporary.exists() or not list(temporary.iterdir()), "the next command sweeps"
         saver.stdin.close()
