@@ -47,6 +47,7 @@ class Dtypes:
             self.only = np.dtype(self.int)
         elif families == [False, False, True, False]:
             self.only = np.dtype(bool)
+        self._allowed = frozenset(np.dtype(name) for name in names or () if name != "bfloat16")
         self.element = self._element()
 
     def _element(self) -> Any:
@@ -89,12 +90,13 @@ class Dtypes:
         Raises:
             WrongValueError: another kind (float for int, bool for a number, complex), or out of range.
         """
+        if array.dtype in self._allowed:
+            return array
         if not array.dtype.isnative:
             array = array.astype(array.dtype.newbyteorder("="))
-        name = array.dtype.name
-        if self.names is None or name in self.names:
+        if self.names is None or array.dtype in self._allowed:
             return array
-        kind = array.dtype.kind
+        kind, name = array.dtype.kind, array.dtype.name
         target = self._target(kind)
         if target is None:
             raise WrongValueError(

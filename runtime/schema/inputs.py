@@ -15,10 +15,10 @@ from ...errors import (
 )
 from ..manifest import TypeSpec
 from . import media
-from .array import ArrayKind
+from .encode import to_plain
 from .explain import explain, locate
 from .form import from_multipart, from_pairs
-from .hints import MISSING, parameters
+from .hints import parameters
 from .json_schema import schema_in
 from .kind import Buffer
 from .links import Links
@@ -41,6 +41,8 @@ class Inputs:
         self.parameters = {parameter.name: parameter for parameter in found}
         self.names: tuple[str, ...] = tuple(self.parameters)
         self.specs: dict[str, TypeSpec] = {name: each.spec() for name, each in self.parameters.items()}
+        self.defaults: dict[str, Any] = _plain_defaults(found, where)
+        """Parameter to default in plain JSON values, for those that have one."""
         self.title = title
         self._links = Links(self.parameters, where)
         self._json = msgspec.json.Decoder(self._record([each.json_type for each in found]), dec_hook=dec_hook)
@@ -70,17 +72,6 @@ class Inputs:
         """
         found = [Parameter(hinted, where) for hinted in parameters(function, where, namespace)]
         return cls(found, _title(function), where)
-
-    @property
-    def defaults(self) -> dict[str, Any]:
-        """Parameter to default in plain JSON values, for those that have one."""
-        from .encode import to_plain
-
-        return {
-            name: to_plain(each.default)
-            for name, each in self.parameters.items()
-            if each.default is not MISSING
-        }
 
     def _record(self, kinds: list[Any]) -> Any:
         fields = [each.field(kind) for each, kind in zip(self.parameters.values(), kinds, strict=True)]
@@ -255,9 +246,18 @@ class Inputs:
         }
         return {**schema, "required": required} if required else schema
 
-    def array_kinds(self) -> dict[str, ArrayKind]:
-        """Parameters that are arrays or tensors."""
-        return {name: each.array for name, each in self.parameters.items() if each.array is not None}
+
+def _plain_defaults(found: list[Parameter], where: str) -> dict[str, Any]:
+    defaults = {}
+    for parameter in found:
+        if not parameter.required:
+            try:
+                defaults[parameter.name] = to_plain(parameter.default)
+            except (TypeError, ValueError, RecursionError) as error:
+                raise ServiceDefinitionError(
+                    f"{where}: the default of {parameter.name!r} cannot be shown to callers: {error}"
+                ) from error
+    return defaults
 
 
 def _title(function: Callable[..., Any]) -> str:

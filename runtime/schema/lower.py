@@ -135,6 +135,7 @@ def lower(hint: Any) -> Any:
 
 
 def _lower(hint: Any, seen: set[Any]) -> Any:
+    hint, seen = _unaliased(hint, seen)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is None or hint is Any or origin is typing.Literal:
         return hint
@@ -142,8 +143,8 @@ def _lower(hint: Any, seen: set[Any]) -> Any:
     if kind is not None:
         return marker(kind)
     if origin is Annotated:
-        inner = _lower(arguments[0], seen)
-        return Annotated.__class_getitem__((inner, *arguments[1:]))
+        parts = (_lower(arguments[0], seen), *arguments[1:])
+        return Annotated[parts]
     if origin in _UNIONS:
         return _union(hint, arguments, seen)
     if (
@@ -155,6 +156,19 @@ def _lower(hint: Any, seen: set[Any]) -> Any:
         return _rebuilt(hint, origin, arguments, seen)
     _check_fields(hint, seen)
     return hint
+
+
+def _unaliased(hint: Any, seen: set[Any]) -> tuple[Any, set[Any]]:
+    """What `type X = …` (PEP 695) stands for, and which were passed; numpy's NDArray is one since 2.5."""
+    while True:
+        origin = typing.get_origin(hint)
+        alias = next((found for found in (origin, hint) if type(found).__name__ == "TypeAliasType"), None)
+        if alias is None:
+            return hint, seen
+        if alias in seen:
+            raise UnsupportedHintError(f"the type alias {alias} contains itself; write a class in its place")
+        value, seen = alias.__value__, {*seen, alias}
+        hint = value if alias is hint else value[typing.get_args(hint)]
 
 
 def _union(hint: Any, arguments: tuple[Any, ...], seen: set[Any]) -> Any:

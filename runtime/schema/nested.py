@@ -94,7 +94,9 @@ def _why(value: Any, dtypes: Dtypes, depth: int) -> WrongValueError:
         level = [((*at, i), item) for at, items in level for i, item in enumerate(items)]
     for at, item in level:
         if isinstance(item, int) and not low <= item <= high:
-            return WrongValueError(f"{short(item)} does not fit {dtypes.int or dtypes.title} elements", at_index(at))
+            return WrongValueError(
+                f"{short(item)} does not fit {dtypes.int or dtypes.title} elements", at_index(at)
+            )
     return WrongValueError(f"expected an array of {dtypes.title} elements, got lists that numpy cannot join")
 
 

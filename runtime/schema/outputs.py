@@ -128,7 +128,8 @@ class Output:
             lowered = lower(_python_scalar(hint))
         except UnsupportedHintError as error:
             raise ServiceDefinitionError(f"{where}: the result: {error}") from error
-        return cls(lowered, stream=stream, title=where)
+        # Callers read the title in errors: it must not name files of the server.
+        return cls(lowered, stream=stream, title=getattr(function, "__qualname__", "the api"))
 
     def _offered(self, inner: Any) -> tuple[str, ...]:
         """Media types, the default first."""

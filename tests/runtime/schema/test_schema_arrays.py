@@ -155,7 +155,17 @@ def test_fields_are_named_with_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b'{"x": [NaN]}', b'{"x": [Infinity]}', b'{"x": ["a"', b'{"y": 1', b"\xff", b'{"x": [1,]}', b"{} {}"],
+    [
+        b"",
+        b"{",
+        b'{"x": [NaN]}',
+        b'{"x": [Infinity]}',
+        b'{"x": ["a"',
+        b'{"y": 1',
+        b"\xff",
+        b'{"x": [1,]}',
+        b"{} {}",
+    ],
 )
 def test_what_is_no_json_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedInputError):
@@ -163,7 +173,7 @@ def test_what_is_no_json_is_malformed(body: bytes) -> None:
 
 
 def test_deep_nesting_is_malformed_and_no_crash() -> None:
-    for hint in (Float32[np.ndarray, "n"], np.ndarray, Any, dict[str, Any]):
+    for hint in (Float32[np.ndarray, "n"], np.ndarray, dict[str, Any], list[list[int]]):
         for body in (b'{"x":' + b"[" * 100_000, b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}"):
             with pytest.raises((MalformedInputError, InvalidInputError)):
                 inputs(hint).decode_json(body)
@@ -188,13 +198,17 @@ def test_names_agree_across_parameters() -> None:
 
 
 def test_variadic_and_broadcast_names_agree_too() -> None:
-    def call(x: Float32[np.ndarray, "*b 2"], y: Float32[np.ndarray, "*b"], z: Float32[np.ndarray, "#n n"]) -> None: ...
+    def call(
+        x: Float32[np.ndarray, "*b 2"], y: Float32[np.ndarray, "*b"], z: Float32[np.ndarray, "#n n"]
+    ) -> None: ...
 
     compiled = Inputs.of(call, where="test")
     good = {"x": [[1, 2]], "y": [3], "z": [[1, 2]]}
     assert compiled.decode_json(json.dumps(good).encode())["x"].shape == (1, 2)
     assert refusal(lambda: compiled.decode_json(json.dumps(good | {"y": [1, 2]}).encode()))[0] == "$.y"
-    assert refusal(lambda: compiled.decode_json(json.dumps(good | {"z": [[1], [1], [1]]}).encode()))[0] == "$.z"
+    assert (
+        refusal(lambda: compiled.decode_json(json.dumps(good | {"z": [[1], [1], [1]]}).encode()))[0] == "$.z"
+    )
 
 
 def test_a_default_is_checked_and_kept() -> None:

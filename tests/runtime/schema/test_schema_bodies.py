@@ -69,7 +69,11 @@ def test_npy_becomes_native_c_order_float32(array: np.ndarray[Any, Any]) -> None
 
 def test_npy_versions_and_queries() -> None:
     body = npy(np.ones((1, 4), "f4"), version=(2, 0))
-    assert FLOWERS.decode(NPY, body, "top=7&name=b%20c") == {"x": pytest.approx(np.ones((1, 4))), "top": 7, "name": "b c"}
+    assert FLOWERS.decode(NPY, body, "top=7&name=b%20c") == {
+        "x": pytest.approx(np.ones((1, 4))),
+        "top": 7,
+        "name": "b c",
+    }
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ GOOD = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 4), }"
         header(GOOD.replace("'<f4'", "'U0'"), b""),
         header(GOOD.replace("'<f4'", "'<U1'"), b"\xff\xff\xff\xff" * 4),
         header(GOOD.replace("'<f4'", "'|b1'"), b"\2" * 4),
-        header("("*4000),
+        header("(" * 4000),
         header("__import__('os').getcwd()"),
         header(GOOD + " " * 5000, b"\0" * 16),
         header(GOOD, version=2)[:9],
@@ -199,7 +203,9 @@ def test_msgpack_that_does_not_fit(x: Any, path: str) -> None:
     assert error.path == path
 
 
-@pytest.mark.parametrize("body", [b"", b"\xc1", packed({"x": []})[:-1], packed({"x": []}) + b"1", b"\x91" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"\xc1", packed({"x": []})[:-1], packed({"x": []}) + b"1", b"\x91" * 100_000]
+)
 def test_msgpack_that_is_none(body: bytes) -> None:
     assert isinstance(refused(FLOWERS, "application/msgpack", body), MalformedInputError)
 
@@ -212,7 +218,11 @@ def multipart(*parts: tuple[str, str, str, bytes]) -> tuple[str, bytes]:
     for name, filename, media, content in parts:
         file = f'; filename="{filename}"' if filename else ""
         kind = f"Content-Type: {media}\r\n" if media else ""
-        out += f'--b\r\nContent-Disposition: form-data; name="{name}"{file}\r\n{kind}\r\n'.encode() + content + b"\r\n"
+        out += (
+            f'--b\r\nContent-Disposition: form-data; name="{name}"{file}\r\n{kind}\r\n'.encode()
+            + content
+            + b"\r\n"
+        )
     return "multipart/form-data; boundary=b", out + b"--b--\r\n"
 
 
@@ -328,7 +338,12 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def test_forms_and_queries_fill_scalars() -> None:
-    assert SCALARS.decode(FORM, b"a=1&b=2.5&c=x&c=y+z&d=true") == {"a": 1, "b": 2.5, "c": ["x", "y z"], "d": True}
+    assert SCALARS.decode(FORM, b"a=1&b=2.5&c=x&c=y+z&d=true") == {
+        "a": 1,
+        "b": 2.5,
+        "c": ["x", "y z"],
+        "d": True,
+    }
     assert SCALARS.decode("", b"", "a=1") == {"a": 1, "b": 1.0, "c": None, "d": False}
     assert SCALARS.decode("application/json", b'{"b": 3}', "a=1")["b"] == 3.0
     assert SCALARS.decode("application/json; charset=UTF-8", b'{"a": 3}')["a"] == 3

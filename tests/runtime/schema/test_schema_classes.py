@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import enum
 import json
+import sys
 from typing import Annotated, Any, Literal, NamedTuple, Optional, TypedDict
 
 import msgspec
@@ -150,15 +151,25 @@ def test_paths_lead_into_classes(field: str, value: Any, path: str) -> None:
 
 def test_tensors() -> None:
     def tensors(
-        x: Float32[torch.Tensor, "n 2"], y: torch.Tensor, z: BFloat16[torch.Tensor, "n"], w: Float[torch.Tensor, ""]
+        x: Float32[torch.Tensor, "n 2"],
+        y: torch.Tensor,
+        z: BFloat16[torch.Tensor, "n"],
+        w: Float[torch.Tensor, ""],
     ) -> None: ...
 
     compiled = Inputs.of(tensors, where="test")
     values = compiled.decode_json(b'{"x": [[1, 2]], "y": [1, 2], "z": [1.5], "w": 1}')
-    assert [values[name].dtype for name in "xyzw"] == [torch.float32, torch.int64, torch.bfloat16, torch.float64]
+    assert [values[name].dtype for name in "xyzw"] == [
+        torch.float32,
+        torch.int64,
+        torch.bfloat16,
+        torch.float64,
+    ]
     assert values["x"].shape == (1, 2)
     compact = {"dtype": "float32", "shape": [1, 2], "data": np.ones(2, "<f4").tobytes()}
-    values = compiled.decode("application/msgpack", msgspec.msgpack.encode({"x": compact, "y": [], "z": [1], "w": 1}))
+    values = compiled.decode(
+        "application/msgpack", msgspec.msgpack.encode({"x": compact, "y": [], "z": [1], "w": 1})
+    )
     assert values["x"].tolist() == [[1, 1]]
     with pytest.raises(InvalidInputError) as caught:
         compiled.decode_json(b'{"x": [[1, 2]], "y": [1, 2], "z": [1, 2], "w": 1}')
@@ -212,7 +223,7 @@ def test_definitions_that_cannot_work_say_why() -> None:
     def stars(self, *x: int) -> None: ...  # type: ignore[no-untyped-def]
     def keywords(**x: int) -> None: ...
     def positional(x: int, /) -> None: ...
-    def missing(x: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+    def missing(x: Nowhere) -> None: ...  # type: ignore[name-defined]
     def bad_shape(x: Float32[np.ndarray, "4 *a *b"]) -> None: ...
     def number(x: complex) -> None: ...
     def scalar(x: np.float32) -> None: ...
@@ -221,6 +232,7 @@ def test_definitions_that_cannot_work_say_why() -> None:
     def bfloat(x: BFloat16[np.ndarray, "n"]) -> None: ...
     def unbound(x: Float32[np.ndarray, "n+1"]) -> None: ...
     def field(x: Linked) -> None: ...
+    def unshown(x: Any = object()) -> None: ...  # noqa: B008
     def thing(x: types.ModuleType) -> None: ...
 
     from PIL import Image
@@ -239,6 +251,7 @@ def test_definitions_that_cannot_work_say_why() -> None:
     refused(bfloat, "numpy has no bfloat16")
     refused(unbound, "computes with 'n'")
     refused(field, "field 'x' of Linked")
+    refused(unshown, "default of 'x'")
     refused(thing, "ModuleType")
 
 
@@ -265,3 +278,23 @@ def test_no_parameters() -> None:
     assert compiled.decode("application/x-www-form-urlencoded", b"") == {}
     with pytest.raises(InvalidInputError, match="none is expected"):
         compiled.decode_json(b'{"a": 1}')
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement")
+def test_type_aliases() -> None:
+    names: dict[str, Any] = {"np": np}
+    exec(
+        "import numpy.typing as npt\ntype A[T] = list[T]\ntype B = A[npt.NDArray[np.uint8]]\ntype J = list[J]",
+        names,
+    )
+
+    def good(x: Any) -> None: ...
+    def bad(x: Any) -> None: ...
+
+    good.__annotations__["x"], bad.__annotations__["x"] = names["B"], names["J"]
+    compiled = Inputs.of(good, where="test")
+    assert compiled.decode_json(b'{"x": [[1]]}')["x"][0].dtype == np.uint8
+    with pytest.raises(InvalidInputError) as caught:
+        compiled.decode_json(b'{"x": [[1], [300]]}')
+    assert caught.value.path == "$.x[1][0]"
+    refused(bad, "contains itself")
