@@ -21,7 +21,7 @@ class Admission:
         self._metrics = metrics
 
     def check(
-        self, method: Method, size: int, now: float, deadline: float, waiting: int, workers: int
+        self, method: Method, size: int, now: float, deadline: float, *, waiting: int, workers: int
     ) -> None:
         """Returns when the request may join the queue; the policy has then counted it in.
 

@@ -22,13 +22,15 @@ class Slot:
 
 
 class Crew:
-    __slots__ = ("_idle", "_slots", "busy")
+    __slots__ = ("_idle", "_slots", "busy", "size")
 
     def __init__(self) -> None:
         self._slots: dict[str, Slot] = {}
         self._idle: dict[Slot, None] = {}  # longest idle first
         self.busy = 0
         """Workers that hold a batch."""
+        self.size = 0
+        """Workers that take batches."""
 
     def __iter__(self) -> Iterator[Slot]:
         return iter(self._slots.values())
@@ -37,20 +39,17 @@ class Crew:
     def idle(self) -> int:
         return len(self._idle)
 
-    @property
-    def size(self) -> int:
-        """Workers that take batches."""
-        return sum(not slot.retired for slot in self._slots.values())
-
     def add(self, link: WorkerLink) -> None:
         slot = self._slots[link.id] = Slot(link)
         self._idle[slot] = None
+        self.size += 1
 
     def retire(self, link: WorkerLink) -> None:
         slot = self._of(link)
         if slot is None or slot.retired:
             return
         slot.retired = True
+        self.size -= 1
         self._idle.pop(slot, None)
         if slot.batch is None:
             link.finish()
@@ -63,6 +62,7 @@ class Crew:
         del self._slots[link.id]
         self._idle.pop(slot, None)
         self.busy -= slot.batch is not None
+        self.size -= not slot.retired
         return slot.batch
 
     def next_idle(self) -> WorkerLink:
@@ -110,7 +110,7 @@ class Crew:
         links = [slot.link for slot in self._slots.values()]
         self._slots.clear()
         self._idle.clear()
-        self.busy = 0
+        self.busy = self.size = 0
         return links
 
     def _of(self, link: WorkerLink) -> Slot | None:

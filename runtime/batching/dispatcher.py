@@ -1,8 +1,8 @@
 """Puts the calls of one API process to one runner into batches and gives every caller its own answer.
 
-Single-threaded: everything happens in callbacks of the loop that made it. Batches are formed as late as possible:
-when a worker is idle, and at most one batch of this process is at each worker. There is one timer, and none at
-all while nothing waits and nothing runs.
+Single-threaded: everything happens in callbacks of the loop that made it. Batches are formed as late as
+possible: when a worker is idle, and at most one batch of this process is at each worker. There is one timer,
+and none at all while nothing waits and nothing runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextvars
 import difflib
 import logging
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from math import inf
 from typing import Any
 
@@ -26,7 +26,7 @@ from .admission import Admission
 from .alarm import Alarm
 from .crew import Crew
 from .policy import Pace, Policy, fitting, max_rows, natural
-from .ports import RunnerMetrics, WorkerLink
+from .ports import Parcel, RunnerMetrics, WorkerLink
 from .request import AGAIN, GONE, NO_KWARGS, SENT, WAITING, Batch, Lane, Method, Packed, Request
 from .waiting import WaitingRoom
 
@@ -44,7 +44,7 @@ class Dispatcher:
         metrics: where to count.
         policy: makes the policy of each method; natural batching when not given.
         clock: monotonic seconds.
-        on_stuck: told (worker id, reason), once a batch, of a worker that holds a batch nobody waits for any more.
+        on_stuck: told (worker id, reason), once a batch, of a worker whose batch nobody waits for any more.
         stuck_grace_s: how long after the last deadline of its batch a silent worker counts as stuck.
     """
 
@@ -75,14 +75,14 @@ class Dispatcher:
         self._batches = 0
         self._scheduled = False
         self._closed = False
-        # Lower bounds: nothing is due earlier. They are made exact when the alarm rings, not for every request.
+        # Lower bounds: nothing is due earlier. They are made exact when the alarm rings, not per request.
         self._next_deadline = inf
         self._next_wake = inf
 
     async def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs one method of the runner and gives its result, for these rows only.
 
-        The deadline and the trace are those of the current request context.
+        The deadline is that of the current request context.
 
         Args:
             args: rows, for a batch method; each has the same number of rows.
@@ -182,11 +182,11 @@ class Dispatcher:
             size, packed, key = 1, NO_KWARGS, name
             args = (args, kwargs)
         now, room = self._clock(), self._room
-        self._admission.check(method, size or 1, now, deadline, room.rows, self._crew.size)
+        self._admission.check(method, size or 1, now, deadline, waiting=room.rows, workers=self._crew.size)
         self._requests += 1
         future: asyncio.Future[Any] = self._loop.create_future()
         lane = room.lane(key, method, packed)
-        request = Request(self._requests, args, size, now, deadline, context, future, lane)
+        request = Request(self._requests, args, size, now, deadline, future, lane, size or 1)
         room.add(request)
         self._metrics.queued(request.rows)
         self._next_deadline = min(self._next_deadline, deadline)
@@ -318,19 +318,14 @@ class Dispatcher:
         remaining = [request.deadline - now for request in requests]
         if all(seconds == inf for seconds in remaining):
             remaining = []
-        traces = [request.context.traceparent if request.context else "" for request in requests]
-        if not any(traces):
-            traces = []
         if lane.method.spec.batch:
-            args = rows.join([request.args for request in requests])
+            args, packed = rows.join([request.args for request in requests]), lane.kwargs
             counts = [request.count for request in requests]
-            link.send(
-                batch.number, lane.method.name, args, lane.kwargs, counts, remaining, traces, batch.alone
-            )
         else:
             args, kwargs = requests[0].args
-            packed = pack(kwargs) if kwargs else NO_KWARGS
-            link.send(batch.number, lane.method.name, args, packed, [], remaining, traces, batch.alone)
+            packed, counts = pack(kwargs) if kwargs else NO_KWARGS, []
+        name = lane.method.name
+        link.send(Parcel(batch.number, name, args, packed, counts, remaining, batch.alone))
 
     # -- answers come back
 
@@ -354,11 +349,11 @@ class Dispatcher:
             parts = rows.split(value, [r.count for r in asked]) if method.spec.batch else [value]
         except ResultMismatchError as error:
             text = f"{self.spec.name}.{method.name}: {error}"
-            log.error("%s", text)
+            log.error("%s", text)  # noqa: TRY400 - the message is all there is
             for request in asked:
                 self._answer(request, ResultMismatchError(text))
         else:
-            for request, part in zip(asked, parts):
+            for request, part in zip(asked, parts, strict=True):
                 request.state = GONE
                 if not request.future.done():
                     request.future.set_result(part)
@@ -391,7 +386,7 @@ class Dispatcher:
         return [request for place, request in enumerate(batch.requests) if place not in gone]
 
     def _fail(self, batch: Batch, asked: list[Request], error: ServingError) -> None:
-        """One guilty request fails alone: a batch of several is halved and run again until it stands alone."""
+        """The guilty request fails alone: a batch of several is halved and run again until it does."""
         wanted = [request for request in asked if not request.future.done()]
         splits = len(asked) > 1 and self.spec.retry and not isinstance(error, ResultMismatchError)
         for request in asked:
@@ -443,7 +438,7 @@ class Dispatcher:
         self._turn()
 
     def _expire(self, now: float) -> None:
-        """Answers everything whose time is up and finds the next deadline; runs about once a deadline, not a request."""
+        """Answers all whose time is up and finds the next deadline; runs about once a deadline."""
         next_deadline = inf
         for request in list(self._room.requests()):
             if request.deadline <= now:

@@ -19,8 +19,8 @@ from ..wire.messages import Failure
 def error_of(failure: Failure) -> ServingError:
     """The like of what was raised in the worker.
 
-    A class of the tree below `ServingError` comes back as itself; a subclass of `RequestError` that the user made
-    keeps its status and becomes the `RequestError` of that status; all else is an `InferenceError`.
+    A class of the tree below `ServingError` comes back as itself; a subclass of `RequestError` that the user
+    made keeps its name, status and title; all else is an `InferenceError`.
     """
     kind = getattr(errors, failure.type, None)
     if isinstance(kind, type) and issubclass(kind, ServingError) and kind is not InferenceError:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import socket
-from typing import Any
 
 from ...errors import UnavailableError, WireError
 from ..supervisor.control import WorkerAddress
@@ -15,7 +14,7 @@ from ..wire.frame import Frame, FrameReader
 from ..wire.messages import PROTOCOL, Call, Cancel, Failure, Hello, Result, dump, load
 from ..wire.values import pack, unpack
 from .dispatcher import Dispatcher
-from .request import Packed
+from .ports import Parcel
 
 log = logging.getLogger("tiffin.batching")
 
@@ -80,20 +79,11 @@ class Link(asyncio.BufferedProtocol):
 
     # -- what the dispatcher and the process use
 
-    def send(
-        self,
-        batch: int,
-        method: str,
-        args: tuple[Any, ...],
-        kwargs: Packed,
-        counts: list[int],
-        remaining_s: list[float],
-        traces: list[str],
-        alone: bool,
-    ) -> None:
-        packed, buffers = pack(args, list(kwargs[1]))
-        head = dump(Call(method, counts, remaining_s, traces, packed, kwargs[0]))
-        self._write(frame.encode(frame.CALL, batch, head, buffers, frame.ALONE if alone else 0))
+    def send(self, parcel: Parcel) -> None:
+        packed, buffers = pack(parcel.args, list(parcel.kwargs[1]))
+        head = Call(parcel.method, parcel.counts, parcel.remaining_s, parcel.traces, packed, parcel.kwargs[0])
+        flags = frame.ALONE if parcel.alone else 0
+        self._write(frame.encode(frame.CALL, parcel.batch, dump(head), buffers, flags))
 
     def cancel(self, batch: int, requests: list[int]) -> None:
         self._write(frame.encode(frame.CANCEL, batch, dump(Cancel(requests))))

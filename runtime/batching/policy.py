@@ -1,7 +1,7 @@
 """When does a batch leave, and who is refused: arithmetic without clock, loop or I/O.
 
-A policy sees arrivals, completions and the queue, and says what to do; a simulator can drive it faster than time.
-Times are seconds of one monotonic clock, sizes are rows.
+A policy sees arrivals, completions and the queue, and says what to do; a simulator can drive it faster than
+time. Times are seconds of one monotonic clock, sizes are rows.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Policy(Protocol):
 class Pace:
     """Learned service times and what they say about waiting: the formula of admission.
 
-    Service times are kept per power of two of rows, the mean of the first samples and then with gain 0.1; a sample
-    is clipped at three times the mean, so that one hiccup refuses nobody.
+    Service times are kept per power of two of rows, the mean of the first samples and then with gain 0.1; a
+    sample is clipped at three times the mean, so that one hiccup refuses nobody.
     """
 
     __slots__ = ("_buckets", "_largest", "cap", "samples", "workers")
@@ -117,7 +117,7 @@ class NaturalPolicy:
 
     Args:
         max_rows: cap of a batch.
-        max_latency_s: longest that a row may spend here; arrivals that would take longer are refused. `inf`: no limit.
+        max_latency_s: longest that a row may spend here, later ones are refused; `inf`: no limit.
         workers: workers of the runner.
     """
 

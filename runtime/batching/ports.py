@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .request import Packed
 
 
+class Parcel(NamedTuple):
+    """A batch on its way to a worker."""
+
+    batch: int
+    method: str
+    args: tuple[Any, ...]
+    kwargs: Packed
+    counts: list[int]
+    """Rows of each request; empty for a method that takes no batches."""
+    remaining_s: list[float]
+    """Seconds until each request's deadline; empty when none has one."""
+    alone: bool
+    """The worker must not put it together with the batches of others."""
+
+
 class WorkerLink(Protocol):
-    """A connection to one worker. It answers by calling the dispatcher's `on_…` methods, never from within `send`."""
+    """A connection to one worker; it calls the dispatcher's `on_…` methods, never from within `send`."""
 
     id: str
     """Unique while the server lives."""
 
-    def send(
-        self,
-        batch: int,
-        method: str,
-        args: tuple[Any, ...],
-        kwargs: Packed,
-        counts: list[int],
-        remaining_s: list[float],
-        traces: list[str],
-        alone: bool,
-    ) -> None:
+    def send(self, parcel: Parcel) -> None:
         """Hands one batch to the transport.
-
-        Args:
-            counts: rows of each request; empty for a method that takes no batches.
-            remaining_s: seconds until each request's deadline; empty when none has one.
-            traces: `traceparent` of each request; empty when none has one.
-            alone: the worker must not put it together with the batches of others.
 
         Raises:
             WireError: the values cannot be sent; nothing was.

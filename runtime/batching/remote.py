@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class RemoteRunner:
     """Sends calls to the workers of a runner: `await runner.predict(x)`, `await runner.predict.one(row)`.
 
-    Inside the event loop a call gives an awaitable; in any other thread (a sync api) it blocks and gives the result.
+    Inside the event loop a call gives an awaitable; in any other thread (a sync api) it blocks and gives the
+    result.
 
     Args:
         spec: the runner; its methods become attributes.
@@ -94,5 +95,5 @@ class RemoteMethod:
     def _run(self, call: Coroutine[Any, Any, Any]) -> Any:
         if threading.get_ident() == self._thread:
             return call
-        # The task is made in the loop with a copy of this thread's context, so deadline and trace go along.
+        # The task is made in the loop with a copy of this thread's context, so its deadline goes along.
         return asyncio.run_coroutine_threadsafe(call, self._loop).result()

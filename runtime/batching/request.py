@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..manifest import MethodSpec
-from ..service.context import RequestContext
 from ..wire.frame import Buffer
 from .policy import Pace, Policy
 
@@ -34,52 +33,27 @@ class Method:
     """Rows in its lanes."""
 
 
+@dataclass(eq=False, slots=True)
 class Request:
     """One call that somebody awaits."""
 
-    __slots__ = (
-        "args",
-        "arrival",
-        "batch",
-        "context",
-        "count",
-        "crashes",
-        "deadline",
-        "future",
-        "lane",
-        "number",
-        "rows",
-        "state",
-    )
-
-    def __init__(
-        self,
-        number: int,
-        args: tuple[Any, ...],
-        count: int,
-        arrival: float,
-        deadline: float,
-        context: RequestContext | None,
-        future: asyncio.Future[Any],
-        lane: Lane,
-    ) -> None:
-        self.number = number
-        """Grows with every request: tells equal arrival times apart."""
-        self.args = args
-        self.count = count
-        """Rows on axis 0; may be 0."""
-        self.rows = count or 1
-        """What the policy counts; an empty request is work too."""
-        self.arrival = arrival
-        self.deadline = deadline
-        self.context = context
-        self.future = future
-        self.lane = lane
-        self.crashes = 0
-        """Workers that ended while they ran it."""
-        self.state = WAITING
-        self.batch: Batch | None = None
-        """The batch it was sent in, while SENT."""
+    number: int
+    """Grows with every request: tells equal arrival times apart."""
+    args: tuple[Any, ...]
+    """Positional arguments; for a method that takes no batches, these and the keyword arguments."""
+    count: int
+    """Rows on axis 0; may be 0."""
+    arrival: float
+    deadline: float
+    future: asyncio.Future[Any]
+    lane: Lane
+    rows: int
+    """What policies and limits count: at least 1, for an empty request is work too."""
+    crashes: int = 0
+    """Workers that ended while they ran it."""
+    state: int = WAITING
+    batch: Batch | None = None
+    """The batch it was sent in, or is to run again in."""
 
 
 class Lane:

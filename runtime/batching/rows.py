@@ -1,13 +1,13 @@
 """What a row is: how requests are counted, told apart, put together and taken apart again.
 
-Rows lie on axis 0 of arrays, tensors and data frames, and are the items of a list. This file knows frameworks by
-the names of their types and imports one only when a value of its own is at hand.
+Rows lie on axis 0 of arrays, tensors and data frames, and are the items of a list. This file knows frameworks
+by the names of their types and imports one only when a value of its own is at hand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -43,15 +43,15 @@ def count(args: Sequence[Any]) -> int:
     """Rows of one call.
 
     Raises:
-        UsageError: no positional arguments, one that has no rows, or arguments with different numbers of rows.
+        UsageError: no positional arguments, one that has no rows, or several with different numbers of rows.
     """
     rows = -1
     for place, value in enumerate(args):
         own = _rows(value)
         if own is None:
             raise UsageError(
-                f"argument {place + 1} of a batch method is {_describe(value)}: give rows (an array, tensor, list or "
-                "data frame), call .one(…) for a single row, and give constants by keyword"
+                f"argument {place + 1} of a batch method is {_describe(value)}: give rows (an array, tensor, "
+                "list or data frame), call .one(…) for a single row, and give constants by keyword"
             )
         if rows not in (-1, own):
             raise UsageError(
@@ -101,7 +101,7 @@ def join(calls: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
     """The positional arguments of several calls with one `shape_key`, put together in order."""
     if len(calls) == 1:
         return tuple(calls[0])
-    return tuple(_join(column) for column in zip(*calls))
+    return tuple(_join(column) for column in zip(*calls, strict=True))
 
 
 def _join(parts: tuple[Any, ...]) -> Any:
@@ -138,23 +138,25 @@ def split(result: Any, counts: Sequence[int]) -> list[Any]:
 def _split(result: Any, counts: Sequence[int], ends: list[int], total: int, where: str) -> list[Any]:
     kind = kind_of(result)
     if kind == "tuple":
+        if not result:
+            _mismatch(result, total, where)
         leaves = [_split(leaf, counts, ends, total, f"{where}[{at}]") for at, leaf in enumerate(result)]
         make = _tuple_maker(type(result))
-        return [make(parts) for parts in zip(*leaves)] if leaves else _mismatch(result, total, where)
+        return [make(parts) for parts in zip(*leaves, strict=True)]
     if kind == "dict":
+        if not result:
+            _mismatch(result, total, where)
         columns = {
             key: _split(leaf, counts, ends, total, f"{where}[{key!r}]") for key, leaf in result.items()
         }
-        if not columns:
-            return _mismatch(result, total, where)
         return [{key: parts[at] for key, parts in columns.items()} for at in range(len(counts))]
     if _rows(result) != total:
-        return _mismatch(result, total, where)
+        _mismatch(result, total, where)
     if len(counts) == 1:
         return [result]
     if kind in ("frame", "series"):
-        return [_slice_table(result, end - rows, end) for rows, end in zip(counts, ends)]
-    return [result[end - rows : end] for rows, end in zip(counts, ends)]
+        return [_slice_table(result, end - rows, end) for rows, end in zip(counts, ends, strict=True)]
+    return [result[end - rows : end] for rows, end in zip(counts, ends, strict=True)]
 
 
 def _slice_table(table: Any, start: int, end: int) -> Any:
@@ -167,12 +169,13 @@ def _tuple_maker(kind: type) -> Any:
     return kind._make if hasattr(kind, "_make") else tuple
 
 
-def _mismatch(result: Any, total: int, where: str) -> Any:
+def _mismatch(result: Any, total: int, where: str) -> NoReturn:
     rows = _rows(result)
     got = f"{rows} rows" if rows is not None else _describe(result)
     place = f" at result{where}" if where else ""
     raise ResultMismatchError(
-        f"a batch of {total} rows came back as {got}{place}: a batch method returns one row for each row it is given"
+        f"a batch of {total} rows came back as {got}{place}: "
+        "a batch method returns one row for each row it is given"
     )
 
 

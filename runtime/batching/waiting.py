@@ -113,7 +113,7 @@ class WaitingRoom:
             return
         self.fresh.pop(lane, None)
         del self._lanes[lane.key]
-        # Its entry in the order of age is dropped when its turn comes; cancelled lanes must not pile up till then.
+        # Its entry in the order of age goes when its turn comes; cancelled lanes must not pile up till then.
         if len(self._ages) > 64 + 2 * len(self._lanes):
             self._ages = [entry for entry in self._ages if entry[2].requests]
             heapq.heapify(self._ages)

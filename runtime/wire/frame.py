@@ -1,22 +1,22 @@
 """Frames: what an API process and a worker send each other over one stream.
 
     u32 length | u8 kind | u8 flags | u16 buffers | u64 batch id | u32 head length
-    head (msgpack) | u64 length of each buffer | zero bytes up to a multiple of 64 | buffer | zero bytes | buffer …
+    head (msgpack) | u64 length of each buffer | zeros up to a multiple of 64 | buffer | zeros | buffer …
 
 All numbers are little-endian. `length` counts the bytes after itself. Every buffer starts at a multiple of 64
-bytes from the start of the frame, and the reader puts a frame that has buffers at an address that is a multiple
-of 64, so that numpy reads them in place.
+bytes from the start of the frame, and the reader puts a frame that has buffers at an address that is a
+multiple of 64, so that numpy reads them in place.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 from ...errors import WireError
 
-Buffer = Union[bytes, bytearray, memoryview]
+Buffer = bytes | bytearray | memoryview
 
 HELLO = 1
 """Both ways, once: who is there and which version of the protocol it speaks."""
@@ -77,7 +77,7 @@ def encode(
     sizes = [len(buffer) for buffer in buffers]
     at = HEADER.size + len(head) + 8 * len(sizes)
     pieces: list[Buffer] = [b"", head, struct.pack(f"<{len(sizes)}Q", *sizes)]
-    for size, buffer in zip(sizes, buffers):
+    for size, buffer in zip(sizes, buffers, strict=True):
         pad = -at % ALIGNMENT
         if pad:
             pieces.append(_ZEROS[:pad])
@@ -85,7 +85,8 @@ def encode(
         at += pad + size
     if at > MAX_FRAME_BYTES:
         raise WireError(
-            f"a batch of {at:,} bytes, a frame holds {MAX_FRAME_BYTES:,}: lower max_batch_size or send less per call"
+            f"a batch of {at:,} bytes, a frame holds {MAX_FRAME_BYTES:,}: "
+            "lower max_batch_size or send less per call"
         )
     pieces[0] = HEADER.pack(at - 4, kind, flags, len(sizes), batch, len(head))
     return [b"".join(pieces)] if at <= JOIN_BYTES else pieces

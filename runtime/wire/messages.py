@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,8 +28,6 @@ class Call(_Head, array_like=True, frozen=True, gc=False):
     """Rows of each request, in order; an empty list for a method that takes no batches."""
     remaining_s: list[float]
     """Seconds until each request's deadline; empty when none has one."""
-    traces: list[str]
-    """`traceparent` of each request, "" for none; empty when none has one."""
     args: bytes
     """Positional arguments as `values.pack` gives them."""
     kwargs: bytes
@@ -42,7 +40,7 @@ class Result(_Head, array_like=True, frozen=True, gc=False):
     model_s: float
     """Seconds that the method ran, for all that ran with it."""
     dropped: list[int]
-    """Requests of the batch that were cancelled or too late before it started; they have no rows in `value`."""
+    """Requests that were cancelled or too late before the batch started; they have no rows in `value`."""
 
 
 class Failure(_Head, array_like=True, frozen=True, gc=False):
@@ -68,7 +66,9 @@ class Cancel(_Head, array_like=True, frozen=True, gc=False):
 H = TypeVar("H", bound=_Head)
 
 _encoder = msgspec.msgpack.Encoder()
-_decoders = {kind: msgspec.msgpack.Decoder(kind) for kind in (Hello, Call, Result, Failure, Cancel)}
+_decoders: dict[type[_Head], Any] = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in (Hello, Call, Result, Failure, Cancel)
+}
 
 
 def dump(head: msgspec.Struct) -> bytes:
@@ -82,6 +82,7 @@ def load(kind: type[H], data: bytes | memoryview) -> H:
         WireError: it is not of that kind.
     """
     try:
-        return _decoders[kind].decode(data)  # type: ignore[no-any-return, call-overload]
+        head: H = _decoders[kind].decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"malformed head of a {kind.__name__} frame: {error}") from error
+    return head

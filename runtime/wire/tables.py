@@ -26,7 +26,8 @@ def _column(array: Any, buffers: list[Buffer]) -> list[Any]:
         return ["numpy", "", values.lower_child(np.asarray(array), buffers)]
     if isinstance(dtype, np.dtype):
         return ["numpy", "", values.lower_child(np.asarray(array, dtype=object), buffers)]
-    items = [None if missing else item for item, missing in zip(array.tolist(), pd.isna(array).tolist())]
+    missing = pd.isna(array).tolist()
+    items = [None if gone else item for item, gone in zip(array.tolist(), missing, strict=True)]
     return ["elements", str(dtype), values.lower_child(items, buffers)]
 
 

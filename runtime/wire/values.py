@@ -1,9 +1,9 @@
 """Values between processes: msgpack for what is small, raw buffers for what is not, never a pickle.
 
-None, booleans, numbers, text, bytes, lists, tuples, sets, dicts, dates, UUIDs, Decimals, numpy arrays and scalars,
-torch tensors, pandas frames and series, PIL images and `tiffin.File` arrive as what they were. Dataclasses, msgspec
-Structs and pydantic models arrive as dicts of their fields, enums as their values: the receiving side makes them
-again from the type hints of the method.
+None, booleans, numbers, text, bytes, lists, tuples, sets, dicts, dates, UUIDs, Decimals, numpy arrays and
+scalars, torch tensors, pandas frames and series, PIL images and `tiffin.File` arrive as what they were.
+Dataclasses, msgspec Structs and pydantic models arrive as dicts of their fields, enums as their values: the
+receiving side makes them again from the type hints of the method.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def pack(value: Any, buffers: list[Buffer] | None = None) -> tuple[bytes, list[B
     """Describes a value and collects the bytes it refers to.
 
     Args:
-        buffers: a list to append to, when several values share one frame. Buffers refer to the value's memory.
+        buffers: a list to append to, when several values share one frame; they refer to the value's memory.
 
     Returns:
         (msgpack description, buffers)
@@ -203,25 +203,38 @@ def raise_child(data: memoryview, buffers: Sequence[memoryview]) -> Any:
     return _decode(data, buffers)
 
 
+_SUBCLASSES: tuple[tuple[type, Lower], ...] = (
+    (int, _int),
+    (float, lambda value, _: float(value)),
+    (str, lambda value, _: str.__str__(value)),
+    (bytes, lambda value, _: bytes(value)),
+    (list, lambda value, buffers: _list(list(value), buffers)),
+    (tuple, _tuple),
+    (dict, _dict),
+    (set, LOWER[set]),
+    (frozenset, LOWER[frozenset]),
+)
+
+
 def _find(kind: type) -> Lower:
-    """The codec of a type that is met for the first time; heavy packages are known by name, never imported here."""
+    """The codec of a type that is met for the first time; heavy packages are known by name, not imported."""
     from . import arrays, media, tables
 
-    for known, lower in ((enum.Enum, _enum), (msgspec.Struct, _struct)):
-        if issubclass(kind, known):
-            return lower
+    if issubclass(kind, enum.Enum):
+        return _enum
+    if issubclass(kind, msgspec.Struct):
+        return _struct
     if dataclasses.is_dataclass(kind) and not arrays.match(kind) and not media.match(kind):
         return _fields
     for room in (arrays, tables, media):
-        found = room.match(kind)
+        found: Lower | None = room.match(kind)
         if found is not None:
             return found
     if any(base.__module__ == "pydantic.main" and base.__name__ == "BaseModel" for base in kind.__mro__):
         return _pydantic
-    for plain in (bool, int, float, str, bytes, list, tuple, dict, set, frozenset):
+    for plain, lower in _SUBCLASSES:
         if issubclass(kind, plain):
-            known_lower = LOWER.get(plain)
-            return known_lower if known_lower is not None else (lambda value, _: plain(value))
+            return lower
     raise WireError(
         f"a value of type {kind.__module__}.{kind.__qualname__} cannot be sent between processes: "
         "use arrays, tensors, data frames, images, bytes, numbers, text, lists, dicts or dataclasses of them"

@@ -57,8 +57,8 @@ class Inference:
     def warm(self) -> None:
         """Runs every batch method whose input shapes are known on one row of zeros.
 
-        The first call of a model is often many times slower than the next: libraries load, kernels compile. Code
-        that does not like zeros is no error.
+        The first call of a model is often many times slower than the next: libraries load, kernels compile.
+        Code that does not like zeros is no error.
         """
         for name, method in self.spec.methods.items():
             args = zeros(method) if method.batch else None
@@ -136,7 +136,7 @@ def _model_methods(spec: RunnerSpec) -> dict[str, Run]:
 
 
 def _typed(method: Run) -> Run:
-    """The method, given arguments of the classes in its hints instead of the plain maps that crossed the socket."""
+    """The method, given arguments of the classes in its hints instead of the maps that crossed the socket."""
     try:
         hints = typing.get_type_hints(method, include_extras=True)
         parameters = list(inspect.signature(method).parameters.values())

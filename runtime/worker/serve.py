@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import selectors
@@ -49,12 +50,13 @@ class Server:
         self._stopping = False
 
     def stop(self, limit_s: float) -> None:
-        """Ends `run` when what is in hand is answered, or after the limit. Callable from threads and signal handlers."""
+        """Ends `run` when what is in hand is answered, or after the limit.
+
+        May be called from other threads and from signal handlers.
+        """
         self._stop_by = min(self._stop_by, time.monotonic() + limit_s)
-        try:
+        with contextlib.suppress(BlockingIOError):  # it rings already
             self._hand.send(b"!")
-        except BlockingIOError:
-            pass  # it rings already
 
     def run(self) -> int:
         """Serves; gives the number of requests that the limit of `stop` cut off."""

@@ -1,0 +1,160 @@
+"""Workers without processes, for tests of the dispatcher."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tiffin.errors import WireError
+from tiffin.runtime.batching.dispatcher import Dispatcher
+from tiffin.runtime.batching.ports import Parcel
+from tiffin.runtime.manifest import MethodSpec, RunnerSpec
+from tiffin.runtime.wire.messages import Failure
+from tiffin.runtime.wire.values import pack
+
+
+class Counts:
+    """`RunnerMetrics` that remembers."""
+
+    def __init__(self) -> None:
+        self.queue_rows = 0
+        self.waits: list[float] = []
+        self.batches: list[tuple[str, int, str]] = []
+        self.sheds: list[str] = []
+
+    def queued(self, delta_rows: int) -> None:
+        self.queue_rows += delta_rows
+        assert self.queue_rows >= 0
+
+    def waited(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.waits.append(seconds)
+
+    def batch(self, method: str, rows: int, reason: str, model_seconds: float) -> None:
+        self.batches.append((method, rows, reason))
+
+    def shed(self, reason: str) -> None:
+        self.sheds.append(reason)
+
+
+class FakeLink:
+    """Keeps what it is sent; the test answers by hand, or gives a function that serves."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, name: str, serve: Callable[[FakeLink, Parcel], None] | None = None
+    ):
+        self.id = name
+        self.dispatcher = dispatcher
+        self.sent: list[Parcel] = []
+        self.holds: Parcel | None = None
+        self.cancelled: list[tuple[int, list[int]]] = []
+        self.finished = False
+        self.aborted = False
+        self._serve = serve
+
+    def send(self, parcel: Parcel) -> None:
+        assert self.holds is None, "two batches at one worker"
+        assert not self.finished
+        assert not self.aborted
+        pack(parcel.args)  # raises WireError for what cannot travel
+        self.holds = parcel
+        self.sent.append(parcel)
+        if self._serve is not None:
+            self._serve(self, parcel)
+
+    def cancel(self, batch: int, requests: list[int]) -> None:
+        assert self.holds is not None
+        assert self.holds.batch == batch
+        self.cancelled.append((batch, requests))
+
+    def finish(self) -> None:
+        self.finished = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    # -- what a test lets happen
+
+    def answer(self, value: Any = None, *, dropped: tuple[int, ...] = (), model_s: float = 0.0) -> None:
+        """Returns twice the first argument when no value is given."""
+        parcel = self._let_go()
+        if value is None:
+            rows = parcel.args[0]
+            value = [row * 2 for row in rows] if isinstance(rows, list) else rows * 2
+        self.dispatcher.on_result(self, parcel.batch, value, model_s, list(dropped))
+
+    def fail(self, kind: str = "ValueError", message: str = "bad", **fields: Any) -> None:
+        parcel = self._let_go()
+        self.dispatcher.on_failure(self, parcel.batch, Failure(kind, message, "Traceback …", **fields))
+
+    def die(self, reason: str = "connection lost") -> None:
+        self.holds = None
+        self.dispatcher.remove_worker(self, reason)
+
+    def _let_go(self) -> Parcel:
+        assert self.holds is not None, "nothing to answer"
+        parcel, self.holds = self.holds, None
+        return parcel
+
+
+def runner(**fields: Any) -> RunnerSpec:
+    """A runner with the batch methods `double` and `other`, and the plain one `hello`."""
+    methods = {"double": MethodSpec(), "other": MethodSpec(), "hello": MethodSpec(batch=False)}
+    return RunnerSpec(name="toy", cls="toy:Toy", methods=methods, **{"max_batch_size": 8, **fields})
+
+
+class Bench:
+    """A dispatcher on virtual time with fake workers."""
+
+    def __init__(
+        self, workers: int = 1, serve: Callable[[FakeLink, Parcel], None] | None = None, **fields: Any
+    ):
+        loop = asyncio.get_running_loop()
+        options = {name: fields.pop(name) for name in ("policy", "stuck_grace_s") if name in fields}
+        self.stuck: list[tuple[str, str]] = []
+        self.counts = Counts()
+        self.now = loop.time
+        self.dispatcher = Dispatcher(
+            runner(workers=max(1, workers), **fields),
+            metrics=self.counts,
+            clock=loop.time,
+            on_stuck=lambda worker, reason: self.stuck.append((worker, reason)),
+            **options,
+        )
+        self.links = [self.hire(f"w{number}", serve) for number in range(workers)]
+
+    def hire(self, name: str, serve: Callable[[FakeLink, Parcel], None] | None = None) -> FakeLink:
+        link = FakeLink(self.dispatcher, name, serve)
+        self.dispatcher.add_worker(link)
+        return link
+
+    def call(
+        self, *rows: float, method: str = "double", within: float | None = None, **kwargs: Any
+    ) -> asyncio.Task[Any]:
+        """Starts a call with these rows (float64[n, 1]); the task is the caller."""
+        array = np.array(rows, dtype=float).reshape(-1, 1)
+        return self.start(method, (array,), kwargs, within)
+
+    def start(
+        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None = None
+    ) -> asyncio.Task[Any]:
+        from tiffin.runtime.service.context import RequestContext, set_context
+
+        async def caller() -> Any:
+            if within is not None:
+                set_context(RequestContext(deadline=self.now() + within))
+            return await self.dispatcher.call(method, args, kwargs)
+
+        return asyncio.ensure_future(caller())
+
+
+async def settle() -> None:
+    """Lets everything run that is ready now; no time passes."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+__all__ = ["Bench", "Counts", "FakeLink", "WireError", "runner", "settle"]
