@@ -17,6 +17,7 @@ import msgspec
 
 from .. import errors
 from ..errors import BuildError, MissingDependencyError, TiffinError
+from ..runtime.home import home
 from ..runtime.manifest import ServiceSpec
 from ..runtime.supervisor.control import Target
 from .describe_child import Description, Question
@@ -68,6 +69,7 @@ def _error_class(name: str) -> type[TiffinError]:
 
 def _run(question: Question, project: Path, folder: Path) -> tuple[str, int]:
     environment = {**os.environ, DESCRIBING: "1", "PYTHONPATH": os.pathsep.join(_python_path(project))}
+    environment["TIFFIN_HOME"] = str(home())  # which may be relative to this working folder
     environment.pop("TIFFIN_BUNDLE", None)
     try:
         done = subprocess.run(

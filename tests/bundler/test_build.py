@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -301,6 +300,12 @@ def test_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: bool | None
     )
 
 
+def test_a_store_relative_to_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TIFFIN_HOME", "nearby")
+    assert build(adder_project(tmp_path / "project")).path.is_relative_to(tmp_path / "nearby")
+
+
 def test_git_is_noted(tmp_path: Path) -> None:
     folder = echo_project(tmp_path / "project")
     assert "git" not in build(folder).info.provenance
@@ -347,7 +352,7 @@ def test_an_allowed_secret_goes_in(tmp_path: Path) -> None:
 def test_a_build_that_is_killed_leaves_the_store_as_it_was(tmp_path: Path, home: Path) -> None:
     folder = adder_project(tmp_path / "project")
     first = build(folder)
-    for tenth in range(2, 10):
+    for tenth in range(2, 9, 2):
         child = subprocess.Popen([sys.executable, "-m", "tiffin", "build", str(folder), "--no-lock"])
         try:
             child.wait(tenth / 10)
@@ -359,11 +364,3 @@ def test_a_build_that_is_killed_leaves_the_store_as_it_was(tmp_path: Path, home:
         assert bundle.info.digest == first.info.digest
     build(folder)
     assert list((home / "bundles/.tmp").iterdir()) == []
-
-
-def test_it_is_quick(tmp_path: Path) -> None:
-    folder = adder_project(tmp_path / "project")
-    build(folder)
-    began = time.perf_counter()
-    build(folder)
-    assert time.perf_counter() - began < 10  # 0.6 s on an idle machine; this one may be shared
