@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import select
+
 from ...errors import RequestError
 
 HEAD_LIMIT_BYTES = 64 * 1024
@@ -38,3 +41,13 @@ def overhead_limit(body_bytes: int) -> int:
     """Bytes on the wire that a body of this size may take: its chunks may be small, its trailers not
     endless."""
     return 1024 * 1024 + 16 * body_bytes
+
+
+_HUNG_UP = getattr(select, "POLLRDHUP", select.POLLHUP)
+
+
+def hung_up(transport: asyncio.Transport) -> bool:
+    """Whether the caller closed, seen past bytes that were not read: while reading is paused nobody else sees it."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), _HUNG_UP)
+    return bool(poll.poll(0))

@@ -24,6 +24,7 @@ from .limits import (
     Dropped,
     HeadTooLargeError,
     TooSlowError,
+    hung_up,
     overhead_limit,
 )
 from .reply import without_upgrade
@@ -351,6 +352,10 @@ class PredictionProtocol(HttpToolsProtocol):
     # Time limits
 
     def sweep(self, now: float) -> None:
+        """Ends the connection when its time is over; called about once a second."""
+        if self._running is not None and self.flow.read_paused and hung_up(self.transport):
+            self.transport.abort()
+            return
         buffered = self.transport.get_write_buffer_size()
         if buffered:
             if buffered != self._buffered or not self._stalled_since:

@@ -115,6 +115,20 @@ async def test_disconnect_cancels(server: Running) -> None:
 
 
 @on_server()
+async def test_disconnect_is_seen_behind_a_pipeline(server: Running) -> None:
+    """Reading is paused while requests wait in line, so the end of the connection is looked for elsewhere."""
+    client = await server.connect()
+    await client.send(post("/hold", b'{"x":1}') + post("/echo", b'{"x":1}'))
+    await server.state.instance.entered.wait()
+    _later(server, 1)
+    assert server.state.in_flight == 1
+    await client.close()
+    _later(server, 2)
+    await server.until(lambda: not server.state.in_flight)
+    assert server.state.metrics.ended == [("/hold", "POST", 499)]
+
+
+@on_server()
 async def test_disconnect_before_the_body_is_nothing(server: Running) -> None:
     client = await server.connect()
     await client.send(post("/echo", b'{"x":1}')[:-3])

@@ -1,0 +1,166 @@
+"""Health, metrics, schema and pages of a server with a real service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+import tiffin
+from tiffin.runtime.http.app import create_app
+from tiffin.runtime.http.asgi import PredictionApp
+from tiffin.runtime.http.pages import CONTENT_SECURITY_POLICY, DESCRIPTION, FILES
+from tiffin.runtime.http.state import ServerState
+from tiffin.runtime.metrics import Metrics
+from tiffin.runtime.service.service import service_info
+from tiffin.runtime.supervisor.control import ServerOptions
+
+
+@tiffin.service
+class Words:
+    """Counts words. <script>alert("doc")</script>"""
+
+    @tiffin.api
+    async def count(self, text: str, least: int = 1) -> dict[str, int]:
+        """Counts.
+
+        Args:
+            text: anything.
+        """
+        return {word: text.split().count(word) for word in text.split() if len(word) >= least}
+
+    @tiffin.api
+    async def spell(self, text: str) -> AsyncIterator[str]:
+        """Spells."""
+        for char in text:
+            yield char
+
+    @tiffin.api
+    async def copy(self, file: tiffin.File) -> tiffin.File:
+        """Gives it back."""
+        return file
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> ServerState:
+    info = service_info(Words)
+    return ServerState(
+        info=info,
+        spec=info.spec(),
+        options=ServerOptions(access_log=False, title="words:6f3k2q"),
+        instance=Words(),
+        dispatchers={},
+        metrics=Metrics.open(tmp_path, "api-0", "words"),
+        run_folder=tmp_path,
+        generation=3,
+        ready=True,
+    )
+
+
+def fetch(state: ServerState, *requests: tuple[str, str], **options: Any) -> list[httpx.Response]:
+    async def main() -> list[httpx.Response]:
+        app = PredictionApp(state, create_app(state))
+        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return [await client.request(method, path, **options) for method, path in requests]
+
+    return asyncio.run(main())
+
+
+def test_health(state: ServerState) -> None:
+    live, ready, health = fetch(state, ("GET", "/livez"), ("GET", "/readyz"), ("HEAD", "/healthz"))
+    assert (live.status_code, ready.status_code, health.status_code) == (200, 200, 200)
+    assert ready.json() == {
+        "live": True,
+        "ready": True,
+        "reasons": [],
+        "service": "words",
+        "generation": 3,
+        "in_flight": 0,
+        "runners": {},
+    }
+    state.ready, state.draining = False, True
+    live, ready = fetch(state, ("GET", "/livez"), ("GET", "/readyz"))
+    assert (live.status_code, ready.status_code) == (200, 503)
+    assert ready.json()["reasons"] == ["not every worker is warm yet", "the server is stopping"]
+    assert ready.headers["cache-control"] == "no-store"
+
+
+def test_metrics(state: ServerState) -> None:
+    *_, page = fetch(
+        state, ("POST", "/count?text=a"), ("GET", "/a"), ("GET", "/b"), ("GET", "/count"), ("GET", "/metrics")
+    )
+    lines = page.text.splitlines()
+    for label, count in (
+        ('code="200",method="POST",route="/count"', "1.0"),
+        ('code="405",method="GET",route="/count"', "1.0"),
+        ('code="404",method="GET",route="<unmatched>"', "2.0"),
+    ):
+        assert f'tiffin_requests_total{{{label},service="words"}} {count}' in lines
+    (page,) = fetch(
+        state, ("GET", "/metrics"), headers={"accept": "application/openmetrics-text; version=1.0.0"}
+    )
+    assert page.headers["content-type"].startswith("application/openmetrics-text")
+    assert page.text.endswith("# EOF\n")
+
+
+def test_schema(state: ServerState) -> None:
+    schema, text = fetch(state, ("GET", "/schema"), ("GET", "/schema.yaml"))
+    assert schema.json() == yaml.safe_load(text.text)
+    assert list(schema.json()["paths"]) == ["/count", "/spell", "/copy"]
+    assert schema.json()["info"]["version"] == "6f3k2q"
+
+
+def test_not_found_and_wrong_method(state: ServerState) -> None:
+    missing, wrong = fetch(state, ("GET", "/cont"), ("DELETE", "/livez"))
+    assert (missing.status_code, wrong.status_code) == (404, 405)
+    assert missing.headers["content-type"] == "application/problem+json"
+    assert missing.json()["detail"].startswith("no route '/cont'; did you mean /count")
+    assert missing.json()["request_id"] == missing.headers["x-request-id"]
+    assert wrong.headers["allow"] == "GET, HEAD"
+
+
+def test_file_comes_back_with_its_type_and_name(state: ServerState) -> None:
+    files = {"file": ("naïve.csv", b"a,b", "text/csv")}
+    (answer,) = fetch(state, ("POST", "/copy"), files=files)
+    assert (answer.content, answer.headers["content-type"]) == (b"a,b", "text/csv")
+    assert "filename*=UTF-8''na%C3%AFve.csv" in answer.headers["content-disposition"]
+
+
+def test_pages_are_self_contained(state: ServerState) -> None:
+    """No inline script or style, no other host, and every file that a page asks for is there."""
+    answers = fetch(state, *(("GET", path) for path in FILES))
+    for path, answer in zip(FILES, answers, strict=True):
+        assert answer.status_code == 200, path
+        assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        text = re.sub(r"http://www\.w3\.org/2000/svg", "", answer.text)
+        assert not re.search(r"https?://|//cdn|\binnerHTML\b|\beval\(|document\.write", text), path
+        if path in ("/", "/docs"):
+            assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", text), path
+            wanted = re.findall(r'(?:href|src)="(pages/[^"]+)"', text)
+            assert wanted and all(f"/{name}" in FILES for name in wanted)
+        for name in re.findall(r'from "\./([^"]+)"', text):
+            assert f"/pages/{name}" in FILES
+    assert "default-src 'none'" in CONTENT_SECURITY_POLICY
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
+
+
+def test_description_of_the_service(state: ServerState) -> None:
+    (answer,) = fetch(state, ("GET", DESCRIPTION))
+    described = json.loads(answer.content)
+    assert described["title"] == "words:6f3k2q"
+    count, spell, _ = described["apis"]
+    assert count["route"] == "/count"
+    assert count["defaults"] == {"least": 1}
+    assert set(count["example"]) == {"text", "least"} or set(count["example"]) == {"text"}
+    assert spell["stream"] is True
+    assert "text/event-stream" in spell["returns"]
+    assert {"id": "overloaded", "title": "Overloaded", "status": 503} in described["problems"]
