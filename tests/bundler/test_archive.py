@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parcels import FILES, MANIFEST, content, entry, make_folder, manifest_of, parse, regular, tar_of, unpack
+
 from tiffin.bundler.archive import MAX_MANIFEST_BYTES, read_archive, write_archive
 from tiffin.errors import IntegrityError, StoreError, TiffinError
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from parcels import MANIFEST, entry, manifest_of, parse, regular, special, tar_of, unpack
+
 from tiffin.bundler import archive as archive_module
 from tiffin.bundler.archive import MAX_MANIFEST_BYTES, read_archive
 from tiffin.bundler.tar import MAX_EXTENDED_BYTES
