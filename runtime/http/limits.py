@@ -47,7 +47,7 @@ _HUNG_UP = getattr(select, "POLLRDHUP", select.POLLHUP)
 
 
 def hung_up(transport: asyncio.Transport) -> bool:
-    """Whether the caller closed, seen past bytes that were not read: while reading is paused nobody else sees it."""
+    """Whether the caller closed, seen past unread bytes: a transport that is paused does not see it."""
     poll = select.poll()
     poll.register(transport.get_extra_info("socket").fileno(), _HUNG_UP)
     return bool(poll.poll(0))

@@ -15,18 +15,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import MalformedInputError, RequestError
 from .limits import (
-    BODY_RATE,
     HEAD_LIMIT_BYTES,
     HEAD_LIMIT_FIELDS,
-    HEAD_LIMIT_S,
-    LINGER_S,
-    STALL_LIMIT_S,
     Dropped,
     HeadTooLargeError,
-    TooSlowError,
-    hung_up,
     overhead_limit,
 )
+from .patience import Patience
 from .reply import without_upgrade
 from .serving import Serving
 from .socket_prediction import CONTINUE, Refusal, SocketPrediction
@@ -55,13 +50,13 @@ class PredictionProtocol(HttpToolsProtocol):
         self.began = self.now = monotonic()
         """Of the newest request's first byte; of the newest bytes."""
         self._by_path = self.serving.table.by_path
-        self._incoming: SocketPrediction | None = None
-        self._running: SocketPrediction | None = None
+        self.incoming: SocketPrediction | None = None
+        self.running: SocketPrediction | None = None
         self._skipping = False
         """The rest of the request that is coming in is dropped."""
-        self._deaf = False
+        self.deaf = False
         """Everything that still comes in is dropped; the connection closes soon."""
-        self._receiving = self._in_head = False
+        self.receiving = self._in_head = False
         self._last = False
         """The server stops: the request that is coming in is the last one."""
         self._held = False
@@ -69,9 +64,9 @@ class PredictionProtocol(HttpToolsProtocol):
         self._fresh = True
         self._raw_bytes = 0
         self._upgrade: list[tuple[bytes, bytes]] | None = None
-        self._idle_since = self.began
-        self._buffered = 0
-        self._stalled_since = 0.0
+        self.idle_since = self.began
+        """Since nothing was asked, or since a refusal was written."""
+        self._patience = Patience(self)
 
     # Connection
 
@@ -82,19 +77,22 @@ class PredictionProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.serving.sweeper.discard(self)
-        self._deaf = True
+        self.deaf = True
         for cycle, _ in self.pipeline:
             cycle.disconnected = True
         self.pipeline.clear()
-        running, self._running, self._incoming = self._running, None, None
+        running, self.running, self.incoming = self.running, None, None
         if running is not None:
             running.disconnected = True
             running.cancel()
         super().connection_lost(exc)
 
+    def sweep(self, now: float) -> None:
+        self._patience.sweep(now)
+
     def shutdown(self) -> None:
         """uvicorn stops: what has begun is finished, then the connection closes."""
-        if self._in_head and not self._deaf:
+        if self._in_head and not self.deaf:
             self._last = True
         else:
             super().shutdown()
@@ -117,7 +115,7 @@ class PredictionProtocol(HttpToolsProtocol):
     # Bytes in
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if self.deaf:
             return
         self.now = monotonic()
         if self.timeout_keep_alive_task is not None:
@@ -128,14 +126,14 @@ class PredictionProtocol(HttpToolsProtocol):
             self._upgraded(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._malformed(error)
-        if self._receiving:
+        if self.receiving:
             self._check_overhead(len(data))
 
     def on_message_begin(self) -> None:
         self.url = b""
         self.headers = []
         self.began = self.now
-        self._receiving = self._in_head = self._fresh = True
+        self.receiving = self._in_head = self._fresh = True
         self._raw_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -163,12 +161,12 @@ class PredictionProtocol(HttpToolsProtocol):
                 self._pass_on(headers)
                 return
         self.headers = _DROPPED
-        self._incoming = incoming = SocketPrediction(self, route, self.parser.get_method(), headers, query)
+        self.incoming = incoming = SocketPrediction(self, route, self.parser.get_method(), headers, query)
         self.cycle = incoming  # type: ignore[assignment]  # it has the interface that the base class uses
         self._admit(incoming, previous)
 
     def on_body(self, body: bytes) -> None:
-        incoming = self._incoming
+        incoming = self.incoming
         if incoming is not None:
             refused = incoming.error is not None
             incoming.feed(body)
@@ -178,10 +176,10 @@ class PredictionProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._receiving = False
-        incoming = self._incoming
+        self.receiving = False
+        incoming = self.incoming
         if incoming is not None:
-            self._incoming = None
+            self.incoming = None
             incoming.complete = True
             if incoming.turn:
                 incoming.launch(self.now, self.loop)
@@ -221,7 +219,7 @@ class PredictionProtocol(HttpToolsProtocol):
         incoming.expects_continue = incoming.fields.get(b"expect", b"").lower() == b"100-continue"
         if previous is None or previous.response_complete:
             incoming.turn = True
-            self._running = incoming
+            self.running = incoming
             if incoming.expects_continue and incoming.error is None:
                 self.transport.write(CONTINUE)
         else:
@@ -234,7 +232,7 @@ class PredictionProtocol(HttpToolsProtocol):
         """Everything before this pipelined prediction is answered."""
         if prediction.disconnected:
             return
-        self._running = prediction
+        self.running = prediction
         if prediction.complete:
             prediction.launch(monotonic(), self.loop)
         elif prediction.expects_continue:
@@ -244,17 +242,17 @@ class PredictionProtocol(HttpToolsProtocol):
 
     def answered(self, prediction: SocketPrediction | Refusal) -> None:
         """A prediction's answer is written."""
-        self._running = None
+        self.running = None
         if prediction.disconnected or self.transport.is_closing():
             self.server_state.total_requests += 1
         elif not prediction.keep_alive:
             self.server_state.total_requests += 1
-            self._close(lingers=prediction.lingers or self._receiving)
+            self._close(lingers=prediction.lingers or self.receiving)
         elif self.pipeline or self.flow.read_paused:
             self.on_response_complete()
         else:
             self.server_state.total_requests += 1
-            self._idle_since = self.now
+            self.idle_since = self.now
 
     def on_response_complete(self) -> None:
         if self.flow.write_paused and not self.transport.is_closing():
@@ -262,13 +260,13 @@ class PredictionProtocol(HttpToolsProtocol):
             return
         super().on_response_complete()
         self._unset_keepalive_if_required()  # the sweeper watches idle connections, at no price per request
-        self._idle_since = monotonic()
+        self.idle_since = monotonic()
 
     def _close(self, *, lingers: bool) -> None:
-        self._deaf = True
+        self.deaf = True
         self.pipeline.clear()
         if lingers and self.transport.can_write_eof():
-            self._idle_since = monotonic()
+            self.idle_since = monotonic()
             self.transport.write_eof()
             self.flow.resume_reading()
         else:
@@ -278,7 +276,7 @@ class PredictionProtocol(HttpToolsProtocol):
 
     def _refuse_incoming(self, incoming: SocketPrediction) -> None:
         """Answers before the body has come, and then closes: the rest of the body is not worth reading."""
-        self._incoming = None
+        self.incoming = None
         self._skipping = True
         incoming.keep_alive = False
         incoming.lingers = True
@@ -289,7 +287,7 @@ class PredictionProtocol(HttpToolsProtocol):
     def _refuse(self, error: Exception) -> None:
         """Answers what is no request, in its turn, and closes."""
         self._skipping = True
-        self._receiving = False
+        self.receiving = False
         previous = self.cycle
         if previous is not None and not previous.keep_alive:
             return
@@ -301,22 +299,22 @@ class PredictionProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((refusal, self.app))
 
     def _malformed(self, error: Exception) -> None:
-        self._stop_parsing(
+        self.stop_parsing(
             MalformedInputError(
                 "the request is not valid HTTP/1.1"
                 + ("" if isinstance(error, httptools.HttpParserCallbackError) else f": {error}")
             )
         )
 
-    def _stop_parsing(self, error: RequestError) -> None:
+    def stop_parsing(self, error: RequestError) -> None:
         """Nothing that comes after can be understood."""
-        self._deaf = True
+        self.deaf = True
         if self.transport.is_closing():
             return
-        if self._incoming is not None:
-            self._incoming.error = error
-            self._refuse_incoming(self._incoming)
-        elif self._receiving and not self._in_head and not self._skipping and self.cycle is not None:
+        if self.incoming is not None:
+            self.incoming.error = error
+            self._refuse_incoming(self.incoming)
+        elif self.receiving and not self._in_head and not self._skipping and self.cycle is not None:
             self.transport.close()  # in the middle of a body that the ASGI application is reading
         else:
             self._refuse(error)
@@ -330,7 +328,7 @@ class PredictionProtocol(HttpToolsProtocol):
             return
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":
-            self._stop_parsing(MalformedInputError("CONNECT is not served"))
+            self.stop_parsing(MalformedInputError("CONNECT is not served"))
             return
         self.parser = httptools.HttpRequestParser(self)
         if hasattr(self.parser, "set_dangerous_leniencies"):  # httptools from 0.6.3, as in uvicorn's class
@@ -345,43 +343,9 @@ class PredictionProtocol(HttpToolsProtocol):
         self._raw_bytes += size
         if self._in_head:
             if self._raw_bytes > HEAD_LIMIT_BYTES:
-                self._stop_parsing(HeadTooLargeError(f"the header is larger than {HEAD_LIMIT_BYTES} bytes"))
-        elif self._incoming is not None and self._raw_bytes > overhead_limit(self._incoming.size):
-            self._stop_parsing(MalformedInputError("far more framing than body: send larger chunks"))
-
-    # Time limits
-
-    def sweep(self, now: float) -> None:
-        """Ends the connection when its time is over; called about once a second."""
-        if self._running is not None and self.flow.read_paused and hung_up(self.transport):
-            self.transport.abort()
-            return
-        buffered = self.transport.get_write_buffer_size()
-        if buffered:
-            if buffered != self._buffered or not self._stalled_since:
-                self._buffered, self._stalled_since = buffered, now
-            elif now - self._stalled_since > STALL_LIMIT_S:
-                self.transport.abort()
-        else:
-            self._stalled_since = 0.0
-            self._sweep_silence(now)
-
-    def _sweep_silence(self, now: float) -> None:
-        cycle: Any = self.cycle
-        if self._deaf:
-            if (cycle is None or cycle.response_complete) and now - self._idle_since > LINGER_S:
-                self.transport.abort()
-        elif self._receiving and (cycle is None or cycle.response_complete or cycle is self._incoming):
-            body_bytes = self._incoming.size if self._incoming is not None else 0
-            if now - self.began > HEAD_LIMIT_S + body_bytes / BODY_RATE:
-                self._stop_parsing(
-                    TooSlowError(f"the request did not arrive within {now - self.began:.0f} s")
-                )
-        elif cycle is None:
-            if now - self._idle_since > HEAD_LIMIT_S:
-                self.transport.close()
-        elif cycle.response_complete and now - self._idle_since > self.timeout_keep_alive:
-            self.transport.close()
+                self.stop_parsing(HeadTooLargeError(f"the header is larger than {HEAD_LIMIT_BYTES} bytes"))
+        elif self.incoming is not None and self._raw_bytes > overhead_limit(self.incoming.size):
+            self.stop_parsing(MalformedInputError("far more framing than body: send larger chunks"))
 
 
 _DROPPED = Dropped()

@@ -61,7 +61,7 @@ def test_headers() -> None:
         (RuntimeError("see '/home/ann/models/x.pt' now"), "RuntimeError: see '…/x.pt' now"),
         (RuntimeError("https://host/a/b stays"), "RuntimeError: https://host/a/b stays"),
         (RuntimeError("ratio 3/4/5"), "RuntimeError: ratio 3/4/5"),
-        (errors.InferenceError("nan in /opt/app/x.py", remote_type="ValueError"), "ValueError: nan in …/x.py"),
+        (errors.InferenceError("in /opt/app/x.py", remote_type="ValueError"), "ValueError: in …/x.py"),
         (errors.ModelError("no model at /opt/store/m/1"), "no model at …/1"),
         (RuntimeError("x" * 9000), "RuntimeError: " + "x" * 1986),
     ],
