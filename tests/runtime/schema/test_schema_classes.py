@@ -284,7 +284,8 @@ def test_no_parameters() -> None:
 def test_type_aliases() -> None:
     names: dict[str, Any] = {"np": np}
     exec(
-        "import numpy.typing as npt\ntype A[T] = list[T]\ntype B = A[npt.NDArray[np.uint8]]\ntype J = list[J]",
+        "import numpy.typing as npt\n"
+        "type A[T] = list[T]\ntype B = A[npt.NDArray[np.uint8]]\ntype J = list[J]",
         names,
     )
 

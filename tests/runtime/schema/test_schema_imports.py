@@ -17,7 +17,8 @@ def call(x: Float32[np.ndarray, "n 4"], y: Any = None) -> list[str]: ...
 inputs, output = Inputs.of(call, where="test"), Output.of(call, where="test")
 inputs.decode_json(b'{"x": [[1, 2, 3, 4]]}')
 output.encode_json([np.float32(1), {"a": np.zeros(2)}])
-print(sorted({"torch", "pandas", "PIL", "pydantic", "multipart", "jax", "sklearn", "litestar"} & set(sys.modules)))
+heavy = {"torch", "pandas", "PIL", "pydantic", "multipart", "jax", "sklearn", "litestar"}
+print(sorted(heavy & set(sys.modules)))
 """
 
 
