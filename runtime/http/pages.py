@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ... import templates
 from .problem import catalogue
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def asset(path: str) -> tuple[bytes, str]:
 
 @lru_cache(maxsize=len(FILES))
 def _read(name: str) -> bytes:
-    return (files("tiffin.templates") / "pages" / name).read_bytes()
+    return (files(templates) / "pages" / name).read_bytes()
 
 
 def describe(state: ServerState, table: RouteTable, document: dict[str, Any]) -> bytes:
