@@ -5,5 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 
 # The machine is shared and slow at times: how long an example takes says nothing about the code.
-settings.register_profile("tiffin", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile(
+    "tiffin", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 settings.load_profile("tiffin")
