@@ -1,0 +1,1 @@
+"""Simulator and judge of batching policies: `python -m tiffin.benchmarks.batching.judge`."""

@@ -1,0 +1,157 @@
+"""Learned service times: seconds of a batch of n rows, and the batch size beyond which rows get dearer."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from math import ceil
+
+
+def bucket_of(rows: float) -> int:
+    """Half octaves: 1, 2, 3, 4, 5-6, 7-8, 9-12, 13-16, 17-24, …"""
+    whole = ceil(rows)
+    if whole <= 2:
+        return max(0, whole - 1)
+    octave = (whole - 1).bit_length()
+    return 2 * octave - (2 if whole <= 3 << (octave - 2) else 1)
+
+
+def upper_edge(bucket: int) -> int:
+    """Most rows of a bucket."""
+    if bucket < 2:
+        return bucket + 1
+    octave, upper = divmod(bucket + 2, 2)
+    return 3 << (octave - 2) if not upper else 1 << octave
+
+
+class Bucket:
+    """Batches of about one size."""
+
+    __slots__ = ("number", "rows", "samples", "seconds")
+
+    FIRST = 10
+    """Mean of the first samples, then gain 1 / FIRST."""
+    CLIP = 3.0
+    """A sample counts for at most that many times the mean: one hiccup refuses nobody."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.samples = 0
+        self.rows = 0.0
+        self.seconds = 0.0
+
+    def learn(self, rows: float, seconds: float) -> None:
+        self.samples += 1
+        if self.samples == 2:  # a slow first call must not be averaged in
+            low, high = sorted((self.seconds, seconds))
+            self.seconds, seconds = low, min(high, self.CLIP * low)
+        elif self.samples > 2:
+            seconds = min(seconds, self.CLIP * self.seconds)
+        gain = 1 / min(self.samples, self.FIRST)
+        self.rows += gain * (rows - self.rows)
+        self.seconds += gain * (seconds - self.seconds)
+
+    @property
+    def pace(self) -> float:
+        """Rows a second."""
+        return self.rows / self.seconds if self.seconds > 0 else float("inf")
+
+
+class ServiceTimes:
+    """s(n), learned in half octaves of n and read by straight lines between them.
+
+    Args:
+        max_rows: the largest batch that is worth trying.
+    """
+
+    WORSE = 0.9
+    """The largest size counts as past a knee when it does less than that of the best rows a second."""
+
+    __slots__ = ("_at", "_buckets", "_seconds", "cap", "max_rows", "mean_rows", "mean_s", "samples", "spread")
+
+    def __init__(self, max_rows: float) -> None:
+        self.max_rows = max_rows
+        self.cap = max_rows
+        """Rows beyond which a batch does fewer rows a second."""
+        self.samples = 0
+        self.mean_rows = 1.0
+        """Of the recent batches."""
+        self.mean_s = 0.0
+        """Of the recent batches."""
+        self.spread = 0.0
+        """Mean relative deviation of a sample."""
+        self._buckets: dict[int, Bucket] = {}
+        self._at: list[float] = []
+        self._seconds: list[float] = []
+
+    def learn(self, rows: float, seconds: float) -> None:
+        """A batch of that many rows took that long."""
+        self.samples += 1
+        expected = self(rows)
+        number = bucket_of(rows)
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = Bucket(number)
+        elif expected > 0 and bucket.samples >= 3:
+            off = min(1.0, abs(seconds - expected) / expected)
+            self.spread += 0.05 * (off - self.spread)
+        bucket.learn(rows, seconds)
+        gain = 1 / min(self.samples, 10)
+        self.mean_rows += gain * (rows - self.mean_rows)
+        self.mean_s += gain * (min(seconds, Bucket.CLIP * bucket.seconds) - self.mean_s)
+        self._redraw()
+        self._choose_cap()
+
+    def __call__(self, rows: float) -> float:
+        """Seconds of a batch of that many rows; 0 while nothing is known.
+
+        Sizes larger than any tried get the benefit of the doubt: they take no longer than the largest tried.
+        """
+        at, seconds = self._at, self._seconds
+        place = bisect_left(at, rows)
+        if place == len(at):
+            return seconds[-1] if seconds else 0.0
+        if at[place] == rows:
+            return seconds[place]
+        if place == 0:
+            if len(at) == 1:
+                return seconds[0]
+            place = 1
+        left, right = at[place - 1], at[place]
+        low, high = seconds[place - 1], seconds[place]
+        return max(0.1 * low, low + (high - low) * (rows - left) / (right - left))
+
+    def tried(self, rows: float) -> int:
+        """Samples of about that size."""
+        bucket = self._buckets.get(bucket_of(rows))
+        return bucket.samples if bucket else 0
+
+    def table(self) -> list[tuple[float, float, int]]:
+        """(mean rows, seconds, samples) of each size tried."""
+        return [(b.rows, b.seconds, b.samples) for _, b in sorted(self._buckets.items())]
+
+    def _redraw(self) -> None:
+        """A larger batch takes no less time: neighbours that say otherwise are pooled."""
+        at: list[float] = []
+        seconds: list[float] = []
+        weights: list[int] = []
+        for _, bucket in sorted(self._buckets.items()):
+            x, y, weight = bucket.rows, bucket.seconds, min(bucket.samples, Bucket.FIRST)
+            while seconds and seconds[-1] > y:
+                x0, y0, w0 = at.pop(), seconds.pop(), weights.pop()
+                x, y = (x0 * w0 + x * weight) / (w0 + weight), (y0 * w0 + y * weight) / (w0 + weight)
+                weight += w0
+            at.append(x)
+            seconds.append(y)
+            weights.append(weight)
+        self._at, self._seconds = at, seconds
+
+    def _choose_cap(self) -> None:
+        known = [bucket for bucket in self._buckets.values() if bucket.samples >= 2]
+        if not known:
+            return
+        best = max(known, key=lambda bucket: bucket.pace)
+        largest = max(known, key=lambda bucket: bucket.number)
+        if largest.pace < self.WORSE * best.pace:
+            self.cap = min(self.max_rows, upper_edge(best.number))
+        else:
+            self.cap = self.max_rows
