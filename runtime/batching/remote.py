@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
@@ -29,29 +30,29 @@ class RemoteRunner:
 
     def __init__(self, spec: RunnerSpec, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop) -> None:
         self._spec = spec
-        self._model: Model | None = None
         thread = threading.get_ident()
         for name, method in spec.methods.items():
             self.__dict__[name] = RemoteMethod(name, method.batch, dispatcher, loop, thread)
 
-    @property
+    @cached_property
     def model(self) -> Model:
         """The stored model: classes, labels, metadata. Reads `model.yaml` only; nothing is loaded here.
 
         Raises:
             AttributeError: the runner is a class of the user's own.
+            NotFoundError: no such model in the store.
         """
         if not self._spec.model:
+            raise AttributeError("model")  # __getattr__ tells more
+        from ..model.find import find
+
+        return find(self._spec.model)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "model":
             raise AttributeError(
                 f"runner {self._spec.name!r} is a class, not a stored model: it has no .model"
             )
-        if self._model is None:
-            from ..model.find import find
-
-            self._model = find(self._spec.model)
-        return self._model
-
-    def __getattr__(self, name: str) -> RemoteMethod:
         methods = ", ".join(self._spec.methods) or "none"
         raise AttributeError(f"runner {self._spec.name!r} has no method {name!r}; it has {methods}")
 

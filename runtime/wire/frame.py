@@ -172,7 +172,8 @@ class FrameReader:
                     f"a frame of {total:,} bytes, between {HEADER.size} and {self._limit:,} are legal"
                 )
             if end - start < total:
-                if total > SCRATCH_BYTES:
+                if total > SCRATCH_BYTES and end - start >= HEADER.size:
+                    _check_kind(self._scratch[start + LENGTH.size])  # before memory is set aside for noise
                     self._large = aligned(total)
                     self._written = end - start
                     self._large[: self._written] = self._view[start:end]
@@ -196,10 +197,14 @@ class FrameReader:
 _ZEROS = bytes(ALIGNMENT)
 
 
-def _parse(whole: memoryview) -> Frame:
-    _, kind, flags, count, batch, head_size = HEADER.unpack_from(whole)
+def _check_kind(kind: int) -> None:
     if kind not in KINDS:
         raise WireError(f"a frame of unknown kind {kind}")
+
+
+def _parse(whole: memoryview) -> Frame:
+    _, kind, flags, count, batch, head_size = HEADER.unpack_from(whole)
+    _check_kind(kind)
     at = HEADER.size + head_size
     if at + 8 * count > len(whole):
         raise WireError(

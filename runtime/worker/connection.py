@@ -38,7 +38,7 @@ class Connection:
         """Every frame that has arrived.
 
         Raises:
-            ConnectionError: the peer has closed.
+            ConnectionError: the peer has closed; what it sent before, nobody waits for.
             WireError: the stream is malformed.
         """
         frames: list[Frame] = []
@@ -53,8 +53,6 @@ class Connection:
                     raise WireError("the peer closed in the middle of a frame")
                 raise ConnectionResetError("the peer has closed")
             frames += self._reader.filled(count)
-            if count < len(space):
-                return frames
 
     def send(self, pieces: list[Buffer]) -> None:
         """Sends now what the kernel takes; `flush` sends the rest.
