@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from .. import logs
-from ..manifest import BUNDLE_FILE, BundleInfo, load_yaml
 from ..service.load import resolve_target
+from ..verify import verify_before_serving
 from .options import Event, ServeOptions
 from .run_folder import RunFolder
 from .sockets import listen
@@ -29,6 +29,7 @@ def serve(target_text: str, options: ServeOptions) -> int:
 
     Raises:
         UsageError: the target or the service's definition is wrong.
+        IntegrityError: files of the bundle are not what its manifest says; none of them was run.
         ServerError: the port is taken, or the service failed to start.
         TiffinError: what else keeps it from starting.
     """
@@ -39,7 +40,7 @@ def serve(target_text: str, options: ServeOptions) -> int:
         raise ConfigError(
             "--reload watches source code, a bundle never changes: serve the project's folder instead"
         )
-    bundle = load_yaml(Path(target.bundle) / BUNDLE_FILE, BundleInfo) if target.bundle else None
+    bundle = verify_before_serving(Path(target.bundle)) if target.bundle else None
     sockets = listen(options.host, options.port)
     try:
         with RunFolder() as run_folder:
