@@ -20,6 +20,8 @@ APART = 1.05
 """Waiting for callers must be better than sending two batches by that factor."""
 SHORTER = 0.95
 """Rows are shared out among idle workers when that makes the batch at least 5 % shorter."""
+FIRST_GAP, LONGEST_GAP = 16, 512
+"""Full batches from one probe of a neighbouring size to the next; the gap doubles."""
 SHORTEST_WAIT_S = 20e-6
 """Shorter waits are not worth a timer."""
 
@@ -44,7 +46,9 @@ class AdaptivePolicy:
         self._batches = 0
         self._last_start = -inf
         self._capped = 0
-        """Batches since the last probe that could have held more rows."""
+        """Batches so far that could have held more rows."""
+        self._probe_gap = FIRST_GAP
+        self._next_probe = FIRST_GAP
         self._up = False
         """Direction of the last probe."""
         self._counts = dict.fromkeys(("refused", "shed", "hold", "spread", "probe"), 0)
@@ -98,7 +102,7 @@ class AdaptivePolicy:
             probe = self._probe(room)
             if probe:
                 return self._send(now, queue, probe, "probe")
-            return self._send(now, queue, room, "full")
+            return self._send(now, queue, times.shape.rounded(int(room)), "full")
         if not times.samples:
             return self._send(now, queue, room, "idle worker")
         wake = self._hold(now, rows, room, limit - age)
@@ -114,7 +118,7 @@ class AdaptivePolicy:
             share = ceil(rows / idle)
             if times(share) < SHORTER * times(rows):
                 return self._send(now, queue, share, "shared")
-        return self._send(now, queue, rows, "idle worker")
+        return self._send(now, queue, times.shape.rounded(int(rows)), "idle worker")
 
     def _late(self, now: float, queue: Queue, rows: float) -> int:
         """How many of the oldest can no longer be answered within the limit."""
@@ -154,11 +158,13 @@ class AdaptivePolicy:
         if half >= 1 and self._capped % 3 == 0 and times.tried(half) < 2:
             self._counts["probe"] += 1
             return int(half)
-        if self._capped % 16 == 0:
+        if self._capped >= self._next_probe:
             self._counts["probe"] += 1
+            self._probe_gap = min(2 * self._probe_gap, LONGEST_GAP)
+            self._next_probe = self._capped + self._probe_gap
             self._up = not self._up
             if self._up and room < self.max_rows:
-                return int(min(self.max_rows, ceil(room * 1.5)))
+                return int(min(self.max_rows, ceil(room * 1.25)))
             return int(max(1, room * 3 // 4))
         return 0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from math import ceil
 
+from .shape import LARGEST, Shape
+
 
 def bucket_of(rows: float) -> int:
     """Half octaves: 1, 2, 3, 4, 5-6, 7-8, 9-12, 13-16, 17-24, …"""
@@ -21,6 +23,10 @@ def upper_edge(bucket: int) -> int:
         return bucket + 1
     octave, upper = divmod(bucket + 2, 2)
     return 3 << (octave - 2) if not upper else 1 << octave
+
+
+SURE = 16
+"""After that many batches one sample of a size tells something."""
 
 
 class Bucket:
@@ -66,7 +72,18 @@ class ServiceTimes:
     WORSE = 0.9
     """The largest size counts as past a knee when it does less than that of the best rows a second."""
 
-    __slots__ = ("_at", "_buckets", "_seconds", "cap", "max_rows", "mean_rows", "mean_s", "samples", "spread")
+    __slots__ = (
+        "_at",
+        "_buckets",
+        "_seconds",
+        "cap",
+        "max_rows",
+        "mean_rows",
+        "mean_s",
+        "samples",
+        "shape",
+        "spread",
+    )
 
     def __init__(self, max_rows: float) -> None:
         self.max_rows = max_rows
@@ -79,6 +96,7 @@ class ServiceTimes:
         """Of the recent batches."""
         self.spread = 0.0
         """Mean relative deviation of a sample."""
+        self.shape = Shape()
         self._buckets: dict[int, Bucket] = {}
         self._at: list[float] = []
         self._seconds: list[float] = []
@@ -95,6 +113,8 @@ class ServiceTimes:
             off = min(1.0, abs(seconds - expected) / expected)
             self.spread += 0.05 * (off - self.spread)
         bucket.learn(rows, seconds)
+        surprising = abs(seconds - expected) > max(0.1, 3 * self.spread) * expected
+        self.shape.learn(rows, min(seconds, Bucket.CLIP * bucket.seconds), surprising)
         gain = 1 / min(self.samples, 10)
         self.mean_rows += gain * (rows - self.mean_rows)
         self.mean_s += gain * (min(seconds, Bucket.CLIP * bucket.seconds) - self.mean_s)
@@ -146,12 +166,19 @@ class ServiceTimes:
         self._at, self._seconds = at, seconds
 
     def _choose_cap(self) -> None:
-        known = [bucket for bucket in self._buckets.values() if bucket.samples >= 2]
+        shape = self.shape
+        if shape.knee:
+            top = min(int(self.max_rows), LARGEST)
+            self.cap = max(range(1, top + 1), key=lambda n: n / shape(n))
+            return
+        least = 2 if self.samples < SURE else 1
+        known = [bucket for bucket in self._buckets.values() if bucket.samples >= least]
         if not known:
             return
-        best = max(known, key=lambda bucket: bucket.pace)
+        best = max(known, key=lambda bucket: bucket.pace if bucket.samples > 1 else 0.0)
         largest = max(known, key=lambda bucket: bucket.number)
-        if largest.pace < self.WORSE * best.pace:
+        luck = 1 + 2 * self.spread / largest.samples**0.5
+        if largest.pace * luck < self.WORSE * best.pace:
             self.cap = min(self.max_rows, upper_edge(best.number))
         else:
             self.cap = self.max_rows
