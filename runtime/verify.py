@@ -1,9 +1,9 @@
 """Is a bundle what its manifest says?
 
-The supervisor checks before any code of a bundle is imported: the manifest, its own digest and every file but
-the models' weights, which `Model.load` checks itself just before it unpickles them. It costs some milliseconds.
-A `__pycache__` inside a bundle is a file that its manifest does not name, and is refused; processes that import
-from a bundle write none.
+The supervisor checks before any code of a bundle is imported: the manifest, its own digest and every file
+but the models' weights, which `Model.load` checks itself just before it unpickles them. It costs some
+milliseconds. A `__pycache__` inside a bundle is a file that its manifest does not name, and is refused;
+processes that import from a bundle write none.
 """
 
 from __future__ import annotations
