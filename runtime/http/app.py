@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..service.context import RequestContext
+from ..service.reserved import PAGES, PATHS
 from .routes import UNMATCHED
 from .serving import Serving
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-ASSETS = "/pages/{file}"
+ASSETS = f"{PAGES}/{{file}}"
 """Route label of what the pages load."""
 _COUNTED = ("GET", "HEAD", "POST")
 
@@ -29,7 +30,7 @@ _COUNTED = ("GET", "HEAD", "POST")
 def create_app(state: ServerState) -> AsgiApp:
     """Everything the server answers besides predictions, as one ASGI application."""
     serving = Serving.of(state)
-    from .handlers import PATHS, litestar_app  # Litestar takes 0.2 s to import
+    from .handlers import litestar_app  # Litestar takes 0.2 s to import
 
     return Counted(litestar_app(state, serving), serving, frozenset(PATHS))
 
@@ -74,7 +75,7 @@ class Counted:
     def _metrics_of(self, scope: Scope) -> Any:
         path, method = scope["path"], scope["method"]
         if path not in self._paths:
-            path = ASSETS if path.startswith("/pages/") else UNMATCHED
+            path = ASSETS if path.startswith(f"{PAGES}/") else UNMATCHED
         key = (path, method if method in _COUNTED else "other")
         metrics = self._metrics.get(key)
         if metrics is None:

@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 from ...errors import MethodNotAllowedError
 from ..metrics.exposition import render
 from ..service.context import RequestContext
+from ..service.reserved import PATHS
 from . import problem
 from .health import health
 from .pages import CONTENT_SECURITY_POLICY, DESCRIPTION, FILES, asset, describe
@@ -19,8 +20,6 @@ from .serving import Serving
 from .state import ServerState
 
 AnyRequest = Request[Any, Any, Any]
-PATHS = ("/", "/docs", "/schema", "/schema.yaml", "/livez", "/readyz", "/healthz", "/metrics")
-"""Routes that every server has, besides what the pages load."""
 
 
 def litestar_app(state: ServerState, serving: Serving) -> Any:

@@ -38,8 +38,7 @@ class Problem(NamedTuple):
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
-    """JSON of `type`, `title`, `status`, `detail`, `instance`, `request_id`, and `path` and `errors` when
-    there are."""
+    """JSON of `type`, `title`, `status`, `detail`, `instance`, `request_id`, and `path` when there is one."""
 
 
 def problem(error: BaseException, *, instance: str, request_id: str) -> Problem:
@@ -69,6 +68,8 @@ def problem(error: BaseException, *, instance: str, request_id: str) -> Problem:
 
 def catalogue() -> list[dict[str, Any]]:
     """Every problem there is, for the reference page: `id`, `title`, `status`."""
+    from . import limits  # noqa: F401 - has problems of its own, which must not depend on who imported it
+
     kinds: list[type[ServingError]] = []
     waiting: list[type[ServingError]] = [ServingError]
     while waiting:

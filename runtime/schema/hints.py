@@ -36,7 +36,7 @@ def parameters(function: Callable[..., Any], where: str, namespace: Mapping[str,
     plain = inspect.unwrap(function)
     found = []
     for position, (name, parameter) in enumerate(inspect.signature(plain).parameters.items()):
-        if position == 0 and name == "self" and parameter.annotation is MISSING:
+        if position == 0 and name == "self":  # also when the user wrote `self: Self`
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"

@@ -147,12 +147,8 @@ def _lower(hint: Any, seen: set[Any]) -> Any:
         return Annotated[parts]
     if origin in _UNIONS:
         return _union(hint, arguments, seen)
-    if (
-        arguments
-        and origin is not None
-        and not hasattr(origin, "__struct_fields__")
-        and not _has_fields(origin)
-    ):
+    if arguments and origin is not None and not _has_fields(origin):
+        _check_readable(hint)
         return _rebuilt(hint, origin, arguments, seen)
     _check_fields(hint, seen)
     return hint
@@ -195,7 +191,25 @@ def _rebuilt(hint: Any, origin: Any, arguments: tuple[Any, ...], seen: set[Any])
 
 
 def _has_fields(origin: Any) -> bool:
-    return dataclasses.is_dataclass(origin) or typing.is_typeddict(origin) or hasattr(origin, "_fields")
+    return (
+        hasattr(origin, "__struct_fields__")
+        or dataclasses.is_dataclass(origin)
+        or typing.is_typeddict(origin)
+        or hasattr(origin, "_fields")
+    )
+
+
+def _check_readable(hint: Any) -> None:
+    """msgspec leaves a class that it does not know to `dec_hook`, which would fail at the first request."""
+    try:
+        unknown = isinstance(msgspec.inspect.type_info(hint), msgspec.inspect.CustomType)
+    except (TypeError, NameError):
+        return  # `lower` asks msgspec itself, whose words are better
+    if unknown:
+        raise UnsupportedHintError(
+            f"{_name(hint)} cannot be read from a request or described to callers; use a dataclass, a "
+            "msgspec Struct, a pydantic model, or list, dict, str, float and the like"
+        )
 
 
 def _check_fields(hint: Any, seen: set[Any]) -> None:
@@ -208,7 +222,8 @@ def _check_fields(hint: Any, seen: set[Any]) -> None:
             f"{_name(hint)} has no form in JSON; use "
             + ("Any" if origin is object else "float, int, bool or str, or an array")
         )
-    if not (hasattr(origin, "__struct_fields__") or _has_fields(origin)):
+    if not _has_fields(origin):
+        _check_readable(hint)
         return
     seen.add(origin)
     try:

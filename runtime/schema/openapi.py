@@ -23,9 +23,12 @@ _PROBLEM_SCHEMA = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "instance": {"type": "string", "format": "uri-reference", "description": "path of the request"},
+        "request_id": {"type": "string", "description": "finds the request in the server's log"},
         "path": {"type": "string", "description": "where in the input, as `$.flowers[0][2]`"},
     },
-    "required": ["title", "status"],
+    "required": ["type", "title", "status", "detail", "instance", "request_id"],
+    "additionalProperties": False,
 }
 _RETRY_AFTER = {
     "Retry-After": {"description": "seconds to wait", "schema": {"type": "integer", "minimum": 0}}

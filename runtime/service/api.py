@@ -13,6 +13,7 @@ from ..manifest import ApiSpec
 from ..schema.inputs import Inputs
 from ..schema.outputs import Output
 from .options import DAY_S, MAX_BODY_BYTES, number, refuse_unknown, whole
+from .reserved import PATHS, TREES, is_reserved
 from .runner import Runner
 from .where import line_of, user_frame, user_line
 
@@ -22,8 +23,6 @@ MARK = "__tiffin_api__"
 _OPTIONS = ("route", "timeout_s", "max_body_bytes")
 
 _ROUTE = re.compile(r"(?:/[A-Za-z0-9._~!$'()*+,;=:@-]+)+")
-_RESERVED = frozenset({"/", "/livez", "/readyz", "/healthz", "/metrics", "/docs", "/schema"})
-_RESERVED_TREES = ("/v1", "/v2", "/debug", "/docs", "/schema")
 
 
 @dataclass(frozen=True)
@@ -196,11 +195,10 @@ def _check_route(where: str, route: object) -> None:
         )
     if any(part in {".", ".."} for part in route.split("/")):
         raise ServiceDefinitionError(f"{where}: route {route!r} has a dot part; write the path out")
-    tree = next((tree for tree in _RESERVED_TREES if route == tree or route.startswith(f"{tree}/")), None)
-    if route in _RESERVED or tree is not None:
+    if is_reserved(route):
         raise ServiceDefinitionError(
-            f"{where}: route {route!r} belongs to the server ({', '.join(sorted(_RESERVED))} and everything "
-            f"below {', '.join(_RESERVED_TREES)}); choose another with @tiffin.api(route='/…')"
+            f"{where}: route {route!r} belongs to the server ({', '.join(PATHS)} and everything "
+            f"below {', '.join(TREES)}); choose another with @tiffin.api(route='/…')"
         )
 
 

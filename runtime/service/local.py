@@ -142,12 +142,8 @@ class LocalMethod:
             *row: one row for each positional parameter: `float32[4]` where the method takes `float32[n, 4]`.
 
         Raises:
-            UsageError: the method takes no batches.
+            UsageError: the method takes no batches; in an event loop when it is awaited, as a remote one.
         """
-        if not self._batched:
-            raise UsageError(
-                f"{self._name} takes no batches, so it has no .one: call it, or mark it @tiffin.batch"
-            )
         return _here_or_awaited(partial(self._one, row, kwargs))
 
     def _many(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -157,6 +153,10 @@ class LocalMethod:
         return rows.split(self._run(*args, **kwargs), [count])[0]
 
     def _one(self, row: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self._batched:
+            raise UsageError(
+                f"{self._name} takes no batches, so it has no .one: call it, or mark it @tiffin.batch"
+            )
         return rows.first(self._many(rows.one(row), kwargs))
 
     def __repr__(self) -> str:

@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 import yaml
 
 import tiffin
 from tiffin.runtime.http.app import create_app
 from tiffin.runtime.http.asgi import PredictionApp
+from tiffin.runtime.http.handlers import litestar_app
 from tiffin.runtime.http.pages import CONTENT_SECURITY_POLICY, DESCRIPTION, FILES
+from tiffin.runtime.http.serving import Serving
 from tiffin.runtime.http.state import ServerState
 from tiffin.runtime.metrics import Metrics
+from tiffin.runtime.service.reserved import is_reserved
 from tiffin.runtime.service.service import service_info
 from tiffin.runtime.supervisor.control import ServerOptions
 
@@ -116,6 +120,30 @@ def test_schema(state: ServerState) -> None:
     assert schema.json() == yaml.safe_load(text.text)
     assert list(schema.json()["paths"]) == ["/count", "/spell", "/copy"]
     assert schema.json()["info"]["version"] == "6f3k2q"
+
+
+def test_everything_the_server_answers_is_closed_to_apis(state: ServerState) -> None:
+    paths = [route.path for route in litestar_app(state, Serving.of(state)).routes]
+    assert {"/", "/metrics", "/schema.yaml", DESCRIPTION, *FILES} <= set(paths)
+    assert [path for path in paths if not is_reserved(path)] == []
+
+
+def test_problems_are_what_the_schema_says(state: ServerState) -> None:
+    schema, *problems = fetch(
+        state,
+        ("GET", "/schema"),
+        ("GET", "/nowhere"),
+        ("DELETE", "/livez"),
+        ("GET", "/count"),
+        ("POST", "/count"),
+        ("POST", "/count?text=a&least=b"),
+        ("POST", "/count?txt=a"),
+    )
+    described = schema.json()["components"]["schemas"]["Problem"]
+    assert [each.status_code for each in problems] == [404, 405, 405, 400, 422, 422]
+    for answer in problems:
+        jsonschema.validate(answer.json(), described)
+        assert set(answer.json()) | {"path"} == set(described["properties"])
 
 
 def test_not_found_and_wrong_method(state: ServerState) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import Self
+
 import tiffin
 from tiffin.errors import ServiceDefinitionError
 from tiffin.runtime.service.service import service_info
@@ -102,6 +105,31 @@ def test_unsupported_hint() -> None:
 
 
 @pytest.mark.parametrize(
+    "hint",
+    [Opaque, list[Opaque], "Opaque | None", Callable, Callable[[int], int], type[int], Path, Iterable[int]],
+)
+def test_a_hint_that_no_request_can_fill(hint: Any) -> None:
+    """msgspec itself takes any class and would fail at the first request."""
+
+    def classify(self: object, f: Any) -> int:
+        return 1
+
+    classify.__annotations__["f"] = hint
+    with pytest.raises(ServiceDefinitionError, match=rf"{HERE}: .*classify.*'f'.*cannot be read from a req"):
+        tiffin.service(type("Iris", (), {"classify": tiffin.api(classify)}))
+
+
+def test_self_may_have_a_hint() -> None:
+    @tiffin.service
+    class Iris:
+        @tiffin.api
+        def classify(self: Self, x: int) -> int:
+            return x
+
+    assert service_info(Iris).apis["classify"].inputs.names == ("x",)
+
+
+@pytest.mark.parametrize(
     "options", [{"timeout_s": 0}, {"timeout_s": -1}, {"timeout_s": 86401}, {"timeout_s": True}]
 )
 def test_timeout_out_of_range_names_bound_and_value(options: dict[str, Any]) -> None:
@@ -150,6 +178,9 @@ def test_bad_route(route: Any) -> None:
         "/metrics",
         "/docs",
         "/schema",
+        "/schema.yaml",
+        "/pages",
+        "/pages/service.json",
         "/v1/x",
         "/v2/models/x",
         "/debug/p",

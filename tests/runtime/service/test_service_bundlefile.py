@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tiffin.errors import ConfigError
 from tiffin.runtime.service.bundlefile import BundleFile, PythonOptions, _convert, find_bundlefile
 

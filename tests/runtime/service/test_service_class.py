@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 import tiffin
 from tiffin.errors import ServiceDefinitionError
 from tiffin.runtime.service.service import service_info

@@ -9,6 +9,7 @@ from math import inf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tiffin.errors import UsageError
 from tiffin.runtime.service.context import (
     RequestContext,

@@ -10,6 +10,7 @@ import types
 from pathlib import Path
 
 import pytest
+
 import tiffin
 
 PAGE = Path(__file__).parents[3] / "docs" / "02-service.md"

@@ -5,6 +5,7 @@ import logging
 import threading
 
 import pytest
+
 import tiffin
 from tiffin.errors import ServerError, ServiceDefinitionError
 from tiffin.runtime.service.hooks import run_hooks

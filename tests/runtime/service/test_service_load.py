@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tiffin.errors import ConfigError, IntegrityError, ServiceDefinitionError
 from tiffin.runtime.manifest import BundleInfo, ServiceSpec, dump_yaml
 from tiffin.runtime.service.load import load_service, resolve_target

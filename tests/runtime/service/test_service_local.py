@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import tiffin
 from tiffin.errors import InferenceError, InvalidInputError, ResultMismatchError, UsageError
 from tiffin.runtime.service.context import current_context
@@ -137,6 +138,15 @@ def test_methods_without_batch_take_arguments_as_they_are() -> None:
     assert Pipeline().scale.describe("<", suffix=">") == "<3.0>"
     with pytest.raises(UsageError, match=r"scale\.describe takes no batches, so it has no \.one"):
         Pipeline().scale.describe.one("x")
+
+
+def test_one_of_a_method_without_batch_fails_when_awaited_as_in_a_server() -> None:
+    async def main() -> None:
+        call = Pipeline().scale.describe.one("x")
+        with pytest.raises(UsageError, match=r"no \.one"):
+            await call
+
+    asyncio.run(main())
 
 
 def test_positional_arguments_are_rows() -> None:

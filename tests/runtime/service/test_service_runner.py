@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import tiffin
 from tiffin.errors import NotFoundError, ServiceDefinitionError
 from tiffin.runtime.service.batch import BatchMark, batch_mark
