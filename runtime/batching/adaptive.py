@@ -20,8 +20,13 @@ APART = 1.05
 """Waiting for callers must be better than sending two batches by that factor."""
 SHORTER = 0.95
 """Rows are shared out among idle workers when that makes the batch at least 5 % shorter."""
-FIRST_GAP, LONGEST_GAP = 16, 512
-"""Full batches from one probe of a neighbouring size to the next; the gap doubles."""
+PROBES = (0.75, 1.25, 0.88, 1.12)
+"""Sizes to try, as parts of the cap."""
+GOES_ON = 0.7
+"""Half a batch that does that many of the rows a second of the whole: try a quarter as well."""
+SURE = 4
+FIRST_GAP, LONGEST_GAP = 8, 512
+"""Full batches from one probe to the next; the gap doubles after `SURE` probes, and more when times are noisy."""
 SHORTEST_WAIT_S = 20e-6
 """Shorter waits are not worth a timer."""
 
@@ -49,8 +54,7 @@ class AdaptivePolicy:
         """Batches so far that could have held more rows."""
         self._probe_gap = FIRST_GAP
         self._next_probe = FIRST_GAP
-        self._up = False
-        """Direction of the last probe."""
+        self._probes = 0
         self._counts = dict.fromkeys(("refused", "shed", "hold", "spread", "probe"), 0)
 
     # -- what happens
@@ -154,19 +158,29 @@ class AdaptivePolicy:
         """Another batch size to try, when it is time to; 0: none."""
         self._capped += 1
         times = self._times
-        half = room // 2
-        if half >= 1 and self._capped % 3 == 0 and times.tried(half) < 2:
-            self._counts["probe"] += 1
-            return int(half)
-        if self._capped >= self._next_probe:
-            self._counts["probe"] += 1
+        size = room
+        while size >= 2:  # halve it as long as that costs little: beyond a knee it gains
+            half = size // 2
+            tried = times.tried(half)
+            if tried < 2:
+                if self._capped % (tried + 2):
+                    break
+                self._counts["probe"] += 1
+                return int(half)
+            if half * times(size) < GOES_ON * size * times(half):
+                break
+            size = half
+        if self._capped < self._next_probe:
+            return 0
+        self._counts["probe"] += 1
+        self._probes += 1
+        if self._probes > SURE + (times.spread / 0.05) ** 2:
             self._probe_gap = min(2 * self._probe_gap, LONGEST_GAP)
-            self._next_probe = self._capped + self._probe_gap
-            self._up = not self._up
-            if self._up and room < self.max_rows:
-                return int(min(self.max_rows, ceil(room * 1.25)))
-            return int(max(1, room * 3 // 4))
-        return 0
+        self._next_probe = self._capped + self._probe_gap
+        size = room * PROBES[self._probes % len(PROBES)]
+        if size > self.max_rows:
+            size = room * 0.75
+        return max(1, round(size))
 
     def _hold(self, now: float, rows: float, room: float, left_s: float) -> float:
         """Until when to wait for callers that are about to come back; 0: send now."""

@@ -26,7 +26,8 @@ def upper_edge(bucket: int) -> int:
 
 
 SURE = 16
-"""After that many batches one sample of a size tells something."""
+"""Before that many batches one sample of a size tells little."""
+FIRST_CALL = 8.0
 
 
 class Bucket:
@@ -171,14 +172,13 @@ class ServiceTimes:
             top = min(int(self.max_rows), LARGEST)
             self.cap = max(range(1, top + 1), key=lambda n: n / shape(n))
             return
-        least = 2 if self.samples < SURE else 1
-        known = [bucket for bucket in self._buckets.values() if bucket.samples >= least]
-        if not known:
-            return
-        best = max(known, key=lambda bucket: bucket.pace if bucket.samples > 1 else 0.0)
+        best = max(self._buckets.values(), key=lambda bucket: bucket.pace)
+        # A single sample that is far slower than anything else was a first call, not a size.
+        known = [b for b in self._buckets.values() if b.samples > 1 or b.pace * FIRST_CALL > best.pace]
         largest = max(known, key=lambda bucket: bucket.number)
-        luck = 1 + 2 * self.spread / largest.samples**0.5
-        if largest.pace * luck < self.WORSE * best.pace:
+        few = min(largest.samples, best.samples)
+        doubt = 1 + 2 * self.spread / few**0.5 + (0.5 if self.samples < SURE and few < 2 else 0.0)
+        if largest.pace * doubt < self.WORSE * best.pace:
             self.cap = min(self.max_rows, upper_edge(best.number))
         else:
             self.cap = self.max_rows
