@@ -55,6 +55,10 @@ class AdaptivePolicy:
         self._probe_gap = FIRST_GAP
         self._next_probe = FIRST_GAP
         self._probes = 0
+        self._held: Queue | None = None
+        """The queue that is held back until a time, or until so many rows wait."""
+        self._held_until = 0.0
+        self._held_rows = 0.0
         self._counts = dict.fromkeys(("refused", "shed", "hold", "spread", "probe"), 0)
 
     # -- what happens
@@ -76,6 +80,7 @@ class AdaptivePolicy:
     def on_complete(self, now: float, rows: int, service_s: float) -> None:
         """A batch of `rows` came back `service_s` seconds after it was sent."""
         self._batches += 1
+        self._held = None
         if self._batches > max(1, self.workers):  # the first batch of a worker is warm-up, not its pace
             self._times.learn(rows, service_s)
         self._returns.on_answer(now, rows, 0.75 * self._times.mean_s)
@@ -100,6 +105,8 @@ class AdaptivePolicy:
                 return self._shed(queue, late)
         if idle <= 0:
             return Decision(wake_at=oldest + limit if limit < inf else None)
+        if queue is self._held and now < self._held_until and rows < self._held_rows:
+            return Decision(wake_at=self._held_until, reason="hold")
         times = self._times
         room = times.cap
         if rows >= room:
@@ -112,6 +119,7 @@ class AdaptivePolicy:
         wake = self._hold(now, rows, room, limit - age)
         if wake:
             self._counts["hold"] += 1
+            self._held, self._held_until = queue, wake
             return Decision(wake_at=wake, reason="hold")
         if self.workers > idle:
             wake = self._spread(now, rows, limit - age)
@@ -152,6 +160,7 @@ class AdaptivePolicy:
         number, rows = _fitting(queue, room)
         self._waiting = max(0.0, self._waiting - rows)
         self._last_start = now
+        self._held = None
         return Decision(number, reason=reason)
 
     def _probe(self, room: float) -> int:
@@ -206,6 +215,7 @@ class AdaptivePolicy:
             together = n / (step.wait_s * max(1.0, n / back) + n_s)
             if together > best:
                 best, wait = together, step.wait_s
+        self._held_rows = min(room, rows + missing - 0.5)
         return now + wait if wait else 0.0
 
     def _spread(self, now: float, rows: float, left_s: float) -> float:

@@ -37,8 +37,8 @@ class Returns:
         self.arrived = 0.0
         """Rows since the last answer."""
         self._counts: list[float] = []
-        self._full = [(0.0, 0.0)] * size
-        """Decayed (rows that arrived, rows answered) of the windows that reached each delay."""
+        self._full = [(0.0, 0.0, 0.0)] * size
+        """Decayed (rows that arrived, rows answered, windows) of the windows that reached each delay."""
         self._usual_rows = 0.0
         self._usual_s = 0.0
 
@@ -77,8 +77,8 @@ class Returns:
             while place < len(counts) and counts[place] <= delay:
                 total += counts[place + 1]
                 place += 2
-            came, answered = self._full[j]
-            self._full[j] = (came * DECAY + total, answered * DECAY + self._answered)
+            came, answered, windows = self._full[j]
+            self._full[j] = (came * DECAY + total, answered * DECAY + self._answered, windows * DECAY + 1)
 
     def expected(self, now: float) -> list[Expected]:
         """Delays by which more callers than usual come back; empty when answers bring no callers."""
@@ -92,11 +92,10 @@ class Returns:
                 break
             if delay <= past:
                 continue
-            came, asked = self._full[j]
+            came, asked, windows = self._full[j]
             if asked <= 0:
                 break
-            count = came / asked * answered
-            usual = rate * delay
-            if count > 1.5 * usual and (count - usual) ** 2 > 9 * (usual + 0.25):
-                found.append(Expected(delay - past, max(0.0, count - self.arrived)))
+            usual = rate * delay * windows
+            if came > 1.5 * usual and (came - usual) ** 2 > 9 * (usual + 0.25):
+                found.append(Expected(delay - past, max(0.0, came / asked * answered - self.arrived)))
         return found
