@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable
 from math import inf
 from typing import Any
 
-from ...errors import ResultMismatchError, ServingError, UnavailableError, UsageError
+from ...errors import ResultMismatchError, UnavailableError, UsageError
 from ..manifest import MethodSpec, RunnerSpec
 from ..service.context import current_context
 from ..wire.messages import Failure
@@ -25,8 +25,11 @@ from . import failure, rows
 from .admission import Admission
 from .alarm import Alarm
 from .crew import Crew
+from .deadlines import Deadlines
+from .parcel import parcel_of
 from .policy import Pace, Policy, fitting, max_rows, natural
-from .ports import Parcel, RunnerMetrics, WorkerLink
+from .ports import RunnerMetrics, WorkerLink
+from .recovery import Recovery
 from .request import AGAIN, GONE, NO_KWARGS, SENT, WAITING, Batch, Lane, Method, Packed, Request
 from .waiting import WaitingRoom
 
@@ -61,8 +64,6 @@ class Dispatcher:
         self.spec = spec
         self._metrics = metrics
         self._clock = clock
-        self._on_stuck = on_stuck
-        self._stuck_grace_s = stuck_grace_s
         self._loop = asyncio.get_running_loop()
         # Callbacks must not run in the context of the request that happened to schedule them.
         self._no_request = contextvars.Context()
@@ -71,6 +72,10 @@ class Dispatcher:
         self._methods = _methods(spec, policy or natural(spec))
         self._room = WaitingRoom()
         self._crew = Crew()
+        self._recovery = Recovery(spec)
+        self._deadlines = Deadlines(
+            spec.name, self._room, self._crew, drop=self._drop, on_stuck=on_stuck, grace_s=stuck_grace_s
+        )
         self._requests = 0
         self._batches = 0
         self._scheduled = False
@@ -143,7 +148,7 @@ class Dispatcher:
         batch = self._crew.remove(link)
         self._recount()
         if batch is not None:
-            self._crashed(batch, reason)
+            self._run_again(self._recovery.after_crash(batch, reason))
             self._turn()
 
     def close(self) -> None:
@@ -151,10 +156,10 @@ class Dispatcher:
         self._closed = True
         for request in self._room.clear():
             self._metrics.queued(-request.rows)
-            self._answer(request, _stopping())
+            request.fail(_stopping())
         for batch in self._crew.batches():
             for request in batch.requests:
-                self._answer(request, _stopping())
+                request.fail(_stopping())
         for link in self._crew.clear():
             link.abort()
         self._rest(self._clock())
@@ -212,11 +217,6 @@ class Dispatcher:
         self._metrics.queued(-request.rows)
         if request.state == WAITING:
             request.lane.method.policy.on_cancel(self._clock(), request.rows)
-
-    def _answer(self, request: Request, error: ServingError) -> None:
-        request.state = GONE
-        if not request.future.done():
-            request.future.set_exception(error)
 
     def _no_method(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._methods, 1)
@@ -281,16 +281,14 @@ class Dispatcher:
         wait_s = method.pace.wait_s(method.waiting + method.max_rows + 1)
         for request in requests:
             self._metrics.queued(-request.rows)
-            self._answer(
-                request, self._admission.refusal("latency", wait_s, "it waited past the latency limit")
-            )
+            request.fail(self._admission.refusal("latency", wait_s, "it waited past the latency limit"))
 
     def _send(self, lane: Lane, requests: list[Request], reason: str, now: float) -> None:
         """Sends what is still wanted of these requests to the worker that has been idle longest."""
         wanted = []
         for request in requests:
             if request.deadline <= now:
-                self._answer(request, self._late(request, now))
+                self._deadlines.refuse(request, now)
             if request.future.done():
                 request.state = GONE
             else:
@@ -299,33 +297,19 @@ class Dispatcher:
             return
         link = self._crew.next_idle()
         self._batches += 1
-        stuck_at = max(request.deadline for request in wanted) + self._stuck_grace_s
         alone = wanted[0].crashes > 0
+        stuck_at = self._deadlines.stuck_at(wanted)
         batch = Batch(lane, wanted, reason, alone, self._batches, link.id, now, stuck_at)
         try:
-            self._hand_over(link, batch, now)
+            link.send(parcel_of(batch, now))
         except Exception as error:  # noqa: BLE001 - values of the user's own, of any size and type
-            self._fail(batch, wanted, failure.unsendable(error))
+            self._run_again(self._recovery.after_failure(batch, wanted, failure.unsendable(error)))
             return
         for request in wanted:
             request.state, request.batch = SENT, batch
             self._metrics.waited(now - request.arrival)
         self._crew.give(batch)
-        self._next_deadline = min(self._next_deadline, stuck_at)
-
-    def _hand_over(self, link: WorkerLink, batch: Batch, now: float) -> None:
-        requests, lane = batch.requests, batch.lane
-        remaining = [request.deadline - now for request in requests]
-        if all(seconds == inf for seconds in remaining):
-            remaining = []
-        if lane.method.spec.batch:
-            args, packed = rows.join([request.args for request in requests]), lane.kwargs
-            counts = [request.count for request in requests]
-        else:
-            args, kwargs = requests[0].args
-            packed, counts = pack(kwargs) if kwargs else NO_KWARGS, []
-        name = lane.method.name
-        link.send(Parcel(batch.number, name, args, packed, counts, remaining, batch.alone))
+        self._next_deadline = min(self._next_deadline, batch.stuck_at)
 
     # -- answers come back
 
@@ -351,12 +335,10 @@ class Dispatcher:
             text = f"{self.spec.name}.{method.name}: {error}"
             log.error("%s", text)  # noqa: TRY400 - the message is all there is
             for request in asked:
-                self._answer(request, ResultMismatchError(text))
+                request.fail(ResultMismatchError(text))
         else:
             for request, part in zip(asked, parts, strict=True):
-                request.state = GONE
-                if not request.future.done():
-                    request.future.set_result(part)
+                request.succeed(part)
         self._rest(now)
 
     def on_failure(self, link: WorkerLink, number: int, told: Failure) -> None:
@@ -367,7 +349,8 @@ class Dispatcher:
         """
         batch, now = self._crew.take(link, number), self._clock()
         self._metrics.batch(batch.lane.method.name, batch.rows, batch.reason, told.model_s)
-        self._fail(batch, self._not_dropped(batch, told.dropped, now), failure.error_of(told))
+        asked = self._not_dropped(batch, told.dropped, now)
+        self._run_again(self._recovery.after_failure(batch, asked, failure.error_of(told)))
         self._turn()
 
     def on_begin(self, link: WorkerLink, number: int) -> None:
@@ -382,38 +365,8 @@ class Dispatcher:
         gone = set(dropped)
         for place in gone:
             if place < len(batch.requests):
-                self._answer(batch.requests[place], self._late(batch.requests[place], now))
+                self._deadlines.refuse(batch.requests[place], now)
         return [request for place, request in enumerate(batch.requests) if place not in gone]
-
-    def _fail(self, batch: Batch, asked: list[Request], error: ServingError) -> None:
-        """The guilty request fails alone: a batch of several is halved and run again until it does."""
-        wanted = [request for request in asked if not request.future.done()]
-        splits = len(asked) > 1 and self.spec.retry and not isinstance(error, ResultMismatchError)
-        for request in asked:
-            if request.future.done():
-                request.state = GONE
-            elif not splits:
-                self._answer(request, error)
-        if splits and wanted:
-            middle = (len(wanted) + 1) // 2
-            halves = [half for half in (wanted[:middle], wanted[middle:]) if half]
-            self._run_again([Batch(batch.lane, half, "bisect") for half in halves])
-
-    def _crashed(self, batch: Batch, reason: str) -> None:
-        again = []
-        guilty = batch.begun or not batch.alone  # one that runs alone and never began has done nothing
-        for request in batch.requests:
-            request.crashes += guilty
-            if request.future.done():
-                request.state = GONE
-            elif not self.spec.retry:
-                self._answer(request, failure.crashed(self.spec.name, reason))
-            elif request.crashes >= 2:
-                log.error("poison: a call of %s.%s ended two workers", self.spec.name, batch.lane.method.name)
-                self._answer(request, failure.poison(self.spec.name))
-            else:
-                again.append(Batch(batch.lane, [request], "retry", alone=True))
-        self._run_again(again)
 
     def _run_again(self, batches: list[Batch]) -> None:
         self._room.run_again(batches)
@@ -430,52 +383,12 @@ class Dispatcher:
     def _rang(self) -> None:
         now = self._clock()
         if now >= self._next_deadline:
-            self._expire(now)
+            self._next_deadline = self._deadlines.expire(now)
         if now >= self._next_wake:
             self._next_wake = inf
             for lane in self._room.lanes():
                 self._room.fresh[lane] = None
         self._turn()
-
-    def _expire(self, now: float) -> None:
-        """Answers all whose time is up and finds the next deadline; runs about once a deadline."""
-        next_deadline = inf
-        for request in list(self._room.requests()):
-            if request.deadline <= now:
-                self._drop(request)
-                self._answer(request, self._late(request, now))
-            else:
-                next_deadline = min(next_deadline, request.deadline)
-        for batch in self._crew.batches():
-            next_deadline = min(next_deadline, self._expire_sent(batch, now))
-        self._next_deadline = next_deadline
-
-    def _expire_sent(self, batch: Batch, now: float) -> float:
-        late = []
-        for place, request in enumerate(batch.requests):
-            if request.deadline <= now and not request.future.done():
-                late.append(place)
-                self._answer(request, self._late(request, now))
-        link = self._crew.holder(batch)
-        if late and link is not None:
-            link.cancel(batch.number, late)
-        if batch.stuck_at <= now and not batch.reported:
-            batch.reported = True
-            self._report(batch, now)
-        ahead = [request.deadline for request in batch.requests if not request.future.done()]
-        return min(ahead, default=inf if batch.reported else batch.stuck_at)
-
-    def _report(self, batch: Batch, now: float) -> None:
-        reason = (
-            f"holds a batch of {batch.lane.method.name!r} for {now - batch.started:.1f} s, "
-            f"{self._stuck_grace_s:g} s past the deadline of every request in it"
-        )
-        log.warning("worker %s is stuck: it %s", batch.worker, reason)
-        if self._on_stuck is not None:
-            self._on_stuck(batch.worker, reason)
-
-    def _late(self, request: Request, now: float) -> ServingError:
-        return failure.late(self.spec.name, now - request.arrival, sent=request.state == SENT)
 
 
 def _methods(spec: RunnerSpec, make: Callable[[MethodSpec], Policy]) -> dict[str, Method]:

@@ -10,11 +10,12 @@ import socket
 from ...errors import UnavailableError, WireError
 from ..supervisor.control import WorkerAddress
 from ..wire import frame
+from ..wire.arena import Arena, memory_file
 from ..wire.frame import Frame, FrameReader
 from ..wire.messages import PROTOCOL, Call, Cancel, Failure, Hello, Result, dump, load
 from ..wire.values import pack, unpack
 from .dispatcher import Dispatcher
-from .ports import Parcel
+from .parcel import Parcel
 
 log = logging.getLogger("tiffin.batching")
 
@@ -41,7 +42,8 @@ async def connect(
         end.setblocking(False)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         await asyncio.wait_for(loop.sock_connect(end, address.address), timeout_s)
-        _, link = await loop.create_unix_connection(lambda: Link(address.id, dispatcher), sock=end)
+        arenas = _say_hello(end)
+        _, link = await loop.create_unix_connection(lambda: Link(address.id, dispatcher, *arenas), sock=end)
     except (OSError, asyncio.TimeoutError) as error:
         end.close()
         raise UnavailableError(
@@ -58,21 +60,43 @@ async def connect(
     return link
 
 
+def _say_hello(end: socket.socket) -> tuple[Arena | None, Arena | None]:
+    """Hello, with an arena for either direction: (to the worker, from it); the first bytes always fit."""
+    hello = frame.encode(frame.HELLO, 0, dump(Hello(PROTOCOL, f"api {os.getpid()}")))
+    fds: list[int] = []
+    try:
+        try:
+            fds += [memory_file(), memory_file()]
+        except OSError:  # not Linux, or not allowed here: everything goes through the socket
+            end.sendall(hello[0])
+            return None, None
+        socket.send_fds(end, hello, fds)
+        return Arena(fds[0]), Arena(fds[1])
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
 class Link(asyncio.BufferedProtocol):
     """Frames in both directions; `ports.WorkerLink` for the dispatcher.
 
     Args:
         worker: id of the worker.
+        outgoing: shared memory for large batches; None sends them through the socket.
+        incoming: shared memory for large results.
     """
 
-    def __init__(self, worker: str, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, worker: str, dispatcher: Dispatcher, outgoing: Arena | None, incoming: Arena | None
+    ) -> None:
         self.id = worker
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the worker has said hello and may be given work."""
         self.closed = asyncio.Event()
         """Set when the connection is gone."""
         self._dispatcher = dispatcher
-        self._reader = FrameReader()
+        self._reader = FrameReader(arena=incoming)
+        self._outgoing = outgoing
         self._transport: asyncio.Transport | None = None
         self._added = False
         self._lost = "connection lost"
@@ -83,7 +107,9 @@ class Link(asyncio.BufferedProtocol):
         packed, buffers = pack(parcel.args, list(parcel.kwargs[1]))
         head = Call(parcel.method, parcel.counts, parcel.remaining_s, packed, parcel.kwargs[0])
         flags = frame.ALONE if parcel.alone else 0
-        self._write(frame.encode(frame.CALL, parcel.batch, dump(head), buffers, flags))
+        self._write(
+            frame.encode(frame.CALL, parcel.batch, dump(head), buffers, flags=flags, arena=self._outgoing)
+        )
 
     def cancel(self, batch: int, requests: list[int]) -> None:
         self._write(frame.encode(frame.CANCEL, batch, dump(Cancel(requests))))
@@ -115,7 +141,6 @@ class Link(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
-        self._write(frame.encode(frame.HELLO, 0, dump(Hello(PROTOCOL, f"api {os.getpid()}"))))
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         return self._reader.space()
@@ -145,9 +170,7 @@ class Link(asyncio.BufferedProtocol):
     def _handle(self, received: Frame) -> None:
         kind = received.kind
         if kind == frame.RESULT:
-            result = load(Result, received.head)
-            value = unpack(result.value, received.buffers)
-            self._dispatcher.on_result(self, received.batch, value, result.model_s, result.dropped)
+            self._take_result(received)
         elif kind == frame.ERROR:
             self._dispatcher.on_failure(self, received.batch, load(Failure, received.head))
         elif kind == frame.BEGIN:
@@ -158,6 +181,18 @@ class Link(asyncio.BufferedProtocol):
             self._dispatcher.retire_worker(self)
         else:
             raise WireError(f"a worker does not send frames of kind {kind}")
+
+    def _take_result(self, received: Frame) -> None:
+        result = load(Result, received.head)
+        try:
+            value = unpack(result.value, received.buffers)
+        except ImportError as error:  # the worker has a package that this process lacks
+            told = Failure(
+                "WireError", f"the result cannot be read here: {error}", "", dropped=result.dropped
+            )
+            self._dispatcher.on_failure(self, received.batch, told)
+        else:
+            self._dispatcher.on_result(self, received.batch, value, result.model_s, result.dropped)
 
     def _greet(self, hello: Hello) -> None:
         if hello.protocol != PROTOCOL:

@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
-from .request import Packed
-
-
-class Parcel(NamedTuple):
-    """A batch on its way to a worker."""
-
-    batch: int
-    method: str
-    args: tuple[Any, ...]
-    kwargs: Packed
-    counts: list[int]
-    """Rows of each request; empty for a method that takes no batches."""
-    remaining_s: list[float]
-    """Seconds until each request's deadline; empty when none has one."""
-    alone: bool
-    """The worker must not put it together with the batches of others."""
+from .parcel import Parcel
 
 
 class WorkerLink(Protocol):

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from ...errors import ServingError
 from ..manifest import MethodSpec
 from ..wire.frame import Buffer
 from .policy import Pace, Policy
@@ -54,6 +55,18 @@ class Request:
     state: int = WAITING
     batch: Batch | None = None
     """The batch it was sent in, or is to run again in."""
+
+    def succeed(self, value: Any) -> None:
+        """Its caller gets the value, if it still waits."""
+        self.state = GONE
+        if not self.future.done():
+            self.future.set_result(value)
+
+    def fail(self, error: ServingError) -> None:
+        """Its caller gets the error, if it still waits."""
+        self.state = GONE
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 class Lane:

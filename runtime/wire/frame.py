@@ -5,7 +5,8 @@
 
 All numbers are little-endian. `length` counts the bytes after itself. Every buffer starts at a multiple of 64
 bytes from the start of the frame, and the reader puts a frame that has buffers at an address that is a
-multiple of 64, so that numpy reads them in place.
+multiple of 64, so that numpy reads them in place. With the flag SHARED the buffers lie in the connection's
+arena instead, in the same order and alignment, and the frame ends after their lengths.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...errors import WireError
+from .arena import ALIGNMENT, SMALLEST_BYTES, Arena, spread
 
 Buffer = bytes | bytearray | memoryview
 
@@ -38,9 +40,11 @@ KINDS = frozenset((HELLO, CALL, RESULT, ERROR, CANCEL, BEGIN, BYE))
 ALONE = 1
 """Flag of a CALL: may have ended a worker before, so run it by itself and say BEGIN first."""
 
+SHARED = 2
+"""Flag of any frame: its buffers lie in the arena of this direction."""
+
 HEADER = struct.Struct("<IBBHQI")
 LENGTH = struct.Struct("<I")
-ALIGNMENT = 64
 MAX_FRAME_BYTES = 2 * 1024**3
 MAX_BUFFERS = 0xFFFF
 SCRATCH_BYTES = 64 * 1024
@@ -58,12 +62,19 @@ class Frame(NamedTuple):
 
 
 def encode(
-    kind: int, batch: int, head: Buffer = b"", buffers: Sequence[Buffer] = (), flags: int = 0
+    kind: int,
+    batch: int,
+    head: Buffer = b"",
+    buffers: Sequence[Buffer] = (),
+    *,
+    flags: int = 0,
+    arena: Arena | None = None,
 ) -> list[Buffer]:
     """The pieces of one frame, to be written in order.
 
     Args:
         buffers: flat bytes; referred to, not copied, when the frame is larger than `JOIN_BYTES`.
+        arena: where they go instead when they are many bytes and there is room; the frame must then be sent.
 
     Raises:
         WireError: more than 65,535 buffers or 2 GiB.
@@ -77,12 +88,11 @@ def encode(
     sizes = [len(buffer) for buffer in buffers]
     at = HEADER.size + len(head) + 8 * len(sizes)
     pieces: list[Buffer] = [b"", head, struct.pack(f"<{len(sizes)}Q", *sizes)]
-    for size, buffer in zip(sizes, buffers, strict=True):
-        pad = -at % ALIGNMENT
-        if pad:
-            pieces.append(_ZEROS[:pad])
-        pieces.append(buffer)
-        at += pad + size
+    size = spread(sizes)
+    if arena is not None and size >= SMALLEST_BYTES and arena.lend(buffers, size):
+        flags |= SHARED
+    else:
+        at = _append(pieces, buffers, at)
     if at > MAX_FRAME_BYTES:
         raise WireError(
             f"a batch of {at:,} bytes, a frame holds {MAX_FRAME_BYTES:,}: "
@@ -90,6 +100,16 @@ def encode(
         )
     pieces[0] = HEADER.pack(at - 4, kind, flags, len(sizes), batch, len(head))
     return [b"".join(pieces)] if at <= JOIN_BYTES else pieces
+
+
+def _append(pieces: list[Buffer], buffers: Sequence[Buffer], at: int) -> int:
+    for buffer in buffers:
+        pad = -at % ALIGNMENT
+        if pad:
+            pieces.append(_ZEROS[:pad])
+        pieces.append(buffer)
+        at += pad + len(buffer)
+    return at
 
 
 def aligned(size: int) -> memoryview:
@@ -113,15 +133,17 @@ class FrameReader:
 
     Args:
         limit: bytes that one frame may have.
+        arena: where the buffers of frames with the flag SHARED lie.
 
     Raises:
         WireError: (from `filled` and `feed`) the stream is malformed; it cannot be read any further.
     """
 
-    __slots__ = ("_end", "_large", "_limit", "_scratch", "_view", "_written")
+    __slots__ = ("_end", "_large", "_limit", "_scratch", "_view", "_written", "arena")
 
-    def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
+    def __init__(self, limit: int = MAX_FRAME_BYTES, arena: Arena | None = None) -> None:
         self._limit = limit
+        self.arena = arena
         self._scratch = bytearray(SCRATCH_BYTES)
         self._view = memoryview(self._scratch)
         self._end = 0
@@ -146,7 +168,7 @@ class FrameReader:
             if self._written < len(self._large):
                 return []
             whole, self._large = self._large, None
-            return [_parse(whole)]
+            return [_parse(whole, self.arena)]
         self._end += count
         return self._cut()
 
@@ -179,7 +201,7 @@ class FrameReader:
                     self._large[: self._written] = self._view[start:end]
                     start = end
                 break
-            frames.append(_parse(self._take(start, total)))
+            frames.append(_parse(self._take(start, total), self.arena))
             start += total
         if start:
             self._view[: end - start] = self._view[start:end]
@@ -202,7 +224,7 @@ def _check_kind(kind: int) -> None:
         raise WireError(f"a frame of unknown kind {kind}")
 
 
-def _parse(whole: memoryview) -> Frame:
+def _parse(whole: memoryview, arena: Arena | None) -> Frame:
     _, kind, flags, count, batch, head_size = HEADER.unpack_from(whole)
     _check_kind(kind)
     at = HEADER.size + head_size
@@ -217,6 +239,10 @@ def _parse(whole: memoryview) -> Frame:
         return Frame(kind, flags, batch, head, [])
     sizes = struct.unpack_from(f"<{count}Q", whole, at)
     at += 8 * count
+    if flags & SHARED:
+        if arena is None or at != len(whole):
+            raise WireError("a frame whose buffers are nowhere")
+        return Frame(kind, flags, batch, head, arena.borrow(sizes))
     buffers = []
     for size in sizes:
         at += -at % ALIGNMENT

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import deque
 
 from ...errors import WireError
+from ..wire.arena import Arena
 from ..wire.frame import Buffer, Frame, FrameReader
 
 MAX_PIECES = 512
@@ -15,7 +17,7 @@ MAX_PIECES = 512
 class Connection:
     """Never blocks: what the peer does not take yet waits in memory, one answer at most."""
 
-    __slots__ = ("_outgoing", "_reader", "_socket", "greeted", "holds", "peer")
+    __slots__ = ("_outgoing", "_reader", "_socket", "arena", "greeted", "holds", "peer")
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
@@ -23,6 +25,8 @@ class Connection:
         self._reader = FrameReader()
         self._outgoing: deque[memoryview] = deque()
         self.greeted = False
+        self.arena: Arena | None = None
+        """Shared memory for large results; None when the peer gave none."""
         self.holds: int | None = None
         """Number of the batch that the peer has sent and that is not answered."""
         self.peer = "a peer that has not said hello"
@@ -45,7 +49,7 @@ class Connection:
         while True:
             space = self._reader.space()
             try:
-                count = self._socket.recv_into(space)
+                count = self._socket.recv_into(space) if self.greeted else self._receive_first(space)
             except (BlockingIOError, InterruptedError):
                 return frames
             if not count:
@@ -53,6 +57,18 @@ class Connection:
                     raise WireError("the peer closed in the middle of a frame")
                 raise ConnectionResetError("the peer has closed")
             frames += self._reader.filled(count)
+
+    def _receive_first(self, space: memoryview) -> int:
+        """Until hello is said descriptors may come along: of the arenas to and from this worker."""
+        data, fds, _, _ = socket.recv_fds(self._socket, len(space), 2, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+        try:
+            if len(fds) == 2:
+                self._reader.arena, self.arena = Arena(fds[0]), Arena(fds[1])
+        finally:
+            for fd in fds:
+                os.close(fd)
+        space[: len(data)] = data
+        return len(data)
 
     def send(self, pieces: list[Buffer]) -> None:
         """Sends now what the kernel takes; `flush` sends the rest.

@@ -204,6 +204,7 @@ class Server:
         except Exception as error:  # noqa: BLE001 - user code
             self._fail(job, error, time.perf_counter() - started)
         else:
+            job.args = ()  # lets go of shared memory before the peer hears that it may send again
             self._answer(job, value, time.perf_counter() - started)
 
     def _run_joined(self, jobs: list[Job]) -> bool:
@@ -215,6 +216,8 @@ class Server:
         except Exception:  # noqa: BLE001 - user code; the guilty part raises again when it runs by itself
             return False
         model_s = time.perf_counter() - started
+        for job in jobs:
+            job.args = ()
         try:
             parts = rows.split(value, [job.rows for job in jobs])
         except ResultMismatchError as error:
@@ -231,7 +234,7 @@ class Server:
         try:
             packed, buffers = pack(value)
             head = dump(Result(packed, model_s, job.dropped))
-            pieces = frame.encode(frame.RESULT, job.batch, head, buffers)
+            pieces = frame.encode(frame.RESULT, job.batch, head, buffers, arena=job.connection.arena)
         except Exception as error:  # noqa: BLE001 - values of the user's own
             self._fail(job, error, model_s)
             return

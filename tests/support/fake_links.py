@@ -10,7 +10,7 @@ import numpy as np
 
 from tiffin.errors import WireError
 from tiffin.runtime.batching.dispatcher import Dispatcher
-from tiffin.runtime.batching.ports import Parcel
+from tiffin.runtime.batching.parcel import Parcel
 from tiffin.runtime.manifest import MethodSpec, RunnerSpec
 from tiffin.runtime.wire.messages import Failure
 from tiffin.runtime.wire.values import pack

@@ -1,7 +1,7 @@
 """Anything at any time: every caller gets exactly one answer and it is the right one.
 
-hypothesis draws a history of arrivals, disconnects, answers, exceptions, crashes and new workers; a row carries
-its number, so an answer that went to a neighbour shows. Time is virtual.
+hypothesis draws a history of arrivals, disconnects, answers, exceptions, crashes and new workers; a row
+carries its number, so an answer that went to a neighbour shows. Time is virtual.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from virtual_time import run
 
 from tiffin.errors import DeadlineExceededError, InferenceError, OverloadedError, PoisonRequestError
-from tiffin.runtime.batching.ports import Parcel
+from tiffin.runtime.batching.parcel import Parcel
 
 GUILTY = 0.5
 """Added to the row of a request whose rows make the method raise."""
@@ -143,7 +143,7 @@ class World:
             elif isinstance(error, InferenceError):
                 assert caller.rows[0, 0] % 1 == GUILTY, "an innocent was blamed"
             elif isinstance(error, PoisonRequestError):
-                # An accident may hit a suspect while it runs: two accidents at most can do that to one innocent.
+                # An accident may hit a suspect while it runs: it looks guilty then.
                 assert caller.rows[0, 0] % 1 == DEADLY or self.accidents
             elif isinstance(error, DeadlineExceededError):
                 assert caller.within is not None

@@ -212,6 +212,21 @@ def test_calls_of_every_kind(source: Path) -> None:
     go(main)
 
 
+@pytest.mark.parametrize("size", [1_000, 200_000, 4_000_000])
+def test_large_arrays_arrive_unharmed_while_earlier_ones_are_still_held(source: Path, size: int) -> None:
+    async def main() -> None:
+        async with house(source, workers=2, max_queue_rows=10**8) as here:
+            held = []
+            for turn in range(3):  # results that are kept must not be written over by later ones
+                x = np.arange(100, size + 100, dtype=float).reshape(-1, 1) + turn
+                answers = await asyncio.gather(here.runner.double(x), here.runner.double(x + 0.5))
+                held += [(answers[0], x * 2), (answers[1], x * 2 + 1)]
+            for answer, expected in held:
+                assert np.array_equal(answer, expected)
+
+    go(main)
+
+
 def test_arguments_get_their_classes_back(source: Path) -> None:
     import importlib.util
 
@@ -345,7 +360,7 @@ class Peer:
             assert self.next().kind == frame.HELLO
 
     def send(self, kind: int, batch: int, head: bytes = b"", buffers: Any = (), flags: int = 0) -> None:
-        self.socket.sendall(b"".join(frame.encode(kind, batch, head, buffers, flags)))
+        self.socket.sendall(b"".join(frame.encode(kind, batch, head, buffers, flags=flags)))
 
     def call(
         self, batch: int, *values: float, flags: int = 0, remaining: Any = (), counts: Any = None

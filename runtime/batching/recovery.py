@@ -1,0 +1,56 @@
+"""After a method raised or a worker died: who is told, and who runs again."""
+
+from __future__ import annotations
+
+import logging
+
+from ...errors import ResultMismatchError, ServingError
+from ..manifest import RunnerSpec
+from . import failure
+from .request import GONE, Batch, Request
+
+log = logging.getLogger("tiffin.batching")
+
+POISON_CRASHES = 2
+"""Workers that a request may end before it is refused."""
+
+
+class Recovery:
+    """Answers those that cannot be helped and gives the batches that are to run again, ahead of the queue."""
+
+    def __init__(self, spec: RunnerSpec) -> None:
+        self._runner = spec.name
+        self._retry = spec.retry
+
+    def after_failure(self, batch: Batch, asked: list[Request], error: ServingError) -> list[Batch]:
+        """The guilty request fails alone: a batch of several is halved and run again until it does.
+
+        Args:
+            asked: requests of the batch that the worker did not drop.
+        """
+        wanted = [request for request in asked if not request.future.done()]
+        if len(asked) == 1 or not self._retry or isinstance(error, ResultMismatchError):
+            for request in asked:
+                request.fail(error)
+            return []
+        for request in asked:
+            request.state = GONE  # those in a half come back
+        middle = (len(wanted) + 1) // 2
+        return [Batch(batch.lane, half, "bisect") for half in (wanted[:middle], wanted[middle:]) if half]
+
+    def after_crash(self, batch: Batch, reason: str) -> list[Batch]:
+        """Each request runs again alone, so that a second crash tells which one it was."""
+        again = []
+        guilty = batch.begun or not batch.alone  # one that runs alone and never began has done nothing
+        for request in batch.requests:
+            request.crashes += guilty
+            if request.future.done():
+                request.state = GONE
+            elif not self._retry:
+                request.fail(failure.crashed(self._runner, reason))
+            elif request.crashes >= POISON_CRASHES:
+                log.error("poison: a call of %s.%s ended two workers", self._runner, batch.lane.method.name)
+                request.fail(failure.poison(self._runner))
+            else:
+                again.append(Batch(batch.lane, [request], "retry", alone=True))
+        return again

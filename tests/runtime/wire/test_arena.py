@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import gc
+import os
+
+import numpy as np
+import pytest
+
+from tiffin.errors import WireError
+from tiffin.runtime.wire import frame
+from tiffin.runtime.wire.arena import ARENA_BYTES, Arena, memory_file
+from tiffin.runtime.wire.values import pack, unpack
+
+
+@pytest.fixture
+def ends() -> tuple[Arena, Arena]:
+    """(sender's, receiver's)"""
+    fd = memory_file()
+    try:
+        return Arena(fd), Arena(fd)
+    finally:
+        os.close(fd)
+
+
+def send(arena: Arena, *arrays: np.ndarray) -> bytes:
+    description, buffers = pack(list(arrays))
+    return b"".join(frame.encode(frame.RESULT, 1, description, buffers, arena=arena))
+
+
+def receive(arena: Arena, stream: bytes) -> list[np.ndarray]:
+    (received,) = frame.FrameReader(arena=arena).feed(stream)
+    value: list[np.ndarray] = unpack(received.head, received.buffers)
+    return value
+
+
+def test_large_buffers_leave_the_frame_and_are_read_in_place(ends: tuple[Arena, Arena]) -> None:
+    arrays = np.arange(100_000.0), np.ones(3, np.uint8), np.arange(50_000)
+    stream = send(ends[0], *arrays)
+    assert len(stream) < 200
+    got = receive(ends[1], stream)
+    for one, two in zip(arrays, got, strict=True):
+        assert np.array_equal(one, two)
+        assert two.ctypes.data % 64 == 0
+        assert two.flags.writeable
+
+
+def test_it_is_lent_again_only_when_the_last_view_is_gone(ends: tuple[Arena, Arena]) -> None:
+    big = np.ones(100_000)
+    got = receive(ends[1], send(ends[0], big))
+    view = got[0][5:10]
+    for name in ("list", "array"):
+        assert len(send(ends[0], big)) > big.nbytes, f"written over while a view is alive, without the {name}"
+        got.clear()
+    assert view.tolist() == [1.0] * 5
+    del view
+    gc.collect()
+    assert len(send(ends[0], big)) < 200
+
+
+def test_what_does_not_fit_or_is_small_goes_through_the_socket(ends: tuple[Arena, Arena]) -> None:
+    assert len(send(ends[0], np.ones(1000, np.uint8))) > 1000
+    assert len(send(ends[0], np.ones(ARENA_BYTES + 1, np.uint8))) > ARENA_BYTES
+    assert len(send(ends[0], np.ones(ARENA_BYTES, np.uint8))) < 200
+
+
+def test_a_frame_that_lies_about_the_arena_is_refused(ends: tuple[Arena, Arena]) -> None:
+    stream = send(ends[0], np.ones(100_000))
+    with pytest.raises(WireError, match="nowhere"):
+        frame.FrameReader().feed(stream)
+    big = stream[:-8] + (ARENA_BYTES + 1).to_bytes(8, "little")
+    with pytest.raises(WireError, match="past the end of the arena"):
+        frame.FrameReader(arena=ends[1]).feed(big)
+
+
+def test_a_file_that_could_be_cut_short_is_no_arena() -> None:
+    fd = os.memfd_create("open", os.MFD_ALLOW_SEALING)
+    try:
+        os.truncate(fd, 1 << 20)
+        with pytest.raises(WireError, match="no arena"):
+            Arena(fd)
+    finally:
+        os.close(fd)
+    fd = memory_file()
+    try:
+        with pytest.raises(PermissionError):
+            os.truncate(fd, 10)
+    finally:
+        os.close(fd)
