@@ -182,7 +182,7 @@ class Prediction(ABC):
             media_type = encoder.media_type
             body = encoder(value)
             headers = self._headers()
-            if encoder.is_file:
+            if encoder.varies:
                 media_type = encoder.media_type_of(value)
                 named = route.info.output.extra_headers(value).items()
                 headers += tuple((name.encode("ascii"), text.encode("ascii")) for name, text in named)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from .explain import explain
+from .fields import Fields
 from .lower import UnsupportedHintError, dec_hook, lower
 
 
@@ -22,27 +23,31 @@ def convert(value: Any, hint: Any) -> Any:
     Raises:
         InvalidInputError: the value does not fit; `.path` says where.
     """
-    lowered = _lowered(hint)
+    lowered, fields = _lowered(hint)
     if lowered is Any:
         return value
     try:
-        return msgspec.convert(value, lowered, dec_hook=dec_hook)
+        rebuilt = msgspec.convert(value, lowered, dec_hook=dec_hook)
     except (msgspec.ValidationError, RecursionError) as error:
         raise explain(error, (), "value") from error
+    if fields is not None:
+        fields.settle(rebuilt, value, "$")
+    return rebuilt
 
 
-def _lowered(hint: Any) -> Any:
+def _lowered(hint: Any) -> tuple[Any, Fields | None]:
     try:
         return _cached(hint)
     except TypeError:
         return _fresh(hint)
 
 
-def _fresh(hint: Any) -> Any:
+def _fresh(hint: Any) -> tuple[Any, Fields | None]:
     try:
-        return lower(hint)
+        lowered = lower(hint)
     except UnsupportedHintError:
-        return Any
+        return Any, None
+    return lowered, Fields.of(lowered)
 
 
 _cached = lru_cache(maxsize=1024)(_fresh)

@@ -17,7 +17,7 @@ def example_of(inputs: Inputs) -> dict[str, Any] | None:
     """A JSON body that the route takes; None when none could be made, or when it would be long."""
     body = {}
     for name, parameter in inputs.parameters.items():
-        value = _value(parameter)
+        value = _value(parameter) if parameter.required else inputs.defaults[name]
         if value is not None:
             body[name] = value
         elif parameter.required and not parameter.optional:
@@ -30,10 +30,10 @@ def example_of(inputs: Inputs) -> dict[str, Any] | None:
 
 
 def _value(parameter: Parameter) -> Any:
-    if parameter.kind is not None:
-        example = parameter.kind.example()
-        if example is not None:
-            return example
+    kind = parameter.kind or parameter.element
+    example = kind.example() if kind is not None else None
+    if example is not None:
+        return [example] if parameter.kind is None else example
     schema = parameter.spec().json_schema
     return None if parameter.array is not None else from_schema(schema, schema.get("$defs", {}))
 

@@ -52,6 +52,7 @@ class Inputs:
             for each in found
             if each.array is not None and each.array.list_type
         )
+        self._fields = tuple((each.name, each.fields) for each in found if each.fields is not None)
         self._empty_is_fine = all(not each.required for each in found)
         self._raw = RawBody.of(found)
         self.media_types = self._media_types(found)
@@ -104,6 +105,8 @@ class Inputs:
                 return self._filled({})
             raise self._refused(error, body) from error
         values = msgspec.structs.asdict(record)
+        if self._fields:
+            self._settle(values, msgspec.json.decode(body))
         for name, from_list in self._arrays:
             value = values[name]
             if type(value) is list:
@@ -194,7 +197,14 @@ class Inputs:
                 raise explain(error, self.names, what) from error
             at = locate(error, given, lambda value: msgspec.convert(value, self._plain, dec_hook=dec_hook))
             raise explain(error, self.names, what, at) from error
-        return msgspec.structs.asdict(record)
+        values = msgspec.structs.asdict(record)
+        self._settle(values, given)
+        return values
+
+    def _settle(self, values: dict[str, Any], plain: dict[str, Any]) -> None:
+        for name, fields in self._fields:
+            if name in plain:
+                fields.settle(values[name], plain[name], f"$.{name}")
 
     def _merged(self, body: dict[str, Any], query: dict[str, Any]) -> dict[str, Any]:
         """Both together; the same name in both is refused rather than guessed at."""

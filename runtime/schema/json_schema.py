@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from .fields import Fields
 from .lower import kind_of
 from .pydantic_model import PydanticKind
 
@@ -41,4 +42,9 @@ def _schema(lowered: Any, ref_template: str) -> tuple[dict[str, Any], dict[str, 
     (schema,), definitions = msgspec.json.schema_components(
         [type(None) if lowered is None else lowered], schema_hook=hook, ref_template=ref_template
     )
+    fields = Fields.of(lowered)
+    if fields is not None:
+        for definition in definitions.values():
+            if definition.get("title", "").partition("[")[0] in fields.names and "properties" in definition:
+                definition.setdefault("additionalProperties", False)
     return schema, {**extra, **definitions}

@@ -6,6 +6,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable
+from datetime import datetime, time
 from functools import lru_cache
 from typing import Annotated, Any, Union
 
@@ -22,6 +23,8 @@ from .pydantic_model import PydanticKind, is_model
 from .tensor import TensorKind
 
 _UNIONS = (Union, types.UnionType)
+_FORMATS = {datetime: "date-time", time: "time"}
+"""msgspec names these formats only when a time zone is demanded."""
 
 
 class UnsupportedHintError(TypeError):
@@ -139,9 +142,9 @@ def _lower(hint: Any, seen: set[Any]) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is None or hint is Any or origin is typing.Literal:
         return hint
-    kind = kind_of(hint)
-    if kind is not None:
-        return marker(kind)
+    leaf = _leaf(hint)
+    if leaf is not None:
+        return leaf
     if origin is Annotated:
         parts = (_lower(arguments[0], seen), *arguments[1:])
         return Annotated[parts]
@@ -152,6 +155,14 @@ def _lower(hint: Any, seen: set[Any]) -> Any:
         return _rebuilt(hint, origin, arguments, seen)
     _check_fields(hint, seen)
     return hint
+
+
+def _leaf(hint: Any) -> Any:
+    """What stands for a hint that is of our own, or that msgspec describes too briefly; None for others."""
+    if isinstance(hint, type) and hint in _FORMATS:
+        return Annotated[hint, msgspec.Meta(extra_json_schema={"format": _FORMATS[hint]})]
+    kind = kind_of(hint)
+    return None if kind is None else marker(kind)
 
 
 def _unaliased(hint: Any, seen: set[Any]) -> tuple[Any, set[Any]]:

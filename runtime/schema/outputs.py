@@ -50,22 +50,37 @@ class Encoder:
     Args:
         media_type: for the `Content-Type` header.
         function: result → body.
+        is_file: the result is a `File`, which brings its own media type.
+        or_null: the hint allows None and `media_type` has no form for it: None is sent as JSON's `null`.
     """
 
-    __slots__ = ("_function", "is_file", "media_type")
+    __slots__ = ("_function", "_or_null", "media_type", "varies")
 
-    def __init__(self, media_type: str, function: Callable[[Any], Body], *, is_file: bool = False) -> None:
+    def __init__(
+        self,
+        media_type: str,
+        function: Callable[[Any], Body],
+        *,
+        is_file: bool = False,
+        or_null: bool = False,
+    ) -> None:
         self.media_type = media_type
         self._function = function
-        self.is_file = is_file
+        self._or_null = or_null
+        self.varies = is_file or or_null
+        """Whether `media_type_of` and `Output.extra_headers` must be asked for each result."""
 
     def __call__(self, value: Any) -> Body:
         """Raises InferenceError when the result does not fit the api's hint, or has no such form."""
+        if value is None and self._or_null:
+            return b"null"
         return self._function(value)
 
     def media_type_of(self, value: Any) -> str:
-        """The `Content-Type` for this result: a `File` has its own, everything else `media_type`."""
-        if self.is_file and isinstance(value, File) and _is_header(value.media_type):
+        """The `Content-Type` for this result, when the encoder `varies`."""
+        if value is None and self._or_null:
+            return media.JSON
+        if isinstance(value, File) and self.media_type == OCTETS and _is_header(value.media_type):
             return value.media_type
         return self.media_type
 
@@ -82,7 +97,7 @@ class Output:
         self.hint = hint
         self.stream = stream
         self.title = title
-        inner = without_none(hint)[0]
+        inner, self._optional = without_none(hint)
         self.kind: Kind | None = inner.kind if isinstance(inner, Marker) else None
         self.spec: TypeSpec = spec_of(hint)
         self._array = self.kind if isinstance(self.kind, ArrayKind) else None
@@ -156,9 +171,10 @@ class Output:
         return found
 
     def _make(self, media_type: str) -> Encoder:
+        or_null = self._optional and not self.stream and media_type not in (media.JSON, media.MSGPACK)
         if media_type in image.OUT_MEDIA:
             write = self._guarded(lambda value: image.encode(value, media_type), "an image")
-            return Encoder(media_type, write)
+            return Encoder(media_type, write, or_null=or_null)
         name, function = {
             media.JSON: (media.JSON, self.encode_json),
             media.EVENTS: (media.EVENTS, self.encode_json),
@@ -167,7 +183,7 @@ class Output:
             media.TEXT: ("text/plain; charset=utf-8", self._text),
             dataframe.CSV: ("text/csv; charset=utf-8", self._guarded(dataframe.to_csv, "a data frame")),
         }.get(media_type, (OCTETS, self._octets))
-        return Encoder(name, function, is_file=media_type == _ANY)
+        return Encoder(name, function, is_file=media_type == _ANY, or_null=or_null)
 
     def _json(self, value: Any) -> bytes:
         try:

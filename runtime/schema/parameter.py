@@ -12,6 +12,7 @@ from ...errors import InvalidInputError, ServiceDefinitionError
 from ..manifest import TypeSpec
 from .array import ArrayKind
 from .explain import explain
+from .fields import Fields
 from .file import OCTETS
 from .hints import MISSING, Hinted
 from .json_schema import schema_of
@@ -48,6 +49,7 @@ class Parameter:
         self.scalar = is_scalar(inner)
         self.scalars = typing.get_origin(inner) is list and is_scalar(typing.get_args(inner)[0])
         self.text = inner is str
+        self.fields = Fields.of(self.plain)
         self.array = self.kind if isinstance(self.kind, ArrayKind) else None
         self.default = self._checked(hinted.default, where)
         self.required = self.default is MISSING
@@ -102,9 +104,12 @@ class Parameter:
     def from_json(self, text: bytes) -> Any:
         """JSON of this value alone, in a part of a form."""
         try:
-            return msgspec.json.decode(text, type=self.plain, dec_hook=dec_hook)
+            value = msgspec.json.decode(text, type=self.plain, dec_hook=dec_hook)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._refused(error) from error
+        if self.fields is not None:
+            self.fields.settle(value, msgspec.json.decode(text), self.path)
+        return value
 
     def raw_kind(self, media_type: str) -> Kind | None:
         """The kind that reads a part of that media type by its bytes; None when the part is JSON or text.

@@ -54,7 +54,7 @@ class Inputs:
 
 
 class Encoder:
-    is_file = False
+    varies = False
 
     def __init__(self, media_type: str, encode: Callable[[Any], bytes]) -> None:
         self.media_type = media_type

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import enum
 import json
 from collections.abc import AsyncIterator
@@ -53,13 +54,14 @@ def files(files: list[File], data: bytes = b"") -> File: ...
 def big(
     x: UInt8[torch.Tensor, "n 3 224 224"], y: Num[np.ndarray, "..."], z: Float32[np.ndarray, ""]
 ) -> Outer: ...
+def gallery(images: list[Image.Image], at: datetime.datetime, until: datetime.time) -> None: ...
 def nothing() -> None: ...
 def say(text: str) -> str: ...
 async def stream(text: str) -> AsyncIterator[Box]:
     yield None  # type: ignore[misc]
 
 
-FUNCTIONS = [classify, boxes, picture, table, files, big, nothing, say, stream]
+FUNCTIONS = [classify, boxes, picture, table, files, big, gallery, nothing, say, stream]
 
 
 def api(function: Any) -> Any:
@@ -111,6 +113,12 @@ def test_examples_are_accepted_and_fit_the_schema(function: Any) -> None:
     components: dict[str, Any] = {}
     schema = inputs.json_schema(components)
     jsonschema.validate(example, {**schema, "components": {"schemas": components}})
+
+
+def test_examples_show_the_defaults() -> None:
+    def call(kind: Literal["none", "all"] = "none", size: Size | None = None, at: float = 2.5) -> None: ...
+
+    assert example_of(Inputs.of(call, where="test")) == {"kind": "none", "at": 2.5}
 
 
 def test_shapes_are_in_the_schema() -> None:

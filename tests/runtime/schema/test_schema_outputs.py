@@ -205,6 +205,32 @@ def test_a_file_cannot_write_headers() -> None:
     assert all(text.isprintable() for text in compiled.extra_headers(file).values())
 
 
+@pytest.mark.parametrize(
+    ("hint", "accept", "value", "media_type"),
+    [
+        (File | None, "", File(b"x", media_type="a/b"), "a/b"),
+        (bytes | None, "", b"x", "application/octet-stream"),
+        (Image.Image | None, "image/jpeg", Image.new("L", (1, 1)), "image/jpeg"),
+        (str | None, "text/plain", "x", "text/plain; charset=utf-8"),
+        (pd.DataFrame | None, "text/csv", pd.DataFrame({"a": [1]}), "text/csv; charset=utf-8"),
+        (np.ndarray | None, "application/x-npy", np.zeros(1), "application/x-npy"),
+        (bytes | None, "application/json", b"x", "application/json"),
+    ],
+)
+def test_none_is_null_in_json_whatever_was_asked(hint: Any, accept: str, value: Any, media_type: str) -> None:
+    encode = output(hint).encoder(accept)
+    assert encode.media_type_of(None) == "application/json"
+    assert encode(None) == b"null"
+    assert encode.media_type_of(value) == media_type
+    assert encode(value) != b"null"
+
+
+def test_none_where_the_hint_has_none_is_an_error() -> None:
+    for hint in (bytes, File, Image.Image):
+        with pytest.raises(InferenceError, match="returned a NoneType"):
+            output(hint).encoder("")(None)
+
+
 def test_tables() -> None:
     compiled = output(pd.DataFrame)
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
