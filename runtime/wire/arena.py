@@ -26,7 +26,7 @@ ARENA_BYTES = 16 * 1024 * 1024
 pairs of processes with two arenas each."""
 SMALLEST_BYTES = 64 * 1024
 """Smaller frames go through the socket. By benchmarks/wire.py on two cores of an AMD EPYC an arena is as fast
-as the socket at 32 KiB, 1.8 times as fast at 64 KiB, 3 to 5 times from 256 KiB to 4 MiB and 2 times at 16 MiB;
+as the socket at 32 KiB, 1.8 times as fast at 64 KiB, 3 to 5 times from 256 KiB to 4 MiB, 2 times at 16 MiB;
 memory that is new for every frame is slower than the socket at nearly all sizes."""
 _MARK = 0
 _FIRST = ALIGNMENT

@@ -54,6 +54,12 @@ class Inference:
             self._loop = asyncio.new_event_loop()
         return self._loop.run_until_complete(coroutine)
 
+    def close(self) -> None:
+        """Ends the loop of async methods."""
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
     def warm(self) -> None:
         """Runs every batch method whose input shapes are known on one row of zeros.
 
@@ -80,8 +86,8 @@ def _zeros(spec: TypeSpec) -> Any:
     dtype = spec.dtype or (spec.dtypes[0] if spec.dtypes else "")
     if spec.kind not in ("array", "tensor") or not dtype or not spec.shape:
         return None
-    row = spec.shape[1:]
-    if not all(isinstance(size, int) for size in row):
+    axis, *row = spec.shape
+    if axis == "..." or not all(isinstance(size, int) for size in row):
         return None
     shape = [1, *(size for size in row if isinstance(size, int))]
     if spec.kind == "array":
@@ -113,7 +119,7 @@ def load(target: Target, spec: RunnerSpec) -> Inference:
             f"{target.service} has no runner {spec.name!r}; it was renamed while serving"
         )
     made = runner.construct()
-    return Inference(spec, {name: _typed(getattr(made, name)) for name in spec.methods})
+    return Inference(spec, {name: typed(getattr(made, name)) for name in spec.methods})
 
 
 def _model_methods(spec: RunnerSpec) -> dict[str, Run]:
@@ -135,7 +141,7 @@ def _model_methods(spec: RunnerSpec) -> dict[str, Run]:
     return {name: bind(name) for name in spec.methods}
 
 
-def _typed(method: Run) -> Run:
+def typed(method: Run) -> Run:
     """The method, given arguments of the classes in its hints instead of the maps that crossed the socket."""
     try:
         hints = typing.get_type_hints(method, include_extras=True)
