@@ -167,18 +167,18 @@ class ServiceTimes:
         self._at, self._seconds = at, seconds
 
     def _choose_cap(self) -> None:
-        shape = self.shape
-        if shape.knee:
-            top = min(int(self.max_rows), LARGEST)
-            self.cap = max(range(1, top + 1), key=lambda n: n / shape(n))
-            return
         best = max(self._buckets.values(), key=lambda bucket: bucket.pace)
         # A single sample that is far slower than anything else was a first call, not a size.
         known = [b for b in self._buckets.values() if b.samples > 1 or b.pace * FIRST_CALL > best.pace]
         largest = max(known, key=lambda bucket: bucket.number)
         few = min(largest.samples, best.samples)
         doubt = 1 + 2 * self.spread / few**0.5 + (0.5 if self.samples < SURE and few < 2 else 0.0)
-        if largest.pace * doubt < self.WORSE * best.pace:
+        shape = self.shape
+        shape.bent = largest.pace * doubt < self.WORSE * best.pace
+        if shape.knee:
+            top = min(int(self.max_rows), LARGEST)
+            self.cap = max(range(1, top + 1), key=lambda n: n / shape(n))
+        elif shape.bent:
             self.cap = min(self.max_rows, upper_edge(best.number))
         else:
             self.cap = self.max_rows

@@ -41,7 +41,7 @@ class Size:
 class Shape:
     """`fixed + row * n`, of n rounded up to `step`, and `steep` more for each row past `knee`."""
 
-    __slots__ = ("_next_fit", "_samples", "_sizes", "_soonest", "fixed", "knee", "row", "steep", "step")
+    __slots__ = ("_next_fit", "_samples", "_sizes", "_soonest", "bent", "fixed", "knee", "row", "steep", "step")
 
     def __init__(self) -> None:
         self.fixed = 0.0
@@ -50,6 +50,8 @@ class Shape:
         self.knee = 0
         """0: none."""
         self.steep = 0.0
+        self.bent = False
+        """Whether a knee is known to be there, and only its place is asked for."""
         self._sizes: dict[int, Size] = {}
         self._samples = 0
         self._next_fit = 12
@@ -130,7 +132,7 @@ class Shape:
             bent = {knee: _bent(points, knee) for knee in around if knee >= sizes[1]}
             knee = min(bent, key=lambda at: bent[at][3])
             fixed, row, steep, rest = bent[knee]
-            if score(rest, 4) < best and steep > 0:
+            if score(rest, 4) - (SHARPER if self.bent else 0.0) < best and steep > 0:
                 self.fixed, self.row, self.step, self.knee, self.steep = fixed, row, 1, knee, steep
 
 
