@@ -121,7 +121,7 @@ def _stamp(at: float) -> str:
 
 def _render_text(line: Row) -> bytes:
     at, client, method, path, status, size_bytes, seconds, request_id, trace_id = line
-    if not (path.isascii() and path.isprintable()):
+    if " " in path or not (path.isascii() and path.isprintable()):
         path = _printable(path)
     text = "%s %s %s %s %d %dB %.2fms id=%s" % (  # noqa: UP031 - the fastest form
         _stamp(at), client, method, path, status, size_bytes, seconds * 1000, request_id
@@ -152,5 +152,6 @@ def _render_json(line: Row) -> bytes:
 
 
 def _printable(path: str) -> str:
-    """A path is the caller's text: no line breaks or escape codes of a terminal get into the log."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in path)
+    """A path is the caller's text: no line breaks, escape codes of a terminal or further fields get into the
+    log."""
+    return "".join(char if char.isprintable() and char != " " else f"\\x{ord(char):02x}" for char in path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from litestar import HttpMethod, Litestar, Request, Response, route
@@ -22,48 +24,60 @@ from .state import ServerState
 AnyRequest = Request[Any, Any, Any]
 
 
+class Answer(Response[bytes]):
+    """Bytes with exactly this media type: Litestar itself adds a charset to every `text/…`, also a second."""
+
+    def __init__(
+        self,
+        body: bytes,
+        media_type: str,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        status: int = 200,
+    ) -> None:
+        super().__init__(
+            body, status_code=status, media_type=media_type, headers={**headers, "content-type": media_type}
+        )
+
+
 def litestar_app(state: ServerState, serving: Serving) -> Any:
     """Handlers read `state` at each call: `ready` and `draining` change."""
     schema = Schema(state)
     read = [HttpMethod.GET, HttpMethod.HEAD]
 
     @route("/livez", http_method=read, sync_to_thread=False)
-    def livez() -> Response[bytes]:
-        return Response(b'{"live":true}', media_type="application/json", headers=_NO_STORE)
+    def livez() -> Answer:
+        return Answer(b'{"live":true}', "application/json", _NO_STORE)
 
     @route(["/readyz", "/healthz"], http_method=read, sync_to_thread=False)
-    def readyz() -> Response[bytes]:
+    def readyz() -> Answer:
         ready, document = health(state)
-        return Response(
-            document, status_code=200 if ready else 503, media_type="application/json", headers=_NO_STORE
-        )
+        return Answer(document, "application/json", _NO_STORE, 200 if ready else 503)
 
     @route("/metrics", http_method=read)
-    async def metrics(request: AnyRequest) -> Response[bytes]:
+    async def metrics(request: AnyRequest) -> Answer:
         page, media_type = await asyncio.to_thread(
             render, state.run_folder, request.headers.get("accept", "")
         )
-        return Response(page, media_type=media_type)
+        return Answer(page, media_type)
 
     @route("/schema", http_method=read, sync_to_thread=False)
-    def schema_json() -> Response[bytes]:
-        return Response(schema.json(), media_type="application/json")
+    def schema_json() -> Answer:
+        return Answer(schema.json(), "application/json")
 
     @route("/schema.yaml", http_method=read, sync_to_thread=False)
-    def schema_yaml() -> Response[bytes]:
-        return Response(schema.yaml(), media_type="application/yaml")
+    def schema_yaml() -> Answer:
+        return Answer(schema.yaml(), "application/yaml")
 
     @route(DESCRIPTION, http_method=read, sync_to_thread=False)
-    def description() -> Response[bytes]:
-        body = describe(state, serving.table, schema.document())
-        return Response(body, media_type="application/json")
+    def description() -> Answer:
+        return Answer(describe(state, serving.table, schema.document()), "application/json")
 
     @route(list(FILES), http_method=read, sync_to_thread=False)
-    def pages(request: AnyRequest) -> Response[bytes]:
+    def pages(request: AnyRequest) -> Answer:
         body, media_type = asset(request.scope["path"])
-        return Response(body, media_type=media_type, headers=_PAGE_HEADERS)
+        return Answer(body, media_type, _PAGE_HEADERS)
 
-    def refuse(request: AnyRequest, error: Exception) -> Response[bytes]:
+    def refuse(request: AnyRequest, error: Exception) -> Answer:
         return _refuse(request, error, serving)
 
     return Litestar(
@@ -85,7 +99,7 @@ _PAGE_HEADERS = {
 }
 
 
-def _refuse(request: AnyRequest, error: Exception, serving: Serving) -> Response[bytes]:
+def _refuse(request: AnyRequest, error: Exception, serving: Serving) -> Answer:
     path = request.scope["path"]
     status = getattr(error, "status_code", 500)
     context: RequestContext = request.scope["state"]["tiffin_context"]
@@ -99,4 +113,4 @@ def _refuse(request: AnyRequest, error: Exception, serving: Serving) -> Response
     headers = {name.decode("ascii"): value.decode("ascii") for name, value in report.headers}
     if status == 405:
         headers["allow"] = "GET, HEAD"
-    return Response(report.body, status_code=report.status, media_type=problem.MEDIA_TYPE, headers=headers)
+    return Answer(report.body, problem.MEDIA_TYPE, headers, report.status)

@@ -6,6 +6,7 @@ import logging
 import math
 import re
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -30,6 +31,9 @@ _PACKAGE = ServingError.__module__.rpartition(".")[0] + "."
 _SERVER_PATH = re.compile(r"(?<![\w/.:])/(?:[\w.@+~-]+/)+(?=[\w.@+~-]+)")
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
+_PATH_CHARS = "/:@!$&'()*+,;=~"
+"""Of a path in a URI reference, besides letters, digits, `-._`."""
+
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger("tiffin.http")
 
@@ -49,7 +53,7 @@ def problem(error: BaseException, *, instance: str, request_id: str) -> Problem:
     the server.
 
     Args:
-        instance: path of the request.
+        instance: path of the request, as it is after percent-decoding.
         request_id: finds the traceback in the log.
     """
     status, title, detail = _describe(error)
@@ -58,7 +62,7 @@ def problem(error: BaseException, *, instance: str, request_id: str) -> Problem:
         "title": title,
         "status": status,
         "detail": detail[:_DETAIL_CHARS],
-        "instance": instance,
+        "instance": quote(instance, safe=_PATH_CHARS),
         "request_id": request_id,
     }
     if path := getattr(error, "path", ""):

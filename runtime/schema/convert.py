@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
+import typing
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -51,3 +55,22 @@ def _fresh(hint: Any) -> tuple[Any, Fields | None]:
 
 
 _cached = lru_cache(maxsize=1024)(_fresh)
+
+
+def has_class(hint: Any) -> bool:
+    """Whether values of this hint cross a socket as maps or lists and want their class back."""
+    return any(_arrives_as_map(part) for part in _parts(hint))
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    yield hint
+    for part in typing.get_args(hint):
+        yield from _parts(part)
+
+
+def _arrives_as_map(hint: Any) -> bool:
+    if not isinstance(hint, type):
+        return False
+    if dataclasses.is_dataclass(hint) or issubclass(hint, (msgspec.Struct, enum.Enum)):
+        return not hint.__module__.endswith("runtime.schema.file")
+    return hasattr(hint, "__pydantic_validator__") or (issubclass(hint, tuple) and hasattr(hint, "_fields"))

@@ -9,6 +9,7 @@ import msgspec
 
 from ...errors import (
     InvalidInputError,
+    MalformedInputError,
     RequestError,
     ServiceDefinitionError,
     UnsupportedMediaTypeError,
@@ -101,9 +102,11 @@ class Inputs:
         try:
             record = self._json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            if self._empty_is_fine and not len(body):
+            if len(body):
+                raise self._refused(error, body) from error
+            if self._empty_is_fine:
                 return self._filled({})
-            raise self._refused(error, body) from error
+            raise self._empty() from None
         values = msgspec.structs.asdict(record)
         if self._fields:
             self._settle(values, msgspec.json.decode(body))
@@ -117,6 +120,10 @@ class Inputs:
         if self._links.any:
             self._links.check(values)
         return values
+
+    def _empty(self) -> MalformedInputError:
+        names = ", ".join(f"`{name}`" for name, each in self.parameters.items() if each.required)
+        return MalformedInputError(f"the body is empty; send a JSON object with {names}")
 
     def _refused(self, error: Exception, body: Buffer) -> RequestError:
         """A type error may stand in front of broken JSON: only what parses to its end is called invalid."""
@@ -166,8 +173,11 @@ class Inputs:
             return self._merged(from_pairs(body, self.parameters), query)
         if self._raw is not None and self._raw.takes(kind):
             return self._merged(self._raw.read(body, kind, options), query)
+        hint = (
+            "; curl -d says so unless told -H 'content-type: application/json'" if kind == media.FORM else ""
+        )
         raise UnsupportedMediaTypeError(
-            f"this route does not take {kind[:100]!r}; send one of: {', '.join(self.media_types)}"
+            f"this route does not take {kind[:100]!r}{hint}; send one of: {', '.join(self.media_types)}"
         )
 
     def _from_plain(
@@ -226,7 +236,7 @@ class Inputs:
             elif parameter.required:
                 raise InvalidInputError(f"missing field `{name}`", path=f"$.{name}")
             else:
-                values[name] = parameter.default
+                values[name] = parameter.fresh_default()
         return values
 
     def _linked(self, given: dict[str, Any]) -> dict[str, Any]:

@@ -142,8 +142,9 @@ def _request_body(route: Route, components: dict[str, Any]) -> dict[str, Any]:
         if media_type == media.JSON and example is not None:
             entry["example"] = example
         content[media_type] = entry
-    required = any(parameter.required for parameter in route.inputs.parameters.values())
-    return {"required": required, "content": content}
+    # What is scalar may come in the query instead.
+    needed = any(each.required and not each.scalar for each in route.inputs.parameters.values())
+    return {"required": needed, "content": content}
 
 
 def _unique(name: str, components: dict[str, Any]) -> str:
@@ -175,7 +176,7 @@ def _multipart_schema(inputs: Inputs, components: dict[str, Any]) -> dict[str, A
         else:
             properties[name] = schema_in(parameter.plain, components)
     required = [name for name, parameter in inputs.parameters.items() if parameter.required]
-    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    schema: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**schema, "required": required} if required else schema
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import typing
 from typing import Annotated, Any
@@ -53,6 +54,7 @@ class Parameter:
         self.array = self.kind if isinstance(self.kind, ArrayKind) else None
         self.default = self._checked(hinted.default, where)
         self.required = self.default is MISSING
+        self._mutable = copy.deepcopy(self.default) is not self.default
 
     def _checked(self, default: Any, where: str) -> Any:
         if self.array is None or default is None or default is MISSING:
@@ -77,7 +79,11 @@ class Parameter:
         if self.required:
             return (self.name, kind)
         # A factory, because msgspec copies mutable defaults and refuses some.
-        return (self.name, kind, msgspec.field(default_factory=lambda: self.default))
+        return (self.name, kind, msgspec.field(default_factory=self.fresh_default))
+
+    def fresh_default(self) -> Any:
+        """The default; a mutable one as a copy, so that a call that changes it leaves the next call alone."""
+        return copy.deepcopy(self.default) if self._mutable else self.default
 
     def from_text(self, texts: list[str]) -> Any:
         """Text of a query, a form field or a text part → value.

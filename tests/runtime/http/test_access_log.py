@@ -28,11 +28,11 @@ def pipe() -> Iterator[tuple[int, int]]:
 def test_text(pipe: tuple[int, int]) -> None:
     log = AccessLog(json=False, descriptor=pipe[1])
     log.write(ROW)
-    log.write((*ROW[:3], "/a\x1b[31m\nb", *ROW[4:8], "ab" * 16))
+    log.write((*ROW[:3], "/a\x1b[31m\nb 200 id=x", *ROW[4:8], "ab" * 16))
     log.close()
     first, second = os.read(pipe[0], 10_000).decode().splitlines()
     assert first == "2023-11-14T22:13:20.123Z 10.0.0.7:5123 POST /classify 200 17B 1.23ms id=id-1"
-    assert r"/a\x1b[31m\x0ab" in second
+    assert r"/a\x1b[31m\x0ab\x20200\x20id=x 200 17B" in second
     assert second.endswith("trace=" + "ab" * 16)
 
 

@@ -22,7 +22,7 @@ from tiffin.runtime.http.pages import CONTENT_SECURITY_POLICY, DESCRIPTION, FILE
 from tiffin.runtime.http.serving import Serving
 from tiffin.runtime.http.state import ServerState
 from tiffin.runtime.metrics import Metrics
-from tiffin.runtime.service.reserved import is_reserved
+from tiffin.runtime.service.reserved import PATHS, is_reserved
 from tiffin.runtime.service.service import service_info
 from tiffin.runtime.supervisor.control import ServerOptions
 
@@ -95,6 +95,18 @@ def test_health(state: ServerState) -> None:
     assert (live.status_code, ready.status_code) == (200, 503)
     assert ready.json()["reasons"] == ["not every worker is warm yet", "the server is stopping"]
     assert ready.headers["cache-control"] == "no-store"
+
+
+def test_each_answer_has_one_charset(state: ServerState) -> None:
+    paths = [*PATHS, DESCRIPTION, *FILES, "/nowhere"]
+    for path, answer in zip(paths, fetch(state, *(("GET", path) for path in paths)), strict=True):
+        assert answer.headers["content-type"].count("charset") <= 1, path
+    assert fetch(state, ("GET", "/"))[0].headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_a_problem_names_its_path_as_a_uri(state: ServerState) -> None:
+    (answer,) = fetch(state, ("GET", "/t%C3%A9%0D%0Ax%20%25"))
+    assert answer.json()["instance"] == "/t%C3%A9%0D%0Ax%20%25"
 
 
 def test_metrics(state: ServerState) -> None:

@@ -445,3 +445,25 @@ def test_json_forms_of_binary_kinds() -> None:
         with pytest.raises(InvalidInputError) as caught:
             MIXED.decode_json(json.dumps(body | {field: wrong}).encode())
         assert caught.value.path == path
+
+
+def test_a_mutable_default_is_fresh_in_every_call() -> None:
+    def call(self: object, x: int, names: list[str] = [], a: Any = {"k": [1]}) -> None: ...  # noqa: B006
+
+    compiled = Inputs.of(call, where="test")
+    for body, query in ((b'{"x": 1}', ""), (b"", "x=1")):
+        first, second = (compiled.decode("application/json", body, query) for _ in range(2))
+        first["names"].append("left behind")
+        first["a"]["k"].append(2)
+        assert (second["names"], second["a"]) == ([], {"k": [1]})
+        assert compiled.decode("application/json", body, query)["names"] == []
+
+
+def test_what_curl_sends_by_default_is_explained() -> None:
+    def call(self: object, x: list[list[float]]) -> None: ...
+
+    compiled = Inputs.of(call, where="test")
+    with pytest.raises(UnsupportedMediaTypeError, match="-H 'content-type: application/json'"):
+        compiled.decode("application/x-www-form-urlencoded", b'{"x": [[1]]}')
+    with pytest.raises(MalformedInputError, match="the body is empty; send a JSON object with `x`"):
+        compiled.decode("application/json", b"")

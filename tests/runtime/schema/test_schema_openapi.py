@@ -137,3 +137,14 @@ def test_two_bodies_of_one_name_are_kept_apart() -> None:
     second.route, second.name = "/other", "other"
     document = openapi(SimpleNamespace(name="s", doc="", apis=[first, second]))
     assert {"ClassifyInput", "ClassifyInput2"} <= set(document["components"]["schemas"])
+
+
+def test_a_body_is_optional_where_the_query_can_say_it_all() -> None:
+    paths = openapi(INFO)["paths"]
+    assert paths["/say"]["post"]["requestBody"]["required"] is False
+    assert paths["/classify"]["post"]["requestBody"]["required"] is True
+
+
+def test_forms_are_as_closed_as_json() -> None:
+    content = openapi(INFO)["paths"]["/classify"]["post"]["requestBody"]["content"]
+    assert content["multipart/form-data"]["schema"]["additionalProperties"] is False
