@@ -46,7 +46,7 @@ class TypeSpec(_Record, kw_only=True):
     dtypes: list[str] = []
     """When several are accepted (`Float[np.ndarray, …]`)."""
     shape: list[int | str] | None = None
-    """One entry an axis: a size, a name (`n`) for a size that varies, `...` for any number of axes; None means any."""
+    """One entry an axis: a size, a name (`n`) for one that varies, `...` for any number; None means any."""
     columns: dict[str, str] | None = None
     """Data frames: column to dtype."""
     classes: int | None = None
@@ -59,7 +59,7 @@ class MethodSpec(_Record, kw_only=True):
     """One method of a runner that a service may call."""
 
     batch: bool = True
-    """True: rows of many callers are put together on axis 0 (or list position); False: one call, one request."""
+    """True: rows of many callers go together on axis 0 (or list position); False: one call, one request."""
     inputs: dict[str, TypeSpec] = {}
     output: TypeSpec | None = None
     max_batch_size: int | None = None
@@ -113,7 +113,7 @@ class RunnerSpec(_Record, kw_only=True):
     max_batch_size: int = 64
     """Rows."""
     max_latency_ms: float | None = None
-    """Longest a row may spend in this runner; later rows are refused early. None: the request's own deadline."""
+    """Longest a row may spend in this runner; later rows are refused early. None: the request's deadline."""
     max_queue_rows: int | None = None
     """Rows that may wait in one API process; None: 16 batches a worker."""
     gpus: float = 0

@@ -39,7 +39,8 @@ class Tag:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise InvalidTagError(
-                f"bad name {self.name!r}: use 1 to 63 of a-z 0-9 . _ - and start and end with a letter or digit"
+                f"bad name {self.name!r}: use 1 to 63 of a-z 0-9 . _ - "
+                "and start and end with a letter or digit"
             )
         if not _VERSION.fullmatch(self.version):
             raise InvalidTagError(

@@ -30,7 +30,7 @@ from .parcel import parcel_of
 from .policy import Pace, Policy, fitting, max_rows, natural
 from .ports import RunnerMetrics, WorkerLink
 from .recovery import Recovery
-from .request import AGAIN, GONE, NO_KWARGS, SENT, WAITING, Batch, Lane, Method, Packed, Request
+from .request import AGAIN, NO_KWARGS, SENT, WAITING, Batch, Lane, Method, Packed, Request
 from .waiting import WaitingRoom
 
 log = logging.getLogger("tiffin.batching")
@@ -110,6 +110,9 @@ class Dispatcher:
         except asyncio.CancelledError:
             self._withdraw(request)
             raise
+        finally:
+            # What was raised holds this frame, and the request's future holds what was raised.
+            del request
 
     @property
     def queue_rows(self) -> int:
@@ -209,7 +212,7 @@ class Dispatcher:
             link = self._crew.holder(request.batch)
             if link is not None:
                 link.cancel(request.batch.number, [request.batch.requests.index(request)])
-        request.state = GONE
+        request.leave()
         self._rest(self._clock())
 
     def _drop(self, request: Request) -> None:
@@ -290,7 +293,7 @@ class Dispatcher:
             if request.deadline <= now:
                 self._deadlines.refuse(request, now)
             if request.future.done():
-                request.state = GONE
+                request.leave()
             else:
                 wanted.append(request)
         if not wanted:

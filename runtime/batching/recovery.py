@@ -7,7 +7,7 @@ import logging
 from ...errors import ResultMismatchError, ServingError
 from ..manifest import RunnerSpec
 from . import failure
-from .request import GONE, Batch, Request
+from .request import Batch, Request
 
 log = logging.getLogger("tiffin.batching")
 
@@ -34,7 +34,7 @@ class Recovery:
                 request.fail(error)
             return []
         for request in asked:
-            request.state = GONE  # those in a half come back
+            request.leave()  # those in a half come back
         middle = (len(wanted) + 1) // 2
         return [Batch(batch.lane, half, "bisect") for half in (wanted[:middle], wanted[middle:]) if half]
 
@@ -45,7 +45,7 @@ class Recovery:
         for request in batch.requests:
             request.crashes += guilty
             if request.future.done():
-                request.state = GONE
+                request.leave()
             elif not self._retry:
                 request.fail(failure.crashed(self._runner, reason))
             elif request.crashes >= POISON_CRASHES:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+import typing
+from collections.abc import Callable, Coroutine
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
 from ..manifest import RunnerSpec
+from ..schema.convert import convert, has_class
 from . import rows
 from .dispatcher import Dispatcher
 
@@ -26,13 +28,27 @@ class RemoteRunner:
     Args:
         spec: the runner; its methods become attributes.
         loop: the loop that the dispatcher lives in; the caller is in its thread.
+        cls: the user's class, whose hints say what results are made of; None for a stored model.
     """
 
-    def __init__(self, spec: RunnerSpec, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        spec: RunnerSpec,
+        dispatcher: Dispatcher,
+        loop: asyncio.AbstractEventLoop,
+        cls: type | None = None,
+    ) -> None:
         self._spec = spec
         thread = threading.get_ident()
         for name, method in spec.methods.items():
-            self.__dict__[name] = RemoteMethod(name, method.batch, dispatcher, loop, thread)
+            self.__dict__[name] = RemoteMethod(
+                name,
+                batch=method.batch,
+                dispatcher=dispatcher,
+                loop=loop,
+                thread=thread,
+                hint=result_hint(getattr(cls, name, None)),
+            )
 
     @cached_property
     def model(self) -> Model:
@@ -63,20 +79,29 @@ class RemoteRunner:
 class RemoteMethod:
     """One method of a remote runner."""
 
-    __slots__ = ("_batch", "_dispatcher", "_loop", "_name", "_thread")
+    __slots__ = ("_batch", "_call", "_dispatcher", "_hint", "_loop", "_name", "_thread")
 
     def __init__(
-        self, name: str, batch: bool, dispatcher: Dispatcher, loop: asyncio.AbstractEventLoop, thread: int
+        self,
+        name: str,
+        *,
+        batch: bool,
+        dispatcher: Dispatcher,
+        loop: asyncio.AbstractEventLoop,
+        thread: int,
+        hint: Any,
     ) -> None:
         self._name = name
         self._batch = batch
         self._dispatcher = dispatcher
         self._loop = loop
         self._thread = thread
+        self._hint = hint
+        self._call = dispatcher.call if hint is None else self._rebuilt
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Rows by position, constants by keyword; gives as many rows as it was given."""
-        return self._run(self._dispatcher.call(self._name, args, kwargs))
+        return self._run(self._call(self._name, args, kwargs))
 
     def one(self, *args: Any, **kwargs: Any) -> Any:
         """One row in, one row out; batched with the rows of others.
@@ -91,10 +116,22 @@ class RemoteMethod:
             raise UsageError(
                 f"{self._name!r} takes no batches: call it without .one, or mark it with @tiffin.batch"
             )
-        return rows.first(await self._dispatcher.call(self._name, rows.one(args), kwargs))
+        return rows.first(await self._call(self._name, rows.one(args), kwargs))
+
+    async def _rebuilt(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return convert(await self._dispatcher.call(method, args, kwargs), self._hint)
 
     def _run(self, call: Coroutine[Any, Any, Any]) -> Any:
         if threading.get_ident() == self._thread:
             return call
         # The task is made in the loop with a copy of this thread's context, so its deadline goes along.
         return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+
+
+def result_hint(method: Callable[..., Any] | None) -> Any:
+    """What a method's results are made of, when they want their classes back; else None."""
+    try:
+        hint = typing.get_type_hints(method, include_extras=True).get("return")
+    except (NameError, TypeError, ValueError, AttributeError):
+        return None  # hints that cannot be read ask for nothing
+    return hint if has_class(hint) else None

@@ -54,19 +54,24 @@ class Request:
     """Workers that ended while they ran it."""
     state: int = WAITING
     batch: Batch | None = None
-    """The batch it was sent in, or is to run again in."""
+    """The batch it was sent in, or is to run again in. None once it is answered: request and batch would hold
+    each other, and with them arrays of any size, until the cycle collector comes by."""
 
     def succeed(self, value: Any) -> None:
         """Its caller gets the value, if it still waits."""
-        self.state = GONE
+        self.leave()
         if not self.future.done():
             self.future.set_result(value)
 
     def fail(self, error: ServingError) -> None:
         """Its caller gets the error, if it still waits."""
-        self.state = GONE
+        self.leave()
         if not self.future.done():
             self.future.set_exception(error)
+
+    def leave(self) -> None:
+        """Nobody waits for it any more."""
+        self.state, self.batch = GONE, None
 
 
 class Lane:

@@ -150,7 +150,7 @@ def _make(
     cls: Any = info.cls
     instance = cls.__new__(cls)
     for name, dispatcher in dispatchers.items():
-        instance.__dict__[name] = RemoteRunner(dispatcher.spec, dispatcher, loop)
+        instance.__dict__[name] = RemoteRunner(dispatcher.spec, dispatcher, loop, info.runners[name].cls)
     instance.__init__()
     made: object = instance
     return made

@@ -46,7 +46,6 @@ def main() -> int:
     drain.begin(server)
     control.send(Ready(detail=_detail(inference), memory_bytes=_peak_memory_bytes()))
     abandoned = server.run()
-    inference.close()
     Path(start.address).unlink(missing_ok=True)
     control.send(Drained(abandoned=abandoned))
     return 0

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import inspect
 import logging
 import typing
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-import msgspec
 import numpy as np
 
 from ...errors import ModelError, ServiceDefinitionError
 from ..manifest import MethodSpec, RunnerSpec, TypeSpec
+from ..schema.convert import convert, has_class
 from ..supervisor.control import Target
-
-if TYPE_CHECKING:
-    import asyncio
 
 log = logging.getLogger("tiffin.worker")
 
@@ -36,29 +31,14 @@ class Inference:
     def __init__(self, spec: RunnerSpec, methods: dict[str, Run]) -> None:
         self.spec = spec
         self._methods = methods
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Runs a method; an async one runs to its end on a loop of the worker's own.
+        """Runs a method.
 
         Raises:
             Exception: whatever the method raises.
         """
-        result = self._methods[method](*args, **kwargs)
-        return self._finish(result) if inspect.iscoroutine(result) else result
-
-    def _finish(self, coroutine: Any) -> Any:
-        import asyncio
-
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(coroutine)
-
-    def close(self) -> None:
-        """Ends the loop of async methods."""
-        if self._loop is not None:
-            self._loop.close()
-            self._loop = None
+        return self._methods[method](*args, **kwargs)
 
     def warm(self) -> None:
         """Runs every batch method whose input shapes are known on one row of zeros.
@@ -148,11 +128,9 @@ def typed(method: Run) -> Run:
         parameters = list(inspect.signature(method).parameters.values())
     except (NameError, TypeError, ValueError, AttributeError):
         return method  # hints that cannot be read ask for nothing
-    rebuilt = {p.name: hints[p.name] for p in parameters if p.name in hints and _has_class(hints[p.name])}
+    rebuilt = {p.name: hints[p.name] for p in parameters if p.name in hints and has_class(hints[p.name])}
     if not rebuilt:
         return method
-    from ..schema.convert import convert
-
     positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
     def typed(*args: Any, **kwargs: Any) -> Any:
@@ -167,21 +145,3 @@ def typed(method: Run) -> Run:
         return method(*made, *args[len(made) :], **named)
 
     return typed
-
-
-def _has_class(hint: Any) -> bool:
-    return any(_arrives_as_map(part) for part in _parts(hint))
-
-
-def _parts(hint: Any) -> Iterator[Any]:
-    yield hint
-    for part in typing.get_args(hint):
-        yield from _parts(part)
-
-
-def _arrives_as_map(hint: Any) -> bool:
-    if not isinstance(hint, type):
-        return False
-    if dataclasses.is_dataclass(hint) or issubclass(hint, (msgspec.Struct, enum.Enum)):
-        return not hint.__module__.endswith("runtime.schema.file")
-    return hasattr(hint, "__pydantic_validator__") or (issubclass(hint, tuple) and hasattr(hint, "_fields"))

@@ -62,6 +62,9 @@ class SklearnFramework:
 
     def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         result = getattr(obj, method)(*args, **kwargs)
+        if isinstance(result, list):
+            # One array an output, each with all the rows: a list would be taken for a list of rows.
+            return tuple(result)
         # Rows of many callers are split again, and no protocol here has a form for sparse matrices.
         return result.toarray() if has_class_of(result, "scipy") and hasattr(result, "toarray") else result
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import enum
 import subprocess
@@ -61,18 +60,6 @@ def test_warming_runs_batch_methods_once_and_survives_their_errors() -> None:
     }
     Inference(RunnerSpec(name="r", methods=specs), {name: note(name) for name in specs}).warm()
     assert ran == [("picky", (1, 4)), ("good", (1, 4))]
-
-
-def test_an_async_method_runs_to_its_end() -> None:
-    async def later(x: int) -> int:
-        await asyncio.sleep(0)
-        return x + 1
-
-    inference = Inference(RunnerSpec(name="r", methods={"later": MethodSpec(batch=False)}), {"later": later})
-    try:
-        assert [inference.call("later", (n,), {}) for n in range(3)] == [1, 2, 3]
-    finally:
-        inference.close()
 
 
 class Colour(enum.Enum):

@@ -241,8 +241,11 @@ def test_arguments_get_their_classes_back(source: Path) -> None:
 
     async def main() -> None:
         async with house(source) as here:
-            got = await here.runner.far([module.Point(1.0, ("a",)), module.Point(2.0)])
-            assert got == [{"x": 2.0, "tags": ("a", "seen")}, {"x": 3.0, "tags": ("seen",)}]
+            loop = asyncio.get_running_loop()
+            runner = RemoteRunner(here.spec, here.dispatcher, loop, module.Toy)
+            got = await runner.far([module.Point(1.0, ("a",)), module.Point(2.0)])
+            assert got == [module.Point(2.0, ("a", "seen")), module.Point(3.0, ("seen",))]
+            assert await runner.far.one(module.Point(4.0)) == module.Point(5.0, ("seen",))
 
     try:
         go(main)
