@@ -2,9 +2,9 @@
 
     python benchmarks/serving.py [rounds] [seconds]
 
-Both run on the machine's cores together with the load generator; rounds are interleaved, medians are shown and
-every round is kept. One API process, one worker. The bar: 12,000 requests/s at 64 connections, p50 under 1 ms at
-one, no errors.
+Both run on the machine's cores together with the load generator; rounds are interleaved, medians are shown
+and every round is kept. One API process, one worker. The bar: 12,000 requests/s at 64 connections, p50 under
+1 ms at one, no errors.
 """
 
 from __future__ import annotations
