@@ -66,7 +66,13 @@ def _describe_api(spec: ApiSpec, table: RouteTable, document: dict[str, Any]) ->
     route = table.by_path[spec.route.encode()]
     body = document["paths"][spec.route]["post"].get("requestBody", {})
     return {
-        **msgspec.to_builtins(spec),
+        "name": spec.name,
+        "route": spec.route,
+        "doc": spec.doc,
+        "inputs": {name: msgspec.to_builtins(each) for name, each in spec.inputs.items()},
+        "defaults": spec.defaults,
+        "output": msgspec.to_builtins(spec.output),
+        "stream": spec.stream,
         "timeout_s": route.timeout_s,
         "max_body_bytes": route.max_body_bytes,
         "accepts": list(route.info.inputs.media_types),

@@ -215,11 +215,12 @@ class Prediction(ABC):
             error = self.error or UnavailableError("the request was cancelled inside the server")
         except (Exception, SystemExit) as failure:  # noqa: BLE001 - user code
             error = failure
-        if self.answered:  # the caller is gone
-            return await _close(items)
-        if error is not None and sent < 0:
+        if error is not None and (self.answered or sent < 0):
             self._fail(error)
+        if self.answered:  # above, or the caller is gone
             return await _close(items)
+        if error is not None:
+            self._log(error)
         if sent < 0:
             await self.open_stream(self.encoder.media_type, self._headers())
         if framed:
@@ -242,16 +243,20 @@ class Prediction(ABC):
             )
         return headers
 
-    def _problem(self, error: BaseException) -> problem.Problem:
-        return problem.problem(error, instance=self.route.path, request_id=self.context.id)
-
-    def _fail(self, error: BaseException) -> None:
-        if self.answered:
-            return
+    def _log(self, error: BaseException) -> None:
+        """Also after the answer: what the user's code raises while it is stopped, or later in a stream."""
         if problem.is_bug(error):
             problem.log_failure(
                 error, route=self.route.path, request_id=self.context.id, trace_id=self.context.trace_id
             )
+
+    def _problem(self, error: BaseException) -> problem.Problem:
+        return problem.problem(error, instance=self.route.path, request_id=self.context.id)
+
+    def _fail(self, error: BaseException) -> None:
+        self._log(error)
+        if self.answered:
+            return
         report = self._problem(error)
         self._finish(report.status, problem.MEDIA_TYPE, report.body, report.headers + self._headers())
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import yaml
 
+from ...errors import InvalidTagError
+from ..tag import Tag
+
 if TYPE_CHECKING:
     from .state import ServerState
 
@@ -31,5 +34,12 @@ class Schema:
         """As builtins."""
         from ..schema.openapi import openapi
 
-        version = self._state.options.title.partition(":")[2]
-        return openapi(self._state.info, version=version or "0")
+        return openapi(self._state.info, version=_version(self._state.options.title))
+
+
+def _version(title: str) -> str:
+    """Of a bundle's tag; a service that is served as it stands (`service:Iris`) has none."""
+    try:
+        return Tag.parse(title).version if ":" in title else "0"
+    except InvalidTagError:
+        return "0"

@@ -12,7 +12,7 @@ function show(document_, service) {
   const schemas = Object.entries(document_.components?.schemas || {});
   document.getElementById("side").append(
     element("p", {}, "Routes"),
-    ...operations.map(({ path, operation }) => element("a", { href: `#${operation.operationId}` }, path)),
+    ...operations.map(({ path, operation }) => element("a", { href: `#route-${operation.operationId}` }, path)),
     element("p", {}, "Schemas"),
     ...schemas.map(([name]) => element("a", { href: `#schema-${name}` }, name)),
     element("p", {}, "Problems"), element("a", { href: "#problems" }, "Problems"));
@@ -29,7 +29,7 @@ function show(document_, service) {
 
 function operationCard({ path, method, operation }) {
   const body = operation.requestBody?.content || {};
-  return element("section", { class: "card", id: operation.operationId, "aria-label": path },
+  return element("section", { class: "card", id: `route-${operation.operationId}`, "aria-label": path },
     element("header", {}, element("span", { class: "verb" }, method.toUpperCase()), element("h2", { class: "route" }, path)),
     element("p", { class: "doc" }, operation.description || operation.summary || ""),
     parameters(operation.parameters || []),

@@ -10,7 +10,7 @@ export class Form {
     this.fields = Object.entries(api.inputs).map(([name, spec]) => {
       const has = Object.hasOwn(api.defaults || {}, name);
       const start = has ? api.defaults[name] : (api.example || {})[name];
-      return makeField(`${api.name}-${name}`, name, spec, { start, optional: has, note: descriptions[name] });
+      return makeField(`field-${api.name}-${name}`, name, spec, { start, optional: has, note: descriptions[name] });
     });
   }
 

@@ -11,7 +11,7 @@ function show(service) {
   document.getElementById("title").textContent = service.title;
   document.getElementById("side").append(
     element("p", {}, "Routes"),
-    ...service.apis.map((api) => element("a", { href: `#${api.name}` }, api.route)),
+    ...service.apis.map((api) => element("a", { href: `#api-${api.name}` }, api.route)),
   );
   main.append(
     element("h1", {}, service.name),
@@ -23,10 +23,10 @@ function show(service) {
 
 function card(api) {
   const { text, args } = readDocstring(api.doc || "");
-  return element("section", { class: "card", id: api.name, "aria-labelledby": `${api.name}-title` },
+  return element("section", { class: "card", id: `api-${api.name}`, "aria-labelledby": `api-${api.name}-title` },
     element("header", {},
       element("span", { class: "verb" }, "POST"),
-      element("h2", { class: "route", id: `${api.name}-title` }, api.route),
+      element("h2", { class: "route", id: `api-${api.name}-title` }, api.route),
       api.stream ? element("span", { class: "chip" }, "stream") : null),
     text ? element("p", { class: "doc" }, text) : null,
     element("h3", {}, "Input"), inputTable(api, args),

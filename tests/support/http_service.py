@@ -151,6 +151,13 @@ class Echo:
         finally:
             self.seen.append("closed")
 
+    async def stubborn(self) -> AsyncIterator[Any]:
+        try:
+            while True:
+                yield "y"
+        finally:
+            raise KeyError("on the way out")
+
     async def raw(self, x: int) -> AsyncIterator[Any]:
         for number in range(x):
             yield b"%d," % number
@@ -160,7 +167,7 @@ class Echo:
 
 def _api(name: str, *names: str, output: Output | None = None, **options: Any) -> Any:
     sync = name == "sync"
-    stream = name in ("count", "endless", "raw")
+    stream = name in ("count", "endless", "stubborn", "raw")
     return SimpleNamespace(
         name=name,
         route=f"/{name}",
@@ -184,6 +191,7 @@ def service_info() -> Any:
         _api("fail", "x"),
         _api("count", "x"),
         _api("endless", "x"),
+        _api("stubborn"),
         _api("raw", "x", output=Output("application/octet-stream", bytes)),
     ]
     return SimpleNamespace(

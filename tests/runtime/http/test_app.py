@@ -41,6 +41,10 @@ class Words:
         return {word: text.split().count(word) for word in text.split() if len(word) >= least}
 
     @tiffin.api
+    async def ping(self) -> None:
+        """Takes nothing."""
+
+    @tiffin.api
     async def spell(self, text: str) -> AsyncIterator[str]:
         """Spells."""
         for char in text:
@@ -130,7 +134,7 @@ def test_metrics(state: ServerState) -> None:
 def test_schema(state: ServerState) -> None:
     schema, text = fetch(state, ("GET", "/schema"), ("GET", "/schema.yaml"))
     assert schema.json() == yaml.safe_load(text.text)
-    assert list(schema.json()["paths"]) == ["/count", "/spell", "/copy"]
+    assert list(schema.json()["paths"]) == ["/count", "/ping", "/spell", "/copy"]
     assert schema.json()["info"]["version"] == "6f3k2q"
 
 
@@ -156,6 +160,12 @@ def test_problems_are_what_the_schema_says(state: ServerState) -> None:
     for answer in problems:
         jsonschema.validate(answer.json(), described)
         assert set(answer.json()) | {"path"} == set(described["properties"])
+
+
+def test_only_a_bundle_has_a_version(state: ServerState) -> None:
+    state.options = ServerOptions(access_log=False, title="service:Words")
+    (schema,) = fetch(state, ("GET", "/schema"))
+    assert schema.json()["info"]["version"] == "0"
 
 
 def test_not_found_and_wrong_method(state: ServerState) -> None:
@@ -197,10 +207,12 @@ def test_description_of_the_service(state: ServerState) -> None:
     (answer,) = fetch(state, ("GET", DESCRIPTION))
     described = json.loads(answer.content)
     assert described["title"] == "words:6f3k2q"
-    count, spell, _ = described["apis"]
+    count, ping, spell, _ = described["apis"]
     assert count["route"] == "/count"
     assert count["defaults"] == {"least": 1}
     assert set(count["example"]) == {"text", "least"} or set(count["example"]) == {"text"}
+    assert all(set(each) == set(count) for each in described["apis"])  # the pages read every key of every api
+    assert (ping["inputs"], ping["defaults"], ping["example"]) == ({}, {}, {})
     assert spell["stream"] is True
     assert "text/event-stream" in spell["returns"]
     assert {"id": "overloaded", "title": "Overloaded", "status": 503} in described["problems"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 
-from http_server import Running, on_server, post
+import pytest
+from http_server import Running, on_server, post, running
+from http_service import server_state
 
 from tiffin.runtime.http import events
 
@@ -31,6 +35,26 @@ async def test_error_in_the_middle(server: Running) -> None:
         assert json.loads(last.partition(b"data: ")[2])["detail"] == "ValueError: seven"
         assert answer.status == 200
     assert server.state.metrics.ended == [("/count", "POST", 500)]
+
+
+def test_every_error_of_the_service_is_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Before the first item, in the middle, and while the generator is stopped for a caller who left."""
+
+    async def main() -> None:
+        async with running(server_state(tmp_path)) as server:
+            async with await server.connect() as client:
+                await client.send(post("/count", b'{"x":"three"}', "x-request-id: before"))
+                assert (await client.answer()).status == 500
+                await client.send(post("/count", b'{"x":20}', "x-request-id: middle"))
+                assert (await client.answer()).status == 200
+            async with await server.connect() as client:
+                await client.send(post("/stubborn", b"{}", "x-request-id: stopped"))
+                await client.head()
+            await server.until(lambda: "stopped" in caplog.text)
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+    assert [record.request_id for record in caplog.records] == ["before", "middle", "stopped"]
+    assert [record.exc_info[0] for record in caplog.records] == [TypeError, ValueError, KeyError]
 
 
 @on_server()
