@@ -11,6 +11,7 @@ from math import ceil, inf
 from typing import Any
 
 from .policy import Decision, Queue
+from .probes import Probes
 from .returns import Returns
 from .service_times import ServiceTimes
 
@@ -20,13 +21,12 @@ APART = 1.05
 """Waiting for callers must be better than sending two batches by that factor."""
 SHORTER = 0.95
 """Rows are shared out among idle workers when that makes the batch at least 5 % shorter."""
-PROBES = (0.75, 1.25, 0.88, 1.12)
-"""Sizes to try, as parts of the cap."""
-GOES_ON = 0.7
-"""Half a batch that does that many of the rows a second of the whole: try a quarter as well."""
-SURE = 4
-FIRST_GAP, LONGEST_GAP = 8, 512
-"""Full batches from one probe to the next; the gap doubles after `SURE` probes, and more when times are noisy."""
+AS_GOOD = 0.9
+"""A smaller batch is as productive as a larger one when it does that part of its rows a second."""
+FAIR = 0.75
+"""Part of the spare time of several workers that may go into the fixed cost of smaller batches."""
+LONGEST_HOLD = 1.5
+"""Nobody is held back longer than that many mean service times."""
 SHORTEST_WAIT_S = 20e-6
 """Shorter waits are not worth a timer."""
 
@@ -47,32 +47,36 @@ class AdaptivePolicy:
         self.workers = workers
         self._times = ServiceTimes(max_rows)
         self._returns = Returns()
+        self._probes = Probes()
         self._waiting = 0.0
         self._batches = 0
         self._last_start = -inf
-        self._capped = 0
-        """Batches so far that could have held more rows."""
-        self._probe_gap = FIRST_GAP
-        self._next_probe = FIRST_GAP
-        self._probes = 0
         self._held: Queue | None = None
         """The queue that is held back until a time, or until so many rows wait."""
         self._held_until = 0.0
         self._held_rows = 0.0
-        self._counts = dict.fromkeys(("refused", "shed", "hold", "spread", "probe"), 0)
+        self._epoch = [-inf, 0.0, 0.0]
+        """Start of a span of the latency limit, rows that arrived in it, rows of the span before."""
+        self._counts = dict.fromkeys(("refused", "shed", "hold", "spread"), 0)
 
     # -- what happens
 
     def on_arrival(self, now: float, rows: int) -> bool:
         """False refuses the request: its answer would come after the latency limit."""
+        epoch = self._epoch
+        if now - epoch[0] > self.max_latency_s:
+            epoch[:] = now, 0.0, epoch[1] if now - epoch[0] <= 2 * self.max_latency_s else 0.0
         waiting = self._waiting + rows
-        times = self._times
-        cap = times.cap
+        cap = self._times.cap
         if waiting > cap and self._batches > MIN_BATCHES:
-            full_s = times(cap)
-            if waiting / cap * full_s / max(1, self.workers) + full_s > self.max_latency_s:
+            # Nobody waits longer than the limit: should the count have drifted, this mends it.
+            waiting = min(waiting, epoch[1] + epoch[2] + rows)
+            full_s = self._times(cap)
+            if waiting > cap and waiting / cap * full_s / max(1, self.workers) + full_s > self.max_latency_s:
+                self._waiting = waiting - rows
                 self._counts["refused"] += 1
                 return False
+        epoch[1] += rows
         self._waiting = waiting
         self._returns.on_arrival(now, rows)
         return True
@@ -82,7 +86,7 @@ class AdaptivePolicy:
         self._batches += 1
         self._held = None
         if self._batches > max(1, self.workers):  # the first batch of a worker is warm-up, not its pace
-            self._times.learn(rows, service_s)
+            self._times.learn(max(1, rows), max(0.0, service_s))
         self._returns.on_answer(now, rows, 0.75 * self._times.mean_s)
 
     def on_cancel(self, now: float, rows: int) -> None:  # noqa: ARG002 - the seam gives the time
@@ -95,165 +99,152 @@ class AdaptivePolicy:
         """Sheds the oldest, sends the oldest, or says when to ask again."""
         if not len(queue):
             return Decision()
-        rows, oldest = queue.rows, queue[0].arrival
+        rows, limit, oldest = queue.rows, self.max_latency_s, queue[0].arrival
         self._waiting = max(self._waiting, rows)
-        limit = self.max_latency_s
-        age = now - oldest
-        if age > 0:
-            late = self._late(now, queue, rows)
-            if late:
-                return self._shed(queue, late)
+        late, room = self._in_time(now, queue, rows)
+        if late:
+            self._counts["shed"] += late
+            self._waiting = max(0.0, self._waiting - sum(queue[place].rows for place in range(late)))
+            return Decision(shed=late, reason="latency")
         if idle <= 0:
-            return Decision(wake_at=oldest + limit if limit < inf else None)
-        if queue is self._held and now < self._held_until and rows < self._held_rows:
-            return Decision(wake_at=self._held_until, reason="hold")
-        times = self._times
-        room = times.cap
-        if rows >= room:
-            probe = self._probe(room)
-            if probe:
-                return self._send(now, queue, probe, "probe")
-            return self._send(now, queue, times.shape.rounded(int(room)), "full")
-        if not times.samples:
-            return self._send(now, queue, room, "idle worker")
-        wake = self._hold(now, rows, room, limit - age)
-        if wake:
-            self._counts["hold"] += 1
-            self._held, self._held_until = queue, wake
-            return Decision(wake_at=wake, reason="hold")
-        if self.workers > idle:
-            wake = self._spread(now, rows, limit - age)
-            if wake:
-                self._counts["spread"] += 1
-                return Decision(wake_at=wake, reason="spread")
-        elif idle > 1:
-            share = ceil(rows / idle)
-            if times(share) < SHORTER * times(rows):
-                return self._send(now, queue, share, "shared")
-        return self._send(now, queue, times.shape.rounded(int(rows)), "idle worker")
-
-    def _late(self, now: float, queue: Queue, rows: float) -> int:
-        """How many of the oldest can no longer be answered within the limit."""
-        times, limit = self._times, self.max_latency_s
-        if limit == inf:
-            return 0
-        room = min(rows, times.cap)
-        left = limit - times(room) * (1 + times.spread)
-        if now - queue[0].arrival <= left:
-            return 0
-        if left <= 0:  # a smaller batch must do
-            room = 1
-            left = limit - times(room) * (1 + times.spread)
-            if left <= 0:
-                left = limit
-        late = 0
-        while late < len(queue) and now - queue[late].arrival > left:
-            late += 1
-        return late
-
-    def _shed(self, queue: Queue, number: int) -> Decision:
-        self._counts["shed"] += number
-        self._waiting -= sum(queue[place].rows for place in range(number))
-        return Decision(shed=number, reason="latency")
-
-    def _send(self, now: float, queue: Queue, room: float, reason: str) -> Decision:
-        number, rows = _fitting(queue, room)
-        self._waiting = max(0.0, self._waiting - rows)
+            return Decision(wake_at=max(oldest + limit, now + SHORTEST_WAIT_S) if limit < inf else None)
+        if rows < room and self._times.samples:
+            until, reason = self._wait(now, queue, room, idle)
+            if until:
+                return Decision(wake_at=until, reason=reason)
+        size, reason = self._size(rows, room, idle)
+        number, taken = _fitting(queue, size)
+        self._waiting = max(0.0, self._waiting - taken)
         self._last_start = now
         self._held = None
         return Decision(number, reason=reason)
 
-    def _probe(self, room: float) -> int:
-        """Another batch size to try, when it is time to; 0: none."""
-        self._capped += 1
-        times = self._times
-        size = room
-        while size >= 2:  # halve it as long as that costs little: beyond a knee it gains
-            half = size // 2
-            tried = times.tried(half)
-            if tried < 2:
-                if self._capped % (tried + 2):
-                    break
-                self._counts["probe"] += 1
-                return int(half)
-            if half * times(size) < GOES_ON * size * times(half):
+    def _in_time(self, now: float, queue: Queue, rows: float) -> tuple[int, float]:
+        """(how many of the oldest can no longer be answered within the limit, the most rows to send)."""
+        times, limit = self._times, self.max_latency_s
+        room = times.cap
+        if limit == inf:
+            return 0, room
+        age = now - queue[0].arrival
+        size = min(rows, room)
+        margin = 1 + times.spread
+        left = limit - times(size) * margin
+        if age <= left:
+            return 0, room
+        while size > 1 and age > left:
+            half = ceil(size / 2)
+            if half >= size or (left > 0 and half * times(size) < AS_GOOD * size * times(half)):
                 break
             size = half
-        if self._capped < self._next_probe:
-            return 0
-        self._counts["probe"] += 1
-        self._probes += 1
-        if self._probes > SURE + (times.spread / 0.05) ** 2:
-            self._probe_gap = min(2 * self._probe_gap, LONGEST_GAP)
-        self._next_probe = self._capped + self._probe_gap
-        size = room * PROBES[self._probes % len(PROBES)]
-        if size > self.max_rows:
-            size = room * 0.75
-        return max(1, round(size))
+            left = limit - times(size) * margin
+        if age <= left:
+            return 0, size
+        if left <= 0:  # not even one row would be in time: only those that have waited that long go
+            size, left = room, limit
+        late = 0
+        while late < len(queue) and now - queue[late].arrival > left:
+            late += 1
+        return late, size
 
-    def _hold(self, now: float, rows: float, room: float, left_s: float) -> float:
+    def _wait(self, now: float, queue: Queue, room: float, idle: int) -> tuple[float, str]:
+        """(until when it is better to send nothing, why); 0: send now."""
+        rows, age = queue.rows, now - queue[0].arrival
+        if queue is self._held and now < self._held_until and rows < self._held_rows:
+            return self._held_until, "hold"
+        until = self._hold(now, rows, room, age)
+        if until:
+            self._counts["hold"] += 1
+            self._held, self._held_until = queue, until
+            return until, "hold"
+        if self.workers > idle:
+            until = self._spread(now, rows, age)
+            self._counts["spread"] += until > 0
+        return until, "spread"
+
+    def _hold(self, now: float, rows: float, room: float, age: float) -> float:
         """Until when to wait for callers that are about to come back; 0: send now."""
         expected = self._returns.expected(now)
-        if not expected:
+        if not expected or expected[-1].rows < 0.5:
             return 0.0
         times = self._times
         missing = expected[-1].rows
-        if missing < 0.5:
-            return 0.0
+        back = missing + self._returns.arrived
         both_s = times(rows) + times(missing)
         best = APART * (rows + missing) / both_s if both_s > 0 else inf
-        wait = 0.0
         margin = 1 + 2 * times.spread
-        back = expected[-1].rows + self._returns.arrived
+        wait = 0.0
         for step in expected:
             n = min(room, rows + step.rows)
             n_s = times(n)
-            if step.wait_s + n_s * margin > left_s:
+            waited = age + step.wait_s
+            if waited + n_s * margin > self.max_latency_s or waited > LONGEST_HOLD * times.mean_s:
                 break
-            if step.wait_s < SHORTEST_WAIT_S:
-                continue
-            together = n / (step.wait_s * max(1.0, n / back) + n_s)
-            if together > best:
-                best, wait = together, step.wait_s
+            if step.wait_s >= SHORTEST_WAIT_S:
+                together = n / (step.wait_s * max(1.0, n / back) + n_s)
+                if together > best:
+                    best, wait = together, step.wait_s
         self._held_rows = min(room, rows + missing - 0.5)
         return now + wait if wait else 0.0
 
-    def _spread(self, now: float, rows: float, left_s: float) -> float:
+    def _spread(self, now: float, rows: float, age: float) -> float:
         """Until when to wait so that workers do not run in step; 0: send now."""
         times = self._times
         due = self._last_start + times.mean_s / self.workers
-        if due <= now:
-            return 0.0
         n = times.mean_rows
-        n_s = times(n)
-        factor = 2 - times(2 * n) / n_s if n_s > 0 else 0.0
-        wanted = 3 * factor * self._returns.rate
-        if rows >= wanted * (due - now):
+        wanted = 3 * times.fixed_share(n) * self._returns.rate
+        if due <= now or rows >= wanted * (due - now) or age > times.mean_s:
             return 0.0
-        wake = due - rows / wanted
-        wait = wake - now
-        if wait < SHORTEST_WAIT_S or wait + n_s * (1 + 2 * times.spread) > left_s:
+        until = due - rows / wanted
+        wait = until - now
+        if wait < SHORTEST_WAIT_S or age + wait + times(n) * (1 + 2 * times.spread) > self.max_latency_s:
             return 0.0
-        return wake
+        return until
+
+    def _size(self, rows: float, room: float, idle: int) -> tuple[float, str]:
+        """(rows to send, why)."""
+        times = self._times
+        if rows >= room:
+            probe = self._probes.next(times, room) if room == times.cap else 0
+            return (probe, "probe") if probe else (times.shape.rounded(room), "full")
+        if idle >= max(2, self.workers):
+            share = ceil(rows / idle)
+            if times(share) < SHORTER * times(rows):
+                return share, "shared"
+        return times.shape.rounded(self._fair(rows)), "idle worker"
+
+    def _fair(self, rows: float) -> float:
+        """With several workers, batches no larger than needed to keep up: the rest goes sooner elsewhere."""
+        shape = self._times.shape
+        if self.workers < 2 or shape.row <= 0:
+            return rows
+        spare = 1 - self._returns.rate * shape.row / self.workers
+        share = FAIR * max(1e-3, spare)
+        return min(rows, shape.whole(max(1, ceil(shape.fixed / shape.row * (1 / share - 1)))))
 
     def explain(self) -> dict[str, Any]:
-        """What was learned, for people."""
+        """What was learned and decided so far, for people: seconds and rows."""
+        times = self._times
         return {
-            "cap": self._times.cap,
-            "spread": self._times.spread,
+            "cap": times.cap,
+            "shape": str(times.shape),
+            "spread": times.spread,
+            "batches": self._batches,
             "service_s": [
                 {"rows": rows, "seconds": seconds, "samples": samples}
-                for rows, seconds, samples in self._times.table()
+                for rows, seconds, samples in times.table()
             ],
             "arrival_rate": self._returns.rate,
-            "counts": dict(self._counts),
+            "expected_returns": [
+                {"delay_s": delay, "share": share} for delay, share in self._returns.table()
+            ],
+            "decisions": {**self._counts, "probe": self._probes.number},
         }
 
 
 def _fitting(queue: Queue, room: float) -> tuple[int, float]:
     """(requests, rows) of the longest head of the queue within `room`; one that is larger goes alone."""
-    length = len(queue)
-    if queue.rows == length:  # one row each
+    length, total = len(queue), queue.rows
+    if type(total) is int and total == length:  # one row each
         number = max(1, min(length, int(room)))
         return number, number
     number, rows = 1, queue[0].rows

@@ -95,7 +95,19 @@ class Returns:
             came, asked, windows = self._full[j]
             if asked <= 0:
                 break
-            usual = rate * delay * windows
-            if came > 1.5 * usual and (came - usual) ** 2 > 9 * (usual + 0.25):
+            if _stands_out(came, rate * delay * windows):
                 found.append(Expected(delay - past, max(0.0, came / asked * answered - self.arrived)))
         return found
+
+    def table(self) -> list[tuple[float, float]]:
+        """(delay, arrivals within it for each row answered) of the delays that stand out."""
+        rate = self.rate
+        return [
+            (delay, came / asked)
+            for delay, (came, asked, windows) in zip(DELAYS_S, self._full, strict=True)
+            if asked > 0 and _stands_out(came, rate * delay * windows)
+        ]
+
+
+def _stands_out(came: float, usual: float) -> bool:
+    return came > 1.5 * usual and (came - usual) ** 2 > 9 * (usual + 0.25)

@@ -141,6 +141,14 @@ class ServiceTimes:
         low, high = seconds[place - 1], seconds[place]
         return max(0.1 * low, low + (high - low) * (rows - left) / (right - left))
 
+    def fixed_share(self, rows: float) -> float:
+        """Part of the time of a batch that does not grow with its rows."""
+        seconds = self.shape(rows)
+        if seconds > 0:
+            return self.shape.fixed / seconds
+        whole = self(rows)
+        return max(0.0, 2 - self(2 * rows) / whole) if whole > 0 else 0.0
+
     def tried(self, rows: float) -> int:
         """Samples of about that size."""
         bucket = self._buckets.get(bucket_of(rows))
@@ -177,7 +185,7 @@ class ServiceTimes:
         shape.bent = largest.pace * doubt < self.WORSE * best.pace
         if shape.knee:
             top = min(int(self.max_rows), LARGEST)
-            self.cap = max(range(1, top + 1), key=lambda n: n / shape(n))
+            self.cap = max(range(1, top + 1), key=lambda n: n / max(1e-12, shape(n)))
         elif shape.bent:
             self.cap = min(self.max_rows, upper_edge(best.number))
         else:

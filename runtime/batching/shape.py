@@ -1,7 +1,7 @@
-"""The shape of s(n): which of a straight line, steps (padding) or a line with a knee explains the batches best.
+"""The shape of s(n): which of a line, steps (padding) or a line with a knee explains the batches best.
 
-`service_times` says how long a batch takes; the shape says at which sizes a batch is worth most: at the end of a
-step, and at the knee.
+`service_times` says how long a batch takes; the shape says at which sizes a batch is worth most: at the end of
+a step, and at the knee.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from math import log
 
 STEPS = (2, 4, 8, 16, 32, 64)
 SHARPER = 12.0
-"""A shape must be that much likelier than a line (difference of -2 log likelihood, its parameters paid for)."""
+"""A shape must be that much likelier than a line: in -2 log likelihood, its parameters paid for."""
 Point = tuple[int, float, float, float]
 """Rows, mean seconds, weight, squares that no shape explains."""
 LARGEST = 256
@@ -41,7 +41,18 @@ class Size:
 class Shape:
     """`fixed + row * n`, of n rounded up to `step`, and `steep` more for each row past `knee`."""
 
-    __slots__ = ("_next_fit", "_samples", "_sizes", "_soonest", "bent", "fixed", "knee", "row", "steep", "step")
+    __slots__ = (
+        "_next_fit",
+        "_samples",
+        "_sizes",
+        "_soonest",
+        "bent",
+        "fixed",
+        "knee",
+        "row",
+        "steep",
+        "step",
+    )
 
     def __init__(self) -> None:
         self.fixed = 0.0
@@ -62,9 +73,10 @@ class Shape:
         if rows > LARGEST:
             return False
         self._samples += 1
-        size = self._sizes.get(int(rows))
+        number = max(1, round(rows))
+        size = self._sizes.get(number)
         if size is None:
-            size = self._sizes[int(rows)] = Size()
+            size = self._sizes[number] = Size()
         size.learn(seconds)
         if self._samples < self._next_fit and not (self._samples > self._soonest and surprising):
             return False
@@ -75,12 +87,15 @@ class Shape:
 
     def __call__(self, rows: float) -> float:
         """Seconds of a batch of that many rows, by the shape."""
-        step = self.step
-        whole = -(-rows // step) * step if step > 1 else rows
         past = rows - self.knee if self.knee and rows > self.knee else 0.0
-        return self.fixed + self.row * whole + self.steep * past
+        return self.fixed + self.row * self.whole(rows) + self.steep * past
 
-    def rounded(self, rows: int) -> int:
+    def whole(self, rows: float) -> float:
+        """The rows that are paid for: up to the end of the step."""
+        step = self.step
+        return -(-rows // step) * step if step > 1 else rows
+
+    def rounded(self, rows: float) -> float:
         """The end of the last full step within `rows`, where that does more rows a second; else `rows`."""
         step = self.step
         if step == 1 or rows <= step or rows % step == 0:
