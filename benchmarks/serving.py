@@ -31,7 +31,7 @@ BAR_MB = {"supervisor": 60.0, "api": 90.0}
 
 def main() -> int:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
+    seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     loads: dict[tuple[str, int], list[Load]] = {}
     cpu_ms: list[float] = []
     with tempfile.TemporaryDirectory() as scratch:

@@ -23,7 +23,7 @@ class Load:
 
 
 def wrk(
-    url: str, body: str, *, connections: int, seconds: float, content_type: str = "application/json"
+    url: str, body: str, *, connections: int, seconds: int, content_type: str = "application/json"
 ) -> Load:
     """POSTs `body` over keep-alive connections as fast as answers come."""
     if shutil.which("wrk") is None:
