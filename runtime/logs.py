@@ -6,15 +6,21 @@ come out in both; `set_context_fields` adds those of the request in hand.
 
 from __future__ import annotations
 
+import atexit
 import datetime
+import io
 import logging
 import sys
+import threading
 from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any, TextIO
 
 import msgspec
 
 from ..errors import ConfigError
+from . import log_stream
+from .log_stream import LogStream
 
 FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
@@ -65,10 +71,12 @@ def configure(
     if level not in LEVELS:
         raise ConfigError(f"no log level {level!r}: use one of {', '.join(LEVELS)}")
     target = stream or sys.stderr
-    handler = logging.StreamHandler(target)
+    handler = _Handler(target)
     handler.setFormatter(
         JsonFormatter(process) if format == "json" else TextFormatter(process, colour=target.isatty())
     )
+    if isinstance(buffer := getattr(target, "buffer", None), LogStream):
+        buffer.on_dropped = lambda count: handler.text(log_stream.dropped_text(count).strip())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -78,6 +86,79 @@ def configure(
         quiet.propagate = True
         quiet.setLevel("WARNING" if level != "error" else "ERROR")
     logging.captureWarnings(capture=True)
+
+
+def take_over(format: str, level: str, process: str) -> None:  # noqa: A002 - the option's name
+    """`configure` for a process whose standard output and error are nothing but log.
+
+    Neither ever blocks it. What it prints, and what no `except` catches, is logged: as it is in text, as
+    records in JSON, so that every line is an object.
+    """
+    log_stream.take_over()
+    configure(format, level, process)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    if format == "json":
+        (handler,) = logging.getLogger().handlers
+        sys.stdout, sys.stderr = printed = _Printed("stdout", handler), _Printed("stderr", handler)
+        for stream in printed:
+            atexit.register(stream.end)
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    if error is not None and not issubclass(kind, SystemExit):
+        logging.getLogger("tiffin").critical("uncaught exception", exc_info=(kind, error, trace))
+
+
+class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic from Python 3.11 on
+    """A record that cannot be written says so in the form of the others."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        error = sys.exc_info()[1]
+        self.stream.write(
+            self.text(f"a record of {record.name!r} could not be logged: {record.msg!r}: {error!r}", "error")
+        )
+
+    def text(self, message: str, level: str = "warning") -> str:
+        record = logging.makeLogRecord({"name": "tiffin.logs", "levelname": level.upper(), "msg": message})
+        return self.format(record) + "\n"
+
+
+class _Printed(io.TextIOBase):
+    """What is printed becomes records, a line each, whatever the level of the log.
+
+    Args:
+        name: `stdout` or `stderr`, their logger.
+    """
+
+    def __init__(self, name: str, handler: logging.Handler) -> None:
+        self._name = name
+        self._handler = handler
+        self._begun = ""
+        self._lock = threading.RLock()
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            *lines, begun = (self._begun + text).replace("\r\n", "\n").split("\n")
+            self._begun = begun.rpartition("\r")[2] or begun  # a progress bar writes the same line over
+            for line in lines:
+                if shown := line.rpartition("\r")[2]:
+                    self._handler.handle(
+                        logging.makeLogRecord({"name": self._name, "levelname": "INFO", "msg": shown})
+                    )
+        return len(text)
+
+    def end(self) -> None:
+        """The process ends: a line that was begun is one."""
+        self.write("\n")
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 1 if self._name == "stdout" else 2
 
 
 _context_fields: Callable[[], Mapping[str, Any]] = dict
@@ -103,17 +184,27 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.datetime.fromtimestamp(record.created, datetime.timezone.utc)
-        line = {
+        line: dict[str, Any] = {
             "ts": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "process": self._process,
-            "msg": record.getMessage(),
-            **_fields(record),
+            "msg": _encodable(record.getMessage()),
         }
+        for key, value in _fields(record).items():
+            line.setdefault(key, value)
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=str).decode()
+            line["traceback"] = _encodable(self.formatException(record.exc_info))
+        try:
+            return msgspec.json.encode(line, enc_hook=str).decode()
+        except (TypeError, ValueError, OverflowError, RecursionError):  # what JSON cannot hold, as text
+            plain = {_encodable(key): _encodable(str(value)) for key, value in line.items()}
+            return msgspec.json.encode(plain).decode()
+
+
+def _encodable(text: str) -> str:
+    """Without unpaired surrogates, which no encoding holds: paths of files may have them."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 class TextFormatter(logging.Formatter):

@@ -99,8 +99,10 @@ def command(  # noqa: PLR0917 - click passes them by name
     quiet: bool,
 ) -> int:
     """Serve TARGET over HTTP: a folder, module:Class, the tag of a bundle, or a bundle's folder."""
+    from ...runtime import log_stream
     from ...runtime.supervisor.serve import ServeOptions, serve
 
+    log_stream.take_over()
     chosen = dict(workers)
     if len(chosen) < len(workers):
         raise ConfigError("--workers names a runner twice: give each runner one number")

@@ -23,7 +23,7 @@ def main() -> int:
     start = control.receive()
     if not isinstance(start, StartApi):
         raise TypeError(f"expected StartApi, got {type(start).__name__}")
-    logs.configure(start.options.log_format, start.options.log_level, f"api-{start.index}")
+    logs.take_over(start.options.log_format, start.options.log_level, f"api-{start.index}")
     try:
         info = service_info(load_service(start.target))
         spec = start.spec

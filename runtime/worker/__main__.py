@@ -29,7 +29,7 @@ def main() -> int:
     """Serves until told to stop; the exit code."""
     control = Control.inherited()
     start = control.start()
-    logs.configure(start.options.log_format, start.options.log_level, f"{start.runner.name}-{start.index}")
+    logs.take_over(start.options.log_format, start.options.log_level, f"{start.runner.name}-{start.index}")
     drain = _Drain()
     signal.signal(signal.SIGTERM, drain.on_signal(start.options.drain_s))
     control.watch(drain.order)
