@@ -331,8 +331,7 @@ class PredictionProtocol(HttpToolsProtocol):
             self.stop_parsing(MalformedInputError("CONNECT is not served"))
             return
         self.parser = httptools.HttpRequestParser(self)
-        if hasattr(self.parser, "set_dangerous_leniencies"):  # httptools from 0.6.3, as in uvicorn's class
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn's class
         self.data_received(without_upgrade(method, self.url, version, headers) + rest)
 
     def _check_overhead(self, size: int) -> None:

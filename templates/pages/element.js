@@ -97,6 +97,9 @@ export function schemaWords(schema, definitions) {
   return schema.title || schema.type || "anything";
 }
 
+// An integer that may be larger than 2**53: JavaScript would round it.
+export const longInteger = /(?<![\d.])[1-9]\d{15,}(?![\d.])/;
+
 // JSON where a list without objects in it stays on one line: a matrix should look like one.
 export function compact(value, indent = "") {
   const deeper = `${indent}  `;

@@ -1,6 +1,6 @@
 // The form of one route: a field per parameter, by its type.
 
-import { compact, element, typeWords } from "./element.js";
+import { compact, element, longInteger, typeWords } from "./element.js";
 
 const FILES = new Set(["image", "file", "bytes"]);
 
@@ -33,7 +33,7 @@ export class Form {
 }
 
 function json(url, given) {
-  const body = JSON.stringify(Object.fromEntries(given.map(([field, value]) => [field.name, value])));
+  const body = `{${given.map(([field, value]) => `${JSON.stringify(field.name)}:${field.json(value)}`).join(",")}}`;
   const headers = { "content-type": "application/json" };
   return { body, headers, curl: `curl ${url} \\\n  -H 'content-type: application/json' \\\n  -d ${quoted(body)}` };
 }
@@ -48,7 +48,7 @@ function multipart(url, given) {
         parts.push(quoted(`${field.name}=@${file.name}`));
       }
     } else {
-      const text = JSON.stringify(value);
+      const text = field.json(value);
       body.append(field.name, new Blob([text], { type: "application/json" }));
       parts.push(quoted(`${field.name}=${text};type=application/json`));
     }
@@ -105,6 +105,12 @@ class Field {
     this.wrong.hidden = !message;
     this.wrong.textContent = message || "";
     this.control.setAttribute("aria-invalid", String(this.invalid));
+  }
+
+  // Text as it was typed where JavaScript's numbers would change it.
+  json(value) {
+    return longInteger.test(this.control.value) && typeof value !== "string" && value !== null
+      ? this.control.value : JSON.stringify(value);
   }
 
   // The value of an empty field: left out when it may be, null when that is allowed.

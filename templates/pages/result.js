@@ -1,6 +1,6 @@
 // Calls a route and shows what comes back.
 
-import { compact, element } from "./element.js";
+import { compact, element, longInteger } from "./element.js";
 
 const SHOWN_CHARS = 200_000;
 
@@ -102,7 +102,7 @@ function event(block) {
 function pretty(text) {
   let shown = text;
   try {
-    shown = compact(JSON.parse(text));
+    if (!longInteger.test(text)) shown = compact(JSON.parse(text));
   } catch {
     // shown as it came
   }
