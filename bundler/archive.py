@@ -7,6 +7,7 @@ name is refused, and so is what is not as it says.
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import io
@@ -15,15 +16,15 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from ..errors import IntegrityError, StoreError, UnsafeArchiveError
 from ..runtime.digest import CHUNK_BYTES
-from ..runtime.manifest import FileEntry
+from ..runtime.manifest import BUNDLE_FILE, MODEL_FILE, FileEntry
 from ..runtime.verify import check_entries
-from .tar import TarReader
+from .tar import Member, TarReader
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 MAX_ARCHIVE_BYTES = 1 << 40
@@ -31,6 +32,7 @@ MAX_ARCHIVE_BYTES = 1 << 40
 
 _GZIP_SUFFIXES = (".gz", ".tgz")
 _GZIP_LEVEL = 6
+_PARTIAL = ".partial"
 _DEFLATE_RATIO = 1032
 """No deflate stream expands further (https://zlib.net/zlib_tech.html)."""
 
@@ -51,13 +53,17 @@ def write_archive(
         folder: what the entries are relative to.
         manifest_name: a file in `folder`.
         entries: files as the manifest names them; each is checked against its digest on the way.
-        path: the new file, replaced when it exists; gzipped when it ends in `.gz` or `.tgz`.
+        path: the new file, replaced when it exists (a link stays, its file is replaced); gzipped when it ends
+            in `.gz` or `.tgz`.
         on_progress: called with the bytes done and the bytes in all.
 
     Raises:
         IntegrityError: a file is missing or is not what its digest says; no archive is left.
-        StoreError: the disk is full, or the manifest is larger than a reader accepts.
+        StoreError: the disk is full, `path` is a device or a pipe, or the manifest is larger than a reader
+            accepts.
     """
+    if path.exists() and not path.is_file():
+        raise StoreError(f"cannot write {path}: it is there and is no file; give another path")
     manifest = (folder / manifest_name).read_bytes()
     if len(manifest) > MAX_MANIFEST_BYTES:
         raise StoreError(
@@ -122,7 +128,7 @@ def _read_manifest(
 ) -> Sequence[FileEntry]:
     member = tar.next()
     if member is None or member.path != name:
-        raise UnsafeArchiveError(f"{path} does not start with {name}: it was not made by tiffin")
+        raise UnsafeArchiveError(f"{path} does not start with {name}: {_what_instead(member)}")
     if member.size_bytes > MAX_MANIFEST_BYTES:
         raise UnsafeArchiveError(
             f"{path}: {name} has {member.size_bytes} bytes, the limit is {MAX_MANIFEST_BYTES}"
@@ -134,6 +140,14 @@ def _read_manifest(
     with _create(into / name, "644") as file:
         file.write(data)
     return entries
+
+
+def _what_instead(member: Member | None) -> str:
+    kinds = {
+        MODEL_FILE: "it holds a model, which `bundle models import` takes",
+        BUNDLE_FILE: "it holds a bundle, which `bundle import` takes",
+    }
+    return kinds.get(member.path if member is not None else "", "it was not made by tiffin")
 
 
 def _check_total(
@@ -196,18 +210,42 @@ def _create(path: Path, mode: str) -> BinaryIO:
 @contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
     """A temporary file beside `path` that takes its name in the end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{target.name}."
+    _sweep(target.parent, prefix)
+    handle, name = _partial(target.parent, prefix)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644 & ~_umask())
-        Path(name).replace(path)
+            os.fchmod(file.fileno(), 0o644 & ~_umask())
+            Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _partial(folder: Path, prefix: str) -> tuple[int, str]:
+    while True:
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=_PARTIAL, dir=folder)
+        with suppress(OSError):  # some network file systems have no locks: nobody can sweep there either
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        # A sweeper may have come between the two calls above and taken the file for a leftover.
+        if os.fstat(handle).st_nlink:
+            return handle, name
+        os.close(handle)
+
+
+def _sweep(folder: Path, prefix: str) -> None:
+    """Removes what killed exports to the same path have left: the lock of a living one is held."""
+    for path in folder.iterdir():
+        if not (path.name.startswith(prefix) and path.name.endswith(_PARTIAL)):
+            continue
+        with suppress(OSError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 @contextmanager

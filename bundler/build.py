@@ -92,13 +92,16 @@ def build(
     wishes = find_bundlefile(project) or BundleFile()
     sources = list_sources(project, include=wishes.include, exclude=wishes.exclude)
     refuse_secrets(sources, allow=wishes.allow_secrets)
-    with bundle_store().begin() as draft:
+    store = bundle_store()
+    with store.begin() as draft:
         content = _fill(draft, found, wishes, sources, lock=lock, progress=progress)
         progress("write to the store", 0, 0)
         info = _manifest(content, wishes, labels or {}, project)
         info.name = name or wishes.name or content.spec.name
         path = draft.commit(info.name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))
-    return Bundle(Tag(info.name, info.version), info, path)
+    made = Bundle(Tag(info.name, info.version), info, path)
+    store.warn_if_older(made.tag)
+    return made
 
 
 @dataclass(frozen=True)

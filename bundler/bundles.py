@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import AlreadyExistsError, IntegrityError
+from ..errors import AlreadyExistsError, IntegrityError, NotFoundError
 from ..runtime import verify as _verify
 from ..runtime.home import bundles_folder
 from ..runtime.manifest import BUNDLE_FILE, BundleInfo, FileEntry, load_yaml
@@ -58,11 +59,21 @@ def list(name: str | None = None) -> builtins.list[Bundle]:  # noqa: A001 - bund
         name: only the versions of this one; none of them is an empty list.
 
     Raises:
-        IntegrityError: the manifest of one is damaged.
+        IntegrityError: the manifest of one is damaged; `tags` and `get` tell which.
     """
+    found = []
+    for tag in tags(name):
+        with contextlib.suppress(NotFoundError):  # deleted since
+            found.append(_open(bundle_store().root / tag.name / tag.version))
+    return found
+
+
+def tags(name: str | None = None) -> builtins.list[Tag]:
+    """The tags of `list`; no manifest is read, so that damaged bundles are among them."""
     store = bundle_store()
+    store.sweep()
     names = store.names() if name is None else [Tag(name).name]
-    return [_open(store.root / each / version) for each in names for version in store.versions(each)]
+    return [Tag(each, version) for each in names for version in store.versions(each)]
 
 
 def delete(tag: str | Tag) -> Tag:

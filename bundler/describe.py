@@ -27,6 +27,7 @@ DESCRIBING = "TIFFIN_DESCRIBING"
 TIMEOUT_S = 300.0
 
 _OUTPUT_LINES = 20
+_SHOWN = 5
 
 
 def describe(target: Target, snapshot: Path) -> tuple[ServiceSpec, dict[str, Any]]:
@@ -41,11 +42,13 @@ def describe(target: Target, snapshot: Path) -> tuple[ServiceSpec, dict[str, Any
 
     Raises:
         BuildError: the process failed, took too long, or imported what is not in the snapshot.
-        TiffinError: what the import raised, of the same class, with paths of the project.
+        TiffinError: what the import raised, of the same class, with paths relative to the project.
     """
     project = Path(target.source)
     snapshot = snapshot.resolve()
-    with tempfile.TemporaryDirectory(prefix="tiffin-describe-") as folder:
+    before = _stamps(snapshot)
+    # Beside the snapshot, which is in a draft: what a killed build leaves is swept with it.
+    with tempfile.TemporaryDirectory(prefix=".describe-", dir=snapshot.parent) as folder:
         answer = Path(folder) / "answer"
         question = Question(source=str(snapshot), service=target.service, answer=str(answer))
         output, status = _run(question, project, Path(folder))
@@ -55,11 +58,35 @@ def describe(target: Target, snapshot: Path) -> tuple[ServiceSpec, dict[str, Any
             )
         found = msgspec.msgpack.decode(answer.read_bytes(), type=Description)
     if found.spec is None:
-        message = found.message.replace(str(snapshot), str(project))
+        message = found.message.replace(f"{snapshot}/", "").replace(str(snapshot), str(project))
         message += _left_out(found.missing, project, snapshot) + _tail(output)
         raise _error_class(found.error)(message)
     _check_modules(found.modules, target.service, project, snapshot)
+    _check_untouched(target.service, before, _stamps(snapshot))
     return found.spec, found.openapi
+
+
+def _stamps(snapshot: Path) -> dict[str, tuple[int, ...]]:
+    """Path to what a write would change."""
+    found = {}
+    for path in snapshot.rglob("*"):
+        if not path.is_dir():
+            status = path.lstat()
+            stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            found[path.relative_to(snapshot).as_posix()] = stamp
+    return found
+
+
+def _check_untouched(
+    service: str, before: dict[str, tuple[int, ...]], after: dict[str, tuple[int, ...]]
+) -> None:
+    """Code that writes among its own files makes a bundle that is damaged by being used."""
+    touched = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+    if touched:
+        raise BuildError(
+            f"importing {service} writes {', '.join(touched[:_SHOWN])} beside its code, and the files of a "
+            "bundle must stay as they are: write to a folder of its own (tempfile, an environment variable)"
+        )
 
 
 def _error_class(name: str) -> type[TiffinError]:
@@ -121,6 +148,11 @@ def _left_out(missing: str, project: Path, snapshot: Path) -> str:
     for path in (relative, dotted, f"{dotted}.py") if missing and not relative.startswith("/") else ():
         if (project / path).exists() and not (snapshot / path).exists():
             return f"\n{path} is in the project, but include, exclude or .bundleignore leave it out"
+    if missing and not relative.startswith("/") and (snapshot / relative).exists() and relative == missing:
+        return (
+            f"\n{missing} is in the bundle, but a server's working folder is any: "
+            f"open it beside the code, Path(__file__).parent / {Path(missing).name!r}"
+        )
     return ""
 
 

@@ -45,7 +45,6 @@ class Description(msgspec.Struct, kw_only=True):
 def main() -> None:
     question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
     sys.path[:] = [entry for entry in sys.path if entry not in {"", os.getcwd()}]  # noqa: PTH109 - as -m writes it
-    os.chdir(question.source)
     answer = _describe(Target(source=question.source, service=question.service))
     Path(question.answer).write_bytes(msgspec.msgpack.encode(answer))
 

@@ -12,6 +12,8 @@ from ..runtime.model.example import Example
 from ..runtime.model.framework import Framework
 
 _METHOD_KEYS = ("example", "batch", "max_batch_size", "max_latency_ms")
+_MAX_DEPTH = 50
+"""Far below what a manifest may be nested."""
 
 
 def describe(
@@ -101,19 +103,21 @@ def plain_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     return plain
 
 
-def _plain(value: Any, where: str) -> Any:  # noqa: PLR0911 - one rule a kind
+def _plain(value: Any, where: str, depth: int = 0) -> Any:  # noqa: PLR0911 - one rule a kind
+    if depth > _MAX_DEPTH:
+        raise UsageError(f"metadata is nested more than {_MAX_DEPTH} deep, or holds itself")
     if value is None or type(value) in {bool, int, float, str}:
         return value
     if isinstance(value, Mapping):
         if odd := [key for key in value if not isinstance(key, str)]:
             raise UsageError(f"{where} has the key {odd[0]!r}; keys must be strings")
-        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+        return {str(key): _plain(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item, f"{where}[{place}]") for place, item in enumerate(value)]
+        return [_plain(item, f"{where}[{place}]", depth + 1) for place, item in enumerate(value)]
     if callable(getattr(value, "tolist", None)):  # numpy numbers and arrays, torch tensors
-        return _plain(value.tolist(), where)
+        return _plain(value.tolist(), where, depth)
     if isinstance(value, Enum):
-        return _plain(value.value, where)
+        return _plain(value.value, where, depth)
     for kind in (int, float, str):  # their subclasses
         if isinstance(value, kind):
             return kind(value)

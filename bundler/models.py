@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import errno
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,8 +23,6 @@ from ..runtime.tag import Tag
 from .model_facts import check_classes, describe, label_file, plain_labels, plain_metadata
 from .provenance import provenance
 from .store import Store
-
-log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Bytes done, bytes in all."""
@@ -96,8 +93,7 @@ def save(
         _complete(info, saved, draft.entries())
         path = draft.commit(name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))
     model = Model.open(path)
-    if (newest := store.resolve(name)) != model.tag:
-        log.warning("%s:latest stays %s, which sorts after %s", name, newest.version, model.tag.version)
+    store.warn_if_older(model.tag)
     return model
 
 

@@ -22,7 +22,12 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _EXTRA_MARKER = re.compile(r"\bextra\s*==")
 _EXACT = re.compile(r"==|\s@\s")
 _COMMENT = re.compile(r"(?:^|\s+)#.*$")
-_PASSWORD = re.compile(r"://[^/\s@]+@")
+# `git@` is how ssh says nobody in particular. Signed addresses carry their password behind the `?`.
+_PASSWORD = re.compile(
+    r"://(?!git@)[^/\s@]+@"
+    r"|[?&](?:[\w.-]*(?:token|secret|passw|signature|credential)[\w.-]*|(?:\w+[-_])?key|sig|auth)=",
+    re.IGNORECASE,
+)
 _INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(.+)")
 _EDITABLE = ("-e", "--editable")
 _ADDRESS_OPTIONS = ("-i ", "--index-url", "--extra-index-url", "-f ", "--find-links")

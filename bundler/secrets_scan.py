@@ -91,6 +91,13 @@ _RULES = (
     _rule("PyPI token", b"pypi-AgE", rb"\bpypi-AgE[A-Za-z0-9_-]{50,}"),
     _rule("npm token", b"npm_", rb"\bnpm_[A-Za-z0-9]{36}\b"),
     _rule("npm token", b"_authToken", rb"_authToken\s*=\s*[A-Za-z0-9_-]{20,}"),
+    # Words that stand for a password in examples are none; `{…}`, `<…>` and `$…` are templates.
+    _rule(
+        "password in an address",
+        b"://",
+        rb"(?i)\bhttps?://[A-Za-z0-9._~%+-]{1,64}:(?!(?:pass(?:word|wd)?|pw|secret|token|x+|\*+)@)"
+        rb"[A-Za-z0-9._~%+!*-]{3,256}@[A-Za-z0-9]",
+    ),
     _rule("Google API key", b"AIza", rb"\bAIza[A-Za-z0-9_-]{35}\b"),
     _rule(
         "Kubernetes credentials",

@@ -75,7 +75,7 @@ def list_sources(
     """
     ignore = folder / IGNORE_FILE
     ignored = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
-    walk = _Walk(folder, _spec(include) if include else None, _spec([*exclude, *ignored]))
+    walk = _Walk(folder, _spec(include) if include else None, _Exclude([*exclude, *ignored]))
     files = sorted(walk.files())
     if walk.bad_links:
         raise BuildError(
@@ -93,7 +93,7 @@ def list_sources(
 class _Walk:
     """One pass over a project; `files` fills `bad_links` on the way."""
 
-    def __init__(self, folder: Path, include: GitIgnoreSpec | None, exclude: GitIgnoreSpec) -> None:
+    def __init__(self, folder: Path, include: GitIgnoreSpec | None, exclude: _Exclude) -> None:
         self.root = Path(os.path.realpath(folder))
         self.bad_links: list[tuple[str, str]] = []
         self._include = include
@@ -129,7 +129,7 @@ class _Walk:
 
     def _item(self, item: os.DirEntry[str], path: str, chain: tuple[str, ...]) -> Iterator[SourceFile]:
         is_folder = _is_folder(item)
-        if self._exclude.match_file(path + "/" if is_folder else path):
+        if self._exclude.matches(path, is_folder):
             return
         if not is_folder and self._include is not None and not self._include.match_file(path):
             return
@@ -153,6 +153,42 @@ class _Walk:
         if real in chain:
             return f"{real} contains the link"
         return None
+
+
+class _Exclude:
+    """Patterns asked from the top down, as git does.
+
+    `pathspec` takes a pattern that fits a folder for all that lies in it, so that in `*.csv`, `!keep` the
+    second would let `keep/a.csv` in. Here an excluded folder is never opened, so each pattern needs to be
+    compared with the entry itself only.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._patterns = [
+            (pattern, self._by_name(line), bool(_ALL_INSIDE.search(line)))
+            for line in lines
+            for pattern in _spec([line]).patterns
+            if pattern.include is not None
+        ]
+
+    def matches(self, path: str, is_folder: bool) -> bool:
+        """The last pattern that fits decides."""
+        parent, _, name = path.rpartition("/")
+        slash = "/" if is_folder else ""
+        for pattern, by_name, all_inside in reversed(self._patterns):
+            if not pattern.match_file((name if by_name else path) + slash):
+                continue
+            if by_name or all_inside or not parent or not pattern.match_file(parent + "/"):
+                return bool(pattern.include)
+        return False
+
+    @staticmethod
+    def _by_name(line: str) -> bool:
+        """A pattern with a slash at its beginning or in the middle is compared with the path."""
+        body = line.removeprefix("!").rstrip().removesuffix("/")
+        while body.startswith("**/"):
+            body = body.removeprefix("**/")
+        return "/" not in body
 
 
 def _is_folder(item: os.DirEntry[str]) -> bool:

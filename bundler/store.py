@@ -203,6 +203,12 @@ class Store(Shelf):
                 _sync_folder(path.parent if path.parent.exists() else self.root)
             return found
 
+    def warn_if_older(self, tag: Tag) -> None:
+        """Logs that `latest` is another version than the one that was just made."""
+        newest = self.resolve(Tag(tag.name))
+        if newest.version > tag.version:
+            log.warning("%s:latest stays %s, which sorts after %s", tag.name, newest.version, tag.version)
+
     def sweep(self) -> int:
         """Removes what dead processes left behind.
 
@@ -213,7 +219,7 @@ class Store(Shelf):
         temporary = self.root / ".tmp"
         try:
             names = {name.removesuffix(".lock") for name in os.listdir(temporary)}  # noqa: PTH208 - names only
-        except FileNotFoundError:
+        except OSError:  # not there, or not ours to read: nothing can be swept
             return 0
         for name in sorted(names):
             try:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from ..errors import IntegrityError
+from ..errors import IntegrityError, UsageError
 
 MODEL_FILE = "model.yaml"
 BUNDLE_FILE = "bundle.yaml"
@@ -189,11 +189,19 @@ R = TypeVar("R", bound=_Record)
 
 
 def dump_yaml(record: msgspec.Struct) -> str:
-    """Keys in the order of the fields; the same record gives the same text."""
+    """Keys in the order of the fields; the same record gives the same text.
+
+    Raises:
+        UsageError: it holds a text that is no Unicode (half of a surrogate pair), or a number without bounds.
+    """
     plain = msgspec.to_builtins(record)
     if hasattr(record, "format"):
         plain = {"format": record.format, **plain}  # though it is the default: later readers need it
-    text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    try:
+        text: str = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+        text.encode()
+    except ValueError as error:
+        raise UsageError(f"labels, metadata or words that cannot be written: {error}") from error
     return text
 
 

@@ -37,12 +37,12 @@ class Tag:
     version: str = LATEST
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise InvalidTagError(
                 f"bad name {self.name!r}: use 1 to 63 of a-z 0-9 . _ - "
                 "and start and end with a letter or digit"
             )
-        if not _VERSION.fullmatch(self.version):
+        if not isinstance(self.version, str) or not _VERSION.fullmatch(self.version):
             raise InvalidTagError(
                 f"bad version {self.version!r} of {self.name!r}: use 1 to 63 of a-z 0-9 . _ - "
                 "and start and end with a letter or digit"

@@ -12,14 +12,13 @@ import sysconfig
 import threading
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 from ...errors import IntegrityError, ModelError
 from ..manifest import ModelInfo
-from .versions import minor
+from .versions import minor, modules_of_distributions
 
 ALLOW_PICKLE = "TIFFIN_ALLOW_PICKLE"
 
@@ -193,4 +192,4 @@ def _roots() -> tuple[Path, ...]:
 @cache
 def _distributed() -> frozenset[str]:
     """Top-level names of installed distributions: editable ones lie outside site-packages."""
-    return frozenset(packages_distributions())
+    return frozenset(modules_of_distributions())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
 
 PYTHON = "python"
 TIFFIN = "tiffin"
@@ -22,8 +22,28 @@ def versions_of(distributions: Iterable[str]) -> dict[str, str]:
 
 def distributions_of(modules: Iterable[str]) -> list[str]:
     """The distributions that bring these top-level modules; slow (it reads every installed distribution)."""
-    table = packages_distributions()
+    table = modules_of_distributions()
     return sorted({name for module in modules for name in table.get(module, [])})
+
+
+def modules_of_distributions() -> dict[str, list[str]]:
+    """Top-level module to the distributions that bring it.
+
+    Not `importlib.metadata.packages_distributions`: in Python 3.10 it knows only what setuptools has built.
+    """
+    table: dict[str, list[str]] = {}
+    for distribution in distributions():
+        name = distribution.metadata["Name"]
+        for module in _top_levels(distribution) if name else ():
+            table.setdefault(module, []).append(name)
+    return table
+
+
+def _top_levels(distribution: Distribution) -> set[str]:
+    if told := distribution.read_text("top_level.txt"):
+        return set(told.split())
+    files = distribution.files or []
+    return {file.parts[0].partition(".")[0] for file in files if file.suffix in {".py", ".so", ".pyd"}}
 
 
 def here() -> dict[str, str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
 import hashlib
 import os
@@ -101,6 +102,40 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> Non
         write_archive(tmp_path / "from", MANIFEST, entries, tmp_path / "file" / "out.tar")
     with pytest.raises(StoreError, match="cannot read"):
         read_archive(tmp_path / "none.tar", MANIFEST, tmp_path, parse)
+
+
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    entries = make_folder(tmp_path / "from")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path / "from"):
+        with pytest.raises(StoreError, match="is no file"):
+            write_archive(tmp_path / "from", MANIFEST, entries, path)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    entries = make_folder(tmp_path / "from")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/a.tar").write_bytes(b"old")
+    (tmp_path / "link.tar").symlink_to("disk/a.tar")
+    write_archive(tmp_path / "from", MANIFEST, entries, tmp_path / "link.tar")
+    assert (tmp_path / "link.tar").is_symlink()
+    assert tarfile.is_tarfile(tmp_path / "disk/a.tar")
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["a.tar"]
+
+
+def test_what_a_killed_export_left_goes_with_the_next(tmp_path: Path) -> None:
+    entries = make_folder(tmp_path / "from")
+    dead, living = tmp_path / ".a.tar.1.partial", tmp_path / ".a.tar.2.partial"
+    other = tmp_path / ".b.tar.1.partial"
+    for path in (dead, living, other):
+        path.write_bytes(b"half")
+    with living.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        write_archive(tmp_path / "from", MANIFEST, entries, tmp_path / "a.tar")
+    assert not dead.exists()
+    assert living.exists()
+    assert other.exists()
 
 
 def test_headers_that_other_programs_add_do_no_harm(tmp_path: Path) -> None:

@@ -178,7 +178,10 @@ def test_what_cannot_be_built_leaves_nothing(
     [
         ("from helper import x\n", "helper.py"),
         ("import pkg.deep\n", "pkg/deep.py"),
-        ("open('data/table.csv').read()\n", "data/table.csv"),
+        (
+            "import pathlib\n(pathlib.Path(__file__).parent / 'data/table.csv').read_text()\n",
+            "data/table.csv",
+        ),
     ],
 )
 def test_a_file_that_was_left_out_is_found_out(tmp_path: Path, rest: str, missing: str) -> None:
@@ -208,14 +211,51 @@ def test_the_process_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A bundle is served without the folder, the arguments and the bundle of the one who built it."""
     folder = tmp_path / "project"
     checks = (
-        "import os, sys\nassert os.path.samefile(os.getcwd(), sys.path[0])\n"
-        f"assert os.getcwd() != {str(folder)!r}\nassert 'TIFFIN_BUNDLE' not in os.environ\n"
+        "import os, sys\nassert os.getcwd() not in sys.path and '' not in sys.path\n"
+        f"assert not os.getcwd().startswith({str(folder)!r})\nassert 'TIFFIN_BUNDLE' not in os.environ\n"
         "assert sys.stdin.read() == ''\nprint('noise')\n"
     )
     write(folder, {"service.py": checks + SERVICE})
     monkeypatch.setenv("TIFFIN_BUNDLE", str(tmp_path))
     made = build(folder)
     assert list(made.path.rglob("__pycache__")) == []
+
+
+def test_a_file_opened_where_the_builder_happens_to_be(tmp_path: Path) -> None:
+    """A server runs in another folder, so this would fail there."""
+    folder = echo_project(tmp_path / "project", **{"words.txt": "x"})
+    write(folder, {"service.py": "open('words.txt').read()\n" + SERVICE})
+    with pytest.raises(ServiceDefinitionError, match=r"open it beside the code, Path\(__file__\)"):
+        build(folder)
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("p.with_name('import.log').write_text('x')\n", r"import\.log"),
+        ("p.write_text(p.read_text() + '#')\n", r"service\.py"),
+        ("p.with_name('words.txt').unlink()\n", r"words\.txt"),
+    ],
+)
+def test_code_that_writes_beside_itself_is_refused(tmp_path: Path, home: Path, code: str, named: str) -> None:
+    folder = write(tmp_path / "project", {"words.txt": "x"})
+    write(folder, {"service.py": "import pathlib\np = pathlib.Path(__file__)\n" + code + SERVICE})
+    with pytest.raises(BuildError, match=f"writes {named} beside its code"):
+        build(folder)
+    assert left_behind(home) == []
+
+
+def test_what_is_written_where_the_service_runs_stays_out(tmp_path: Path) -> None:
+    folder = write(tmp_path / "project", {"service.py": "open('run.log', 'w').write('x')\n" + SERVICE})
+    made = build(folder)
+    assert bundles.verify(made.tag) == []
+    assert sorted(path.name for path in made.path.iterdir()) == [
+        "README.md",
+        "apis",
+        "bundle.yaml",
+        "env",
+        "src",
+    ]
 
 
 def test_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,13 @@ def test_find_list_delete() -> None:
     assert tiffin.models.get("adder").load().predict(1) == 3
 
 
+def test_a_list_while_another_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = bundles.tags()
+    bundles.delete("sums")
+    monkeypatch.setattr(bundles, "tags", lambda name: seen)
+    assert bundles.list() == []
+
+
 @pytest.mark.parametrize("name", ["", "a.tar", "deep/a.tar.gz"])
 def test_from_store_to_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (tmp_path / "cwd").mkdir()

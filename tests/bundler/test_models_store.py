@@ -264,3 +264,41 @@ def test_repr_tells_what_it_is(classifier: LogisticRegression) -> None:
     assert "3 classes" in repr(model)
     models.delete(model.tag)
     assert "unreadable" in repr(Model(model.path, model.tag))
+
+
+def _nested(depth: int) -> dict[str, Any]:
+    inner: dict[str, Any] = {}
+    for _ in range(depth):
+        inner = {"deeper": inner}
+    return inner
+
+
+def _holding_itself() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    found["me"] = [found]
+    return found
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"metadata": _nested(120)},
+        {"metadata": _holding_itself()},
+        {"metadata": {"half": "\ud800"}},
+        {"metadata": {"long": 10**5000}},
+        {"labels": {"\udcff": "x"}},
+        {"classes": ["a", "\udcff"]},
+    ],
+    ids=["deep", "endless", "half a character", "long number", "label", "class"],
+)
+def test_what_could_not_be_read_again_is_not_saved(home: Path, words: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        models.save("m", double, **words)
+    assert models.list() == []
+    assert not list((home / "models").glob(".tmp/*"))
+
+
+@pytest.mark.parametrize("name", [None, 5, b"m"])
+def test_a_name_that_is_no_text(name: Any) -> None:
+    with pytest.raises(InvalidTagError, match="bad name"):
+        models.save(name, double)

@@ -99,13 +99,20 @@ def test_what_only_this_machine_has(tmp_path: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["--index-url https://me:secret@example.org/simple", "a @ https://token@example.org/a"]
-)
+    "line",
+    ["--index-url https://me:secret@example.org/simple", "a @ https://token@example.org/a",
+     "a @ https://example.org/a.whl?X-Token=secret", "a @ https://example.org/a.whl?v=1&sig=secret"],
+)  # fmt: skip
 def test_passwords_stay_out_of_messages_too(tmp_path: Path, line: str) -> None:
     with pytest.raises(BuildError, match="carries a password") as caught:
         collect(tmp_path, packages=(line,))
     assert "secret" not in str(caught.value)
     assert "token" not in str(caught.value)
+
+
+def test_a_user_without_a_password_is_no_secret(tmp_path: Path) -> None:
+    line = "a @ git+ssh://git@github.com/me/a.git@v1?signed=no"
+    assert line in collect(tmp_path, packages=(line,))
 
 
 def test_options(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_names_that_only_sound_alike(tmp_path: Path, name: str) -> None:
         ("AIza" + "a1B2c" * 7, "Google API key"),
         ("npm_" + "a1B2" * 9, "npm token"),
         ("//registry.npmjs.org/:_authToken=" + "0a1b2c3d-" * 4, "npm token"),
+        ("# pip install -i https://me:" + "hunter2@example.org/simple numpy", "password in an address"),
         ("pypi-AgE" + "Ab1_" * 20, "PyPI token"),
         ("users:\n- user:\n    client-key-data: " + "LS0t" * 12, "Kubernetes credentials"),
     ],
@@ -87,6 +88,9 @@ def test_content(tmp_path: Path, text: str, what: str) -> None:
         "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         "sha1 = 'ghp_short'",
         "aws_secret_access_key = os.environ['AWS_SECRET_ACCESS_KEY']",
+        "https://user:password@example.org and https://" + "me:${PASSWORD}@example.org",
+        "f'https://{user}:{password}@example.org'",
+        "http://localhost:3000/@me",
         "task-" + "a" * 60,
     ],
 )

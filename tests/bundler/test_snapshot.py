@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import random
+import shutil
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,6 +44,10 @@ def test_everything_by_default(tmp_path: Path) -> None:
         ([], ["data/**", "!data/keep.txt"], ["data/keep.txt", "service.py"]),
         ([], ["data/", "!data/keep.txt"], ["service.py"]),  # as git: a folder that is out stays closed
         ([], ["# a comment", "", "data"], ["service.py"]),
+        ([], ["*.csv", "!data"], ["data/keep.txt", "data/sub/c.txt", "service.py"]),
+        ([], ["/*", "!/data", "sub"], ["data/a.csv", "data/keep.txt"]),
+        ([], ["**/sub/", "!keep.txt"], ["data/a.csv", "data/keep.txt", "service.py"]),
+        ([], ["/*/*", "!/data/*.txt"], ["data/keep.txt", "service.py"]),
         (["*.py"], [], ["service.py"]),
         (["data/"], ["sub"], ["data/a.csv", "data/keep.txt"]),
         (["*.txt", "!keep.txt"], [], ["data/sub/c.txt"]),
@@ -54,6 +61,29 @@ def test_patterns_are_those_of_gitignore(
         tmp_path, "service.py", "data/a.csv", "data/keep.txt", "data/sub/b.csv", "data/sub/c.txt"
     )
     assert listed(folder, include, exclude) == left
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="compares with git")
+@pytest.mark.parametrize("seed", range(25))
+def test_exclude_is_what_git_ignores(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    names = ["a", "b", "data", "keep", "x.py", "y.txt", "foo bar"]
+    patterns = ["a", "/a", "a/", "*.py", "!x.py", "data/**", "!data/keep", "**/b", "a/**/b", "/*", "*", "!*/",
+                "!*.txt", "[ab]", "a/b", "!a/", "data/*", "!data/*/", "**/data/**", "foo\\ bar", "#c"]  # fmt: skip
+    folder = write(tmp_path / "project", {"left.over": "x", "data/keep/x.py": "x"})
+    for _ in range(25):
+        path = folder.joinpath(*(chance.choice(names) for _ in range(chance.randint(1, 4))))
+        if not path.exists() and not any(parent.is_file() for parent in path.parents):
+            write(folder, {path.relative_to(folder).as_posix(): "x"})
+    for _ in range(6):
+        exclude = [chance.choice(patterns) for _ in range(chance.randint(1, 5))]
+        write(tmp_path, {"exclude": "\n".join([*exclude, ""])})
+        listing = ["git", "ls-files", "-z", "--others", f"--exclude-from={tmp_path / 'exclude'}"]
+        subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+        seen = subprocess.run(listing, cwd=folder, check=True, capture_output=True, text=True).stdout
+        shutil.rmtree(folder / ".git")
+        if expected := sorted(filter(None, seen.split("\0"))):
+            assert listed(folder, exclude=exclude) == expected, exclude
 
 
 def test_a_bundleignore_adds_to_exclude_and_gitignore_does_not(tmp_path: Path) -> None:

@@ -58,7 +58,12 @@ class SklearnFramework:
         return load(folder / _PICKLE) if (folder / _PICKLE).exists() else joblib.load(folder / _JOBLIB)
 
     def methods(self, obj: Any) -> list[str]:
-        return [name for name in _METHODS if hasattr(obj, name)]
+        found = [name for name in _METHODS if hasattr(obj, name)]
+        if not found:
+            raise ModelError(
+                f"{type(obj).__qualname__} has none of {', '.join(_METHODS)}: it gives no answers for new rows"
+            )
+        return found
 
     def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         result = getattr(obj, method)(*args, **kwargs)

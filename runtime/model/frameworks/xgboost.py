@@ -69,7 +69,9 @@ class XGBoostFramework:
     def methods(self, obj: Any) -> list[str]:
         if has_class_of(obj, _BOOSTER):
             return ["predict"]
-        return [name for name in _METHODS if hasattr(obj, name)]
+        # A linear booster has no trees, whose leaves `apply` would name.
+        linear = getattr(obj, "booster", None) == "gblinear"
+        return [name for name in _METHODS if hasattr(obj, name) and not (linear and name == "apply")]
 
     def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         if has_class_of(obj, _BOOSTER) and method == "predict":

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fresh_process import run_fresh
-from sklearn.cluster import KMeans
+from sklearn.cluster import DBSCAN, KMeans
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -118,3 +118,9 @@ def test_versions_name_the_libraries_of_steps(iris: Any) -> None:
 def test_options_mean_nothing_here() -> None:
     with pytest.raises(ModelError, match=r"'init'.* means nothing for a scikit-learn model; it takes none"):
         models.save("m", StandardScaler(), options={"init": {}})
+
+
+def test_an_estimator_that_answers_nothing_is_refused(iris: Any) -> None:
+    with pytest.raises(ModelError, match="DBSCAN has none of predict, "):
+        models.save("clusters", DBSCAN().fit(iris.data))
+    assert models.list() == []

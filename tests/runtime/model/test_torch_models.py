@@ -180,6 +180,7 @@ def test_memory_off_the_wire_is_never_written() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
 def test_torchscript_needs_no_class(images: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIFFIN_ALLOW_PICKLE", "0")
     net = DigitNet().eval()

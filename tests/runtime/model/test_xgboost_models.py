@@ -83,3 +83,10 @@ def test_a_class_that_cannot_be_imported_is_refused() -> None:
     iris = load_iris()
     with pytest.raises(ModelError, match=r"another process cannot import .*:Mine"):
         models.save("mine", Mine(n_estimators=1).fit(iris.data, iris.target))
+
+
+def test_a_linear_booster_has_no_leaves(cancer: Any) -> None:
+    lines = xgboost.XGBClassifier(n_estimators=2, booster="gblinear").fit(cancer.data, cancer.target)
+    model = models.save("lines", lines, example=cancer.data[:2])
+    assert list(model.info.methods) == ["predict", "predict_proba"]
+    assert np.array_equal(model.load().predict(cancer.data), lines.predict(cancer.data))
