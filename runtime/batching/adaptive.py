@@ -21,7 +21,7 @@ APART = 1.05
 """Waiting for callers must be better than sending two batches by that factor."""
 SHORTER = 0.95
 """Rows are shared out among idle workers when that makes the batch at least 5 % shorter."""
-AS_GOOD = 0.9
+AS_GOOD = 0.97
 """A smaller batch is as productive as a larger one when it does that part of its rows a second."""
 FAIR = 0.75
 """Part of the spare time of several workers that may go into the fixed cost of smaller batches."""
@@ -72,7 +72,8 @@ class AdaptivePolicy:
             # Nobody waits longer than the limit: should the count have drifted, this mends it.
             waiting = min(waiting, epoch[1] + epoch[2] + rows)
             full_s = self._times(cap)
-            if waiting > cap and waiting / cap * full_s / max(1, self.workers) + full_s > self.max_latency_s:
+            wait_s = waiting / cap * full_s / max(1, self.workers)
+            if waiting > cap and wait_s + full_s * (1 + 2 * self._times.spread) > self.max_latency_s:
                 self._waiting = waiting - rows
                 self._counts["refused"] += 1
                 return False
@@ -127,13 +128,14 @@ class AdaptivePolicy:
             return 0, room
         age = now - queue[0].arrival
         size = min(rows, room)
-        margin = 1 + times.spread
+        margin = 1 + 2 * times.spread
         left = limit - times(size) * margin
         if age <= left:
             return 0, room
+        whole, whole_s = size, times(size)
         while size > 1 and age > left:
             half = ceil(size / 2)
-            if half >= size or (left > 0 and half * times(size) < AS_GOOD * size * times(half)):
+            if half >= size or (left > 0 and half * whole_s < AS_GOOD * whole * times(half)):
                 break
             size = half
             left = limit - times(size) * margin

@@ -28,18 +28,19 @@ class Probes:
     def next(self, times: ServiceTimes, room: float) -> int:
         """The size to try instead of a full batch of `room`; 0: none."""
         self._full += 1
-        size = self._smaller(times, room)
+        size = self._untried(times, room)
         if size == 0 and self._full >= self._next:
             self._next = self._full + self._gap
             if self.number > SURE + (times.spread / NOISE) ** 2:
                 self._gap = min(2 * self._gap, LONGEST_GAP)
-            wanted = room * PARTS[self.number % len(PARTS)]
-            size = max(1, round(wanted if wanted <= times.max_rows else 0.75 * room))
+            part = PARTS[self.number % len(PARTS)]
+            wanted = max(room + 1, round(room * part)) if part > 1 else round(room * part)
+            size = max(1, int(wanted if wanted <= times.max_rows else 0.75 * room))
         self.number += size > 0
         return size
 
-    def _smaller(self, times: ServiceTimes, room: float) -> int:
-        """Halves not measured twice yet, as long as halving costs little: beyond a knee it gains."""
+    def _untried(self, times: ServiceTimes, room: float) -> int:
+        """Half or twice the size, not measured twice yet; and on, as long as halving costs little."""
         size = room
         while size >= 2:
             half = size // 2
@@ -49,4 +50,6 @@ class Probes:
             if half * times(size) < GOES_ON * size * times(half):
                 break
             size = half
-        return 0
+        twice = 2 * room
+        untried = twice <= times.max_rows and times.tried(twice) < 2
+        return int(twice) if untried and self._full % 4 == 0 else 0

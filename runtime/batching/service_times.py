@@ -27,21 +27,29 @@ def upper_edge(bucket: int) -> int:
 
 SURE = 16
 """Before that many batches one sample of a size tells little."""
-FIRST_CALL = 8.0
+
+
+EARLY = 4
+"""Up to that many batches one may be a slow first call."""
+HALF = 0.5
+OLD = 2000
+"""Batches after which a size that was not used is forgotten."""
 
 
 class Bucket:
     """Batches of about one size."""
 
-    __slots__ = ("number", "rows", "samples", "seconds")
+    __slots__ = ("first", "last", "number", "rows", "samples", "seconds")
 
     FIRST = 10
     """Mean of the first samples, then gain 1 / FIRST."""
     CLIP = 3.0
     """A sample counts for at most that many times the mean: one hiccup refuses nobody."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, first: int) -> None:
         self.number = number
+        self.first = self.last = first
+        """Batches seen by the first and by the last sample."""
         self.samples = 0
         self.rows = 0.0
         self.seconds = 0.0
@@ -50,7 +58,7 @@ class Bucket:
         self.samples += 1
         if self.samples == 2:  # a slow first call must not be averaged in
             low, high = sorted((self.seconds, seconds))
-            self.seconds, seconds = low, min(high, self.CLIP * low)
+            self.seconds, seconds = low, high if high <= self.CLIP * low else low
         elif self.samples > 2:
             seconds = min(seconds, self.CLIP * self.seconds)
         gain = 1 / min(self.samples, self.FIRST)
@@ -109,16 +117,18 @@ class ServiceTimes:
         number = bucket_of(rows)
         bucket = self._buckets.get(number)
         if bucket is None:
-            bucket = self._buckets[number] = Bucket(number)
+            bucket = self._buckets[number] = Bucket(number, self.samples)
         elif expected > 0 and bucket.samples >= 3:
             off = min(1.0, abs(seconds - expected) / expected)
             self.spread += 0.05 * (off - self.spread)
         bucket.learn(rows, seconds)
+        bucket.last = self.samples
         surprising = abs(seconds - expected) > max(0.1, 3 * self.spread) * expected
         self.shape.learn(rows, min(seconds, Bucket.CLIP * bucket.seconds), surprising)
         gain = 1 / min(self.samples, 10)
         self.mean_rows += gain * (rows - self.mean_rows)
         self.mean_s += gain * (min(seconds, Bucket.CLIP * bucket.seconds) - self.mean_s)
+        self._forget()
         self._redraw()
         self._choose_cap()
 
@@ -158,6 +168,21 @@ class ServiceTimes:
         """(mean rows, seconds, samples) of each size tried."""
         return [(b.rows, b.seconds, b.samples) for _, b in sorted(self._buckets.items())]
 
+    def _forget(self) -> None:
+        """Sizes that may be better than remembered get the benefit of the doubt again.
+
+        A slow first call is not the pace of its size; nor is what was last seen thousands of batches ago.
+        """
+        best = max(bucket.pace for bucket in self._buckets.values())
+        doubtful = [
+            b.number
+            for b in self._buckets.values()
+            if (b.samples == 1 and b.first <= EARLY and b.pace < HALF * best) or b.last < self.samples - OLD
+        ]
+        for number in doubtful:
+            del self._buckets[number]
+            self.shape.forget(upper_edge(number - 1) + 1 if number else 1, upper_edge(number))
+
     def _redraw(self) -> None:
         """A larger batch takes no less time: neighbours that say otherwise are pooled."""
         at: list[float] = []
@@ -176,8 +201,10 @@ class ServiceTimes:
 
     def _choose_cap(self) -> None:
         best = max(self._buckets.values(), key=lambda bucket: bucket.pace)
-        # A single sample that is far slower than anything else was a first call, not a size.
-        known = [b for b in self._buckets.values() if b.samples > 1 or b.pace * FIRST_CALL > best.pace]
+        # One slow batch early on was a first call, not a size that is worse.
+        known = [b for b in self._buckets.values() if b.samples > 1 or self.samples > SURE]
+        if not known:
+            return
         largest = max(known, key=lambda bucket: bucket.number)
         few = min(largest.samples, best.samples)
         doubt = 1 + 2 * self.spread / few**0.5 + (0.5 if self.samples < SURE and few < 2 else 0.0)

@@ -1,7 +1,7 @@
 """The shape of s(n): which of a line, steps (padding) or a line with a knee explains the batches best.
 
-`service_times` says how long a batch takes; the shape says at which sizes a batch is worth most: at the end of
-a step, and at the knee.
+`service_times` says how long a batch takes; the shape says at which sizes a batch is worth most: at the end
+of a step, and at the knee.
 """
 
 from __future__ import annotations
@@ -84,6 +84,11 @@ class Shape:
         self._next_fit = self._samples + max(4, min(64, self._samples // 4))
         self._fit()
         return True
+
+    def forget(self, least: int, most: int) -> None:
+        """Drops what was learned of sizes from `least` to `most`."""
+        for number in [n for n in self._sizes if least <= n <= most]:
+            del self._sizes[number]
 
     def __call__(self, rows: float) -> float:
         """Seconds of a batch of that many rows, by the shape."""
