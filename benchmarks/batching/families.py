@@ -30,6 +30,10 @@ class Figure:
     """In words."""
 
 
+Run = Callable[[int, Make], Figure]
+"""(seed, policy) → what it did."""
+
+
 @dataclass(frozen=True)
 class Family:
     name: str
@@ -40,7 +44,7 @@ class Family:
     """Bar for each seed."""
     most: bool
     """Whether larger is better."""
-    run: Callable[[int, Make], Figure]
+    run: Run
 
 
 def _drive(
@@ -183,7 +187,7 @@ def cold_start(seed: int, make: Make) -> Figure:
     capacity = workers * service.capacity(MAX_ROWS)
     number = rng.choice((16, 64, 256))
     think_s = rng.choice((0.2e-3, 1e-3, 5e-3))
-    slow = tuple(rng.uniform(0.2, 3.0) / service.mean(8) for _ in range(2))
+    slow = tuple(rng.uniform(0.2, 3.0) / service.mean(MAX_ROWS) for _ in range(2))
     tail = max(0.5, min(4.0, 4000 / capacity))
 
     def throughput(slow_first: tuple[float, ...], start_s: float) -> float:
