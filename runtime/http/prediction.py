@@ -71,6 +71,8 @@ class Prediction(ABC):
         self.route = route
         self.method = method
         self.fields = dict(raw_headers)
+        if len(self.fields) != len(raw_headers):
+            self.fields = _joined(raw_headers)
         self.query = query
         self.client = client
         self.context = RequestContext(raw_headers, route=route.path)
@@ -281,6 +283,14 @@ class Prediction(ABC):
             serving.log.write(
                 (time.time(), self.client, method, path, status, size_bytes, seconds, context.id, trace_id)
             )
+
+
+def _joined(raw_headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Fields that came several times mean their list (RFC 9110, 5.3); what is no list is refused then."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in raw_headers:
+        fields[name] = b"%b, %b" % (fields[name], value) if name in fields else value
+    return fields
 
 
 async def _close(items: AsyncIterator[Any]) -> None:

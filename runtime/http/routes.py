@@ -29,7 +29,7 @@ UNMATCHED = "<unmatched>"
 """Route label of every path that does not exist, so that a scanner cannot grow the metrics."""
 
 Fields = Mapping[bytes, bytes]
-"""Header fields of a request, names in lower case; the last of several."""
+"""Header fields of a request, names in lower case; several of one name are joined with commas."""
 
 
 class Route:

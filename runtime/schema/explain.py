@@ -52,7 +52,7 @@ def _invalid(
         return InvalidInputError(f"missing field `{missing[1]}`", path=f"{path}.{missing[1]}")
     if unknown := _UNKNOWN.fullmatch(text):
         return unknown_field(unknown[1], names if path == "$" else (), path)
-    if ", got" not in text and isinstance(value, (int, float, str)):
+    if ", got" not in text and isinstance(value, (int, float, str)) and short(value) not in text:
         text += f", got {short(value)}"  # a bound that was passed; msgspec names the bound alone
     return InvalidInputError(text, path=path)
 

@@ -127,6 +127,11 @@ class Inputs:
 
     def _refused(self, error: Exception, body: Buffer) -> RequestError:
         """A type error may stand in front of broken JSON: only what parses to its end is called invalid."""
+        if isinstance(error, UnicodeDecodeError):
+            try:
+                bytes(body).decode()
+            except UnicodeDecodeError as exact:  # msgspec counts from the start of the string
+                return explain(exact, self.names)
         if not isinstance(error, msgspec.ValidationError):
             return explain(error, self.names)
         try:

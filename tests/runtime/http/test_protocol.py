@@ -309,3 +309,16 @@ async def test_large_bodies_both_ways(server: Running) -> None:
         assert answer.body == b'"' + text + b'"'
         await client.send(post("/echo", b'{"x":1}'))
         assert (await client.answer()).body == b"1"
+
+
+@on_server()
+async def test_repeated_fields_are_one_list(server: Running) -> None:
+    async with await server.connect() as client:
+        for fields, status in (
+            (("accept: image/png", "accept: application/json"), 406),
+            (("accept: application/json", "accept: text/html"), 200),
+            (("content-encoding: gzip", "content-encoding: gzip"), 415),
+            (("x-request-timeout: 1", "x-request-timeout: 2"), 400),
+        ):
+            await client.send(post("/echo", b'{"x":1}', *fields))
+            assert (await client.answer()).status == status, fields

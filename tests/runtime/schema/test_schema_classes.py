@@ -17,7 +17,7 @@ import pytest
 import torch
 from jaxtyping import BFloat16, Float, Float32, Int64
 
-from tiffin.errors import InvalidInputError, ServiceDefinitionError
+from tiffin.errors import InvalidInputError, MalformedInputError, ServiceDefinitionError
 from tiffin.runtime.schema.convert import convert
 from tiffin.runtime.schema.file import File
 from tiffin.runtime.schema.inputs import Inputs
@@ -299,3 +299,18 @@ def test_type_aliases() -> None:
         compiled.decode_json(b'{"x": [[1], [300]]}')
     assert caught.value.path == "$.x[1][0]"
     refused(bad, "contains itself")
+
+
+def test_a_wrong_choice_is_named_once() -> None:
+    def call(self: object, x: Literal["a", "b"]) -> None: ...
+
+    with pytest.raises(InvalidInputError) as raised:
+        Inputs.of(call, where="test").decode_json(b'{"x": "c"}')
+    assert raised.value.message.count("'c'") == 1
+
+
+def test_broken_utf8_is_found_in_the_body() -> None:
+    def call(self: object, x: str) -> None: ...
+
+    with pytest.raises(MalformedInputError, match="at byte 8"):
+        Inputs.of(call, where="test").decode_json(b'{"x": "a\xff"}')
