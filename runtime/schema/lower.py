@@ -151,7 +151,7 @@ def _lower(hint: Any, seen: set[Any]) -> Any:
     if origin in _UNIONS:
         return _union(hint, arguments, seen)
     if arguments and origin is not None and not _has_fields(origin):
-        _check_readable(hint)
+        _check_readable(origin, hint)
         return _rebuilt(hint, origin, arguments, seen)
     _check_fields(hint, seen)
     return hint
@@ -210,10 +210,10 @@ def _has_fields(origin: Any) -> bool:
     )
 
 
-def _check_readable(hint: Any) -> None:
+def _check_readable(origin: Any, hint: Any) -> None:
     """msgspec leaves a class that it does not know to `dec_hook`, which would fail at the first request."""
     try:
-        unknown = isinstance(msgspec.inspect.type_info(hint), msgspec.inspect.CustomType)
+        unknown = isinstance(msgspec.inspect.type_info(origin), msgspec.inspect.CustomType)
     except (TypeError, NameError):
         return  # `lower` asks msgspec itself, whose words are better
     if unknown:
@@ -234,7 +234,7 @@ def _check_fields(hint: Any, seen: set[Any]) -> None:
             + ("Any" if origin is object else "float, int, bool or str, or an array")
         )
     if not _has_fields(origin):
-        _check_readable(hint)
+        _check_readable(origin, hint)
         return
     seen.add(origin)
     try:
