@@ -11,7 +11,7 @@ PARTS = (0.75, 1.25, 0.88, 1.12)
 SURE = 4
 FIRST_GAP, LONGEST_GAP = 8, 512
 """Full batches from one neighbour to the next; the gap doubles after `SURE`, later when times are noisy."""
-NOISE = 0.05
+NOISE = 0.08
 """Spread at which twice `SURE` would be needed, roughly: probes grow with its square."""
 
 

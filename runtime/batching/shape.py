@@ -11,6 +11,8 @@ from math import log
 STEPS = (2, 4, 8, 16, 32, 64)
 SHARPER = 12.0
 """A shape must be that much likelier than a line: in -2 log likelihood, its parameters paid for."""
+STAYS = 8.0
+"""A shape that was found is given up only when a line is likelier by more than the rest."""
 Point = tuple[int, float, float, float]
 """Rows, mean seconds, weight, squares that no shape explains."""
 LARGEST = 256
@@ -22,7 +24,7 @@ class Size:
 
     __slots__ = ("mean", "samples", "square")
 
-    MEMORY = 40
+    MEMORY = 150
 
     def __init__(self) -> None:
         self.samples = 0
@@ -135,13 +137,14 @@ class Shape:
 
         fixed, row, rest = _line([(n, y, w) for n, y, w, _ in points])
         best = score(rest, 2) - SHARPER
+        had_step, had_knee = self.step, self.knee
         self.fixed, self.row, self.step, self.knee, self.steep = fixed, row, 1, 0, 0.0
         largest = points[-1][0]
         for step in STEPS:
             if step > 2 * largest:
                 break
             fixed, row, rest = _line([(-(-n // step) * step, y, w) for n, y, w, _ in points])
-            value = score(rest, 3)
+            value = score(rest, 3) - (STAYS if step == had_step else 0.0)
             if value < best:
                 best = value
                 self.fixed, self.row, self.step = fixed, row, step
@@ -152,7 +155,8 @@ class Shape:
             bent = {knee: _bent(points, knee) for knee in around if knee >= sizes[1]}
             knee = min(bent, key=lambda at: bent[at][3])
             fixed, row, steep, rest = bent[knee]
-            if score(rest, 4) - (SHARPER if self.bent else 0.0) < best and steep > 0:
+            bonus = SHARPER if self.bent else STAYS if had_knee else 0.0
+            if score(rest, 4) - bonus < best and steep > 0:
                 self.fixed, self.row, self.step, self.knee, self.steep = fixed, row, 1, knee, steep
 
 
