@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from ...errors import UnavailableError
+from ...errors import UnavailableError, WireError
 from ..batching.dispatcher import Dispatcher
 from ..batching.link import Link, connect
 from ..supervisor.control import WorkerAddress
@@ -23,12 +23,25 @@ class Links:
     Args:
         dispatchers: runner to the dispatcher that its workers serve.
         on_change: called when a worker was connected or lost.
+        on_stuck: told (worker id, reason) of a worker that does not say hello.
+        patience_s: how long it may take to, in seconds: longer than any batch that somebody still waits for.
     """
 
-    def __init__(self, dispatchers: Mapping[str, Dispatcher], on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        dispatchers: Mapping[str, Dispatcher],
+        on_change: Callable[[], None],
+        *,
+        on_stuck: Callable[[str, str], None],
+        patience_s: float,
+    ) -> None:
         self._dispatchers = dispatchers
         self._on_change = on_change
+        self._on_stuck = on_stuck
+        self._patience_s = patience_s
         self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        """The keepers, and those that are told to end."""
         self._links: dict[str, tuple[str, Link]] = {}
 
     def follow(self, workers: list[WorkerAddress]) -> None:
@@ -38,7 +51,9 @@ class Links:
             self._keepers.pop(gone).cancel()
         for worker in named.values():
             if worker.id not in self._keepers:
-                self._keepers[worker.id] = asyncio.create_task(self._keep(worker))
+                keeper = self._keepers[worker.id] = asyncio.create_task(self._keep(worker))
+                self._tasks.add(keeper)
+                keeper.add_done_callback(self._tasks.discard)
 
     def connected(self, worker: str) -> bool:
         return worker in self._links
@@ -48,17 +63,21 @@ class Links:
         return {runner for runner, _ in self._links.values()}
 
     async def close(self) -> None:
-        keepers = list(self._keepers.values())
         self.follow([])
-        await asyncio.gather(*keepers, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep(self, worker: WorkerAddress) -> None:
         dispatcher = self._dispatchers[worker.runner]
+        now = asyncio.get_running_loop().time
         while True:
+            began = now()
             try:
-                link = await connect(worker, dispatcher)
-            except UnavailableError as error:
+                link = await connect(worker, dispatcher, timeout_s=self._patience_s)
+            except (UnavailableError, WireError) as error:
                 logger.debug("%s", error)
+                if now() - began >= self._patience_s:
+                    # It computes something that nobody waits for: who asked is gone, and cannot report it.
+                    self._on_stuck(worker.id, f"did not say hello within {self._patience_s:g} s")
                 await asyncio.sleep(RETRY_S)
                 continue
             self._links[worker.id] = (worker.runner, link)

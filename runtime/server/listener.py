@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from typing import Any
 
 import uvicorn
 
@@ -16,6 +17,9 @@ from ..supervisor.sockets import BACKLOG
 KEEP_ALIVE_S = 75
 """Longer than the 60 s after which common load balancers drop an idle connection: the side that may still
 send must not be the one that finds it closed."""
+LINGER_S = 0.2
+"""In a drain: a caller that just got an answer may be sending its next request. So long it is answered, with
+`connection: close`, before connections without a request are closed."""
 
 
 class Listener:
@@ -42,15 +46,16 @@ class Listener:
         config.load()
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
-        self._loop: asyncio.Task[None] | None = None
+        self._clock: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         await self._server.startup(sockets=self._sockets)
-        self._loop = asyncio.create_task(self._server.main_loop())
+        self._clock = asyncio.create_task(self._tell_time())
 
-    def close(self) -> None:
-        """Accepts nothing more; what was accepted goes on."""
-        if self._loop is not None:
+    async def close(self) -> None:
+        """Accepts nothing more; what waits in the kernel by now is still accepted, and goes on."""
+        if self._clock is not None:
+            await asyncio.sleep(0.001)  # at least once through the selector, which accepts all that wait
             for server in self._server.servers:
                 server.close()
 
@@ -63,10 +68,21 @@ class Listener:
         Returns:
             How many requests were cut off.
         """
-        if self._loop is None:
+        if self._clock is None:
             return 0
-        self._server.should_exit = True
-        self._server.config.timeout_graceful_shutdown = limit_s  # type: ignore[assignment]  # a float works as well
-        await self._loop
+        now = asyncio.get_running_loop().time
+        end = now() + limit_s
+        linger_until = min(end, now() + LINGER_S)
+        while self._server.server_state.connections and now() < linger_until:  # noqa: ASYNC110 - uvicorn has none
+            await asyncio.sleep(0.01)
+        left_s: Any = max(0.0, end - now())  # uvicorn says int, a float works as well
+        self._server.config.timeout_graceful_shutdown = left_s
         await self._server.shutdown(sockets=self._sockets)
+        self._clock.cancel()
         return self._state.in_flight
+
+    async def _tell_time(self) -> None:
+        """Keeps the `Date` header right; uvicorn's own loop does it too, but wakes ten times a second."""
+        while True:
+            await self._server.on_tick(0)
+            await asyncio.sleep(1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
@@ -10,8 +11,10 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...errors import ServerError
 from .. import logs
-from ..batching.dispatcher import Dispatcher
+from ..batching.dispatcher import STUCK_GRACE_S, Dispatcher
+from ..batching.link import HELLO_TIMEOUT_S
 from ..batching.remote import RemoteRunner
 from ..http.state import ServerState
 from ..manifest import ServiceSpec
@@ -66,7 +69,9 @@ class ApiProcess:
                 run_folder=Path(self._start.run_folder),
                 generation=self._start.generation,
             )
-            self._links = Links(dispatchers, self._changed.set)
+            self._links = Links(
+                dispatchers, self._changed.set, on_stuck=self._stuck, patience_s=self._longest_request_s()
+            )
             self._listener = Listener(self._state, self._start.listen_fds)
             logs.set_context_fields(_request_fields)
             loop.add_signal_handler(signal.SIGTERM, self._asked_to_end, self._start.options.drain_s)
@@ -88,6 +93,12 @@ class ApiProcess:
             runner.name: Dispatcher(runner, metrics=metrics.runner(runner.name), on_stuck=self._stuck)
             for runner in self._spec.runners
         }
+
+    def _longest_request_s(self) -> float:
+        """Nobody waits for a worker longer than this."""
+        override = self._start.options.timeout_s
+        limits = [api.timeout_s if override is None else override for api in self._spec.apis]
+        return max(HELLO_TIMEOUT_S, *(limit_s + STUCK_GRACE_S for limit_s in limits))
 
     def _stuck(self, worker: str, reason: str) -> None:
         self._control.send(Stuck(worker=worker, reason=reason))
@@ -130,13 +141,14 @@ class ApiProcess:
     async def _drain(self) -> int:
         self._state.ready = False
         self._state.draining = True
-        self._listener.close()
+        await self._listener.close()
         self._control.send(Draining())
         abandoned = await self._listener.drain(self._drain_s or 0.0)
         if abandoned:
             logger.warning("%d requests were cut off by the end of the drain", abandoned)
         if self._announced:
-            await run_hooks(self._state.instance, self._info, STOP)
+            with contextlib.suppress(ServerError):  # run_hooks has logged it; the end goes on
+                await run_hooks(self._state.instance, self._info, STOP)
         for dispatcher in self._state.dispatchers.values():
             dispatcher.close()
         await self._links.close()

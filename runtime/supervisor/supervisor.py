@@ -62,8 +62,9 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled, number)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means it
+                loop.add_signal_handler(number, self._signalled, number)
         reaper = Reaper(loop, cgroup.oom_kills)
         self._house = House(
             sockets=sockets,
@@ -143,6 +144,9 @@ class Supervisor:
             await self._follow_source(watching)
         await self._stop.wait()
         self._emit("draining", limit_s=self._options.drain_s)
+        # Nobody will accept from here any more: a connection must be refused then, not wait and be cut off.
+        for opened in self._house.sockets:
+            opened.close()
         drain = asyncio.gather(self._current.drain(self._options.drain_s), *self._old.values())
         now: asyncio.Future[Any] = asyncio.ensure_future(self._stop_now.wait())
         await asyncio.wait({drain, now}, return_when=asyncio.FIRST_COMPLETED)
