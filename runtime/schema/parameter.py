@@ -12,6 +12,7 @@ import msgspec
 from ...errors import InvalidInputError, ServiceDefinitionError
 from ..manifest import TypeSpec
 from .array import ArrayKind
+from .encode import to_plain
 from .explain import explain
 from .fields import Fields
 from .file import OCTETS
@@ -57,14 +58,22 @@ class Parameter:
         self._mutable = copy.deepcopy(self.default) is not self.default
 
     def _checked(self, default: Any, where: str) -> Any:
-        if self.array is None or default is None or default is MISSING:
+        """Arrays get the dtype of the hint; scalars are held to theirs, NaN and infinity aside."""
+        if default is MISSING or (default is None and self.array is not None):
             return default
         try:
-            return self.array.from_plain(default)
-        except WrongValueError as error:
+            if self.array is not None:
+                return self.array.from_plain(default)
+            if (self.scalar or self.scalars) and not (
+                isinstance(default, float) and not math.isfinite(default)
+            ):
+                msgspec.convert(to_plain(default), self.plain, dec_hook=dec_hook)
+        except (WrongValueError, msgspec.ValidationError, TypeError) as error:
+            hint = "; write the hint as `… | None`" if default is None else ""
             raise ServiceDefinitionError(
-                f"{where}: the default of {self.name!r} does not fit: {error}"
+                f"{where}: the default of {self.name!r} does not fit: {error}{hint}"
             ) from error
+        return default
 
     @property
     def json_type(self) -> Any:

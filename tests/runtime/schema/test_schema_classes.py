@@ -314,3 +314,49 @@ def test_broken_utf8_is_found_in_the_body() -> None:
 
     with pytest.raises(MalformedInputError, match="at byte 8"):
         Inputs.of(call, where="test").decode_json(b'{"x": "a\xff"}')
+
+
+@pytest.mark.parametrize(
+    ("hint", "default"),
+    [
+        (int, "a"),
+        (int, 1.5),
+        (str, 1),
+        (int, None),
+        (Literal["a", "b"], "c"),
+        (list[int], ["a"]),
+        (Annotated[int, msgspec.Meta(ge=1)], 0),
+        (datetime.date, "2024-01-32"),
+    ],
+)
+def test_a_default_that_does_not_fit_fails_at_import(hint: Any, default: Any) -> None:
+    def call(self: object, x: Any = default) -> None: ...
+
+    call.__annotations__["x"] = hint
+    with pytest.raises(ServiceDefinitionError, match="default of 'x' does not fit") as raised:
+        Inputs.of(call, where="test")
+    assert ("| None" in str(raised.value)) == (default is None)
+
+
+@pytest.mark.parametrize(
+    ("hint", "default"),
+    [
+        (int | None, None),
+        (float, 1),
+        (float, float("nan")),
+        (float, float("-inf")),
+        (list[int], ()),
+        (Kind, next(iter(Kind))),
+        (datetime.datetime, datetime.datetime(2024, 1, 31)),  # noqa: DTZ001
+        (datetime.timedelta, datetime.timedelta(seconds=1)),
+        (bytes, b"x"),
+        (File, File(b"x")),
+        (dict[str, int], {}),
+    ],
+)
+def test_a_default_that_fits_is_given_as_it_is(hint: Any, default: Any) -> None:
+    def call(self: object, x: Any = default) -> None: ...
+
+    call.__annotations__["x"] = hint
+    given = Inputs.of(call, where="test").decode_json(b"")["x"]
+    assert given == default or given is default
