@@ -68,7 +68,7 @@ def describe(target: Target, snapshot: Path) -> tuple[ServiceSpec, dict[str, Any
 
 def _stamps(snapshot: Path) -> dict[str, tuple[int, ...]]:
     """Path to what a write would change."""
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for path in snapshot.rglob("*"):
         if not path.is_dir():
             status = path.lstat()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from .. import console
+from ..tags import Target
 
 
 @click.command()
-@click.argument("target", default=".")
+@click.argument("target", default=".", type=Target(bundles=False))
 @click.option("--name", help="Name of the bundle  [the bundlefile's, else the service's]")
 @click.option("--version", "version", help="Version of your own making  [one that sorts after every other]")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Add a label; may be repeated.")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from .. import console
+from ..tags import BundleTag
 
 
 @click.command()
-@click.argument("tags", nargs=-1, required=True, metavar="TAG...")
+@click.argument("tags", nargs=-1, required=True, metavar="TAG...", type=BundleTag())
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print the deleted tags as JSON.")
-def command(tags: tuple[str, ...], yes: bool, as_json: bool) -> None:
+def command(tags: tuple[Any, ...], yes: bool, as_json: bool) -> None:
     """Delete bundles. Models in the store stay."""
     from ...bundler import bundles
 

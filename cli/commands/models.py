@@ -7,43 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import TiffinError
+from ...errors import NotFoundError, TiffinError
 from .. import console
 from ..group import Group
+from ..tags import ModelTag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from click.shell_completion import CompletionItem
 
     from ...runtime.manifest import TypeSpec
     from ...runtime.model.model import Model
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for machines.")
-
-
-class ModelTag(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
-    """`iris`, `iris:latest`, `iris:6f3k2q…`"""
-
-    name = "tag"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
-        from ...runtime.tag import Tag
-
-        return value if isinstance(value, Tag) else Tag.parse(value)
-
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
-        param: click.Parameter,  # noqa: ARG002
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        from click.shell_completion import CompletionItem
-
-        from ...bundler import models
-
-        tags = [str(model.tag) for model in models.list()]
-        return [CompletionItem(tag) for tag in tags if tag.startswith(incomplete)]
 
 
 @click.group("models", cls=Group, no_args_is_help=True)
@@ -58,14 +33,14 @@ def list_(name: str | None, as_json: bool) -> None:
     """List the models in the store, or the versions of one NAME."""
     from ...bundler import models
 
-    rows = [_summary(model) for model in models.list(name)]
+    rows = [row for row in map(_summary, models.list(name)) if row is not None]
     if as_json:
         console.emit_json(rows)
         return
     console.table(
-        ["tag", "framework", "size>", "created", "labels"],
+        ["tag", "framework", "size>", "created (UTC)", "labels"],
         [
-            [row["tag"], row.get("framework", "damaged"), _size(row), row.get("created"), _labels(row)]
+            [row["tag"], row.get("framework", "damaged"), _size(row), _created(row), _labels(row)]
             for row in rows
         ],
         empty=f"No version of {name}." if name else "No models yet: tiffin.models.save(…) makes one.",
@@ -114,21 +89,26 @@ def delete(tags: tuple[Any, ...], yes: bool, as_json: bool) -> None:
 def export(tag: Any, path: Path, as_json: bool) -> None:
     """Write a model to one file, PATH (a folder: <name>-<version>.tar; gzipped when it ends in .gz)."""
     from ...bundler import models
+    from ...bundler.words import digest_words, size_words
 
-    with console.progress(f"export {tag}", quiet=as_json) as bar:
-        written = models.export(tag, path, on_progress=lambda done, total: bar.update(done=done, total=total))
+    model = models.get(tag)
+    with console.progress(f"export {model.tag}", quiet=as_json) as bar:
+        written = models.export(
+            model.tag, path, on_progress=lambda done, total: bar.update(done=done, total=total)
+        )
+    size_bytes = written.stat().st_size
     if as_json:
-        console.emit_json({"path": written, "size_bytes": written.stat().st_size})
+        console.emit_json({"tag": str(model.tag), "path": str(written.absolute()), "size_bytes": size_bytes})
         return
     console.panel(
-        "Exported",
-        {"file": written, "size": _bytes(written.stat().st_size)},
-        next_steps=[f"bundle models import {written.name}"],
+        f"Exported {model.tag}",
+        [("file", written), ("size", size_words(size_bytes)), ("digest", digest_words(model.info.digest))],
+        [f"bundle models import {written}  # on another machine"],
     )
 
 
 @command.command("import")
-@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
 @json_option
 def import_(path: Path, as_json: bool) -> None:
     """Take a model from a file into the store."""
@@ -139,13 +119,15 @@ def import_(path: Path, as_json: bool) -> None:
     if as_json:
         console.emit_json(_summary(model))
         return
-    console.panel("Imported", _facts(model), next_steps=[f"bundle models show {model.tag}"])
+    console.panel(f"Imported {model.tag}", _facts(model), next_steps=[f"bundle models show {model.tag}"])
 
 
-def _summary(model: Model) -> dict[str, Any]:
-    """One row of the list; a damaged manifest must not hide the others."""
+def _summary(model: Model) -> dict[str, Any] | None:
+    """One row of the list; a damaged manifest must not hide the others. None: deleted since it was listed."""
     try:
         info = model.info
+    except NotFoundError:
+        return None
     except TiffinError as error:
         return {"tag": str(model.tag), "error": str(error)}
     return {
@@ -160,10 +142,12 @@ def _summary(model: Model) -> dict[str, Any]:
 
 
 def _facts(model: Model) -> Iterator[tuple[str, object]]:
+    from ...bundler.words import size_words, time_words
+
     info = model.info
     yield "framework", info.framework + (" (pickled: loading it runs its code)" if info.pickled else "")
-    yield "created", info.created
-    yield "size", f"{_bytes(info.size_bytes)} in {len(info.files)} file{'s'[: len(info.files) > 1]}"
+    yield "created", f"{time_words(info.created)} UTC"
+    yield "size", f"{size_words(info.size_bytes)} in {len(info.files)} file{'s'[: len(info.files) > 1]}"
     yield "digest", info.digest
     yield "path", model.path
     for name, method in info.methods.items():
@@ -195,12 +179,12 @@ def _labels(row: dict[str, Any]) -> str:
 
 
 def _size(row: dict[str, Any]) -> str:
-    return _bytes(row["size_bytes"]) if "size_bytes" in row else ""
+    from ...bundler.words import size_words
+
+    return size_words(row["size_bytes"]) if "size_bytes" in row else ""
 
 
-def _bytes(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+def _created(row: dict[str, Any]) -> str:
+    from ...bundler.words import time_words
+
+    return time_words(row.get("created", ""))

@@ -8,6 +8,7 @@ import click
 
 from ...errors import ConfigError
 from .. import console
+from ..tags import Target
 
 if TYPE_CHECKING:
     from ...runtime.supervisor.options import Event
@@ -49,7 +50,7 @@ class RunnerNumber(click.ParamType):  # type: ignore[type-arg]  # generic from c
 @click.command(
     epilog="Ctrl-C (or SIGTERM) finishes the requests in hand first; a second one stops at once.",
 )
-@click.argument("target", default=".")
+@click.argument("target", default=".", type=Target(bundles=True))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option(
     "--port", default=3000, show_default=True, type=int, help="Port to listen on; 0 for any free one."

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import console
+from ..tags import BundleTag
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ...bundler.bundles import Bundle
-    from ...runtime.manifest import ApiSpec, BundleInfo
+    from ...runtime.manifest import ApiSpec, BundleInfo, RunnerSpec
 
 
 @click.command()
-@click.argument("tag")
+@click.argument("tag", type=BundleTag())
 @click.option("--json", "as_json", is_flag=True, help="Print all of the manifest as JSON.")
-def command(tag: str, as_json: bool) -> None:
+def command(tag: Any, as_json: bool) -> None:
     """Show what a bundle holds: routes, runners, models, files, and where it was made."""
     from ...bundler import bundles
 
@@ -37,12 +40,18 @@ def command(tag: str, as_json: bool) -> None:
     if bundle.info.service.runners:
         console.say("")
         console.table(
-            ["runner", "runs", "workers>", "rows in a batch>"],
-            [
-                (runner.name, runner.model or runner.cls, runner.workers, runner.max_batch_size)
-                for runner in bundle.info.service.runners
-            ],
+            ["runner", "runs", "workers>", "method", "rows in a batch>"],
+            [row for runner in bundle.info.service.runners for row in _methods(runner)],
         )
+
+
+def _methods(runner: RunnerSpec) -> Iterator[tuple[object, ...]]:
+    """A line a method, because each may have its own batch size; the runner's own facts on the first."""
+    head: tuple[object, ...] = (runner.name, runner.model or runner.cls, runner.workers)
+    for name, method in runner.methods.items():
+        rows = (method.max_batch_size or runner.max_batch_size) if method.batch else "a call at a time"
+        yield (*head, name, rows)
+        head = ("", "", "")
 
 
 def _facts(bundle: Bundle) -> list[tuple[str, object]]:

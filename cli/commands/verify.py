@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from .. import console
+from ..tags import BundleTag
 
 DAMAGED = 1
 
 
 @click.command()
-@click.argument("tag")
+@click.argument("tag", type=BundleTag())
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(tag: str, as_json: bool) -> int:
+def command(tag: Any, as_json: bool) -> int:
     """Check every file of a bundle against its digest.
 
     Exit code 1 when a file is changed, missing or not listed.

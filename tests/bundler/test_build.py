@@ -249,13 +249,7 @@ def test_what_is_written_where_the_service_runs_stays_out(tmp_path: Path) -> Non
     folder = write(tmp_path / "project", {"service.py": "open('run.log', 'w').write('x')\n" + SERVICE})
     made = build(folder)
     assert bundles.verify(made.tag) == []
-    assert sorted(path.name for path in made.path.iterdir()) == [
-        "README.md",
-        "apis",
-        "bundle.yaml",
-        "env",
-        "src",
-    ]
+    assert [path.name for path in (made.path / "src").iterdir()] == ["service.py"]
 
 
 def test_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

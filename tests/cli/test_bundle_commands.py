@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from projects import adder_project, echo_project
+from click import Argument
+from projects import adder_project, echo_project, write
 
 from tiffin.cli.main import root
+from tiffin.cli.tags import BundleTag, TagType, Target
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,65 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["tag"] == "adder:v1"
     assert run_json(capsys, "list", "other") == []
     assert run(capsys, "list", "other") == (0, "", "no bundle 'other'\n")
+
+
+def test_list_survives_a_damaged_bundle(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    damaged = home / "bundles" / "adder" / "v0"
+    damaged.mkdir()
+    (damaged / "bundle.yaml").write_text("not: a: manifest")
+    code, out, err = run(capsys, "list")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["TAG", "adder:v1", "adder:v0"]
+    whole, broken = run_json(capsys, "list")
+    assert (whole["tag"], "error" in whole) == ("adder:v1", False)
+    assert (broken["tag"], "is not YAML" in broken["error"]) == ("adder:v0", True)
+    assert run(capsys, "delete", "adder:v0", "-y")[0] == 0
+
+
+@pytest.mark.usefixtures("home")
+def test_an_archive_of_the_other_kind(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    bundle, model = str(tmp_path / "bundle.tar"), str(tmp_path / "model.tar")
+    assert (
+        run(capsys, "export", "adder", bundle)[0] == run(capsys, "models", "export", "adder", model)[0] == 0
+    )
+    code, _, err = run(capsys, "import", model)
+    assert (code, "it holds a model, which `bundle models import` takes" in err) == (1, True)
+    code, _, err = run(capsys, "models", "import", bundle)
+    assert (code, "it holds a bundle, which `bundle import` takes" in err) == (1, True)
+
+
+def test_show_tells_the_batch_of_each_method(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    service = (
+        "import tiffin\nclass Work:\n"
+        "    @tiffin.batch(max_size=7)\n    def small(self, x: list[int]) -> list[int]: return x\n"
+        "    @tiffin.batch\n    def large(self, x: list[int]) -> list[int]: return x\n"
+        "    def alone(self, x: int) -> int: return x\n"
+        "@tiffin.service\nclass Shop:\n    work = tiffin.runner(Work, max_batch_size=32, workers=2)\n"
+        "    @tiffin.api\n    async def go(self, x: int) -> int: return await self.work.small.one(x)\n"
+    )
+    write(home.parent / "shop", {"service.py": service})
+    assert run(capsys, "build", "shop", "--no-lock")[0] == 0
+    lines = [line.split(maxsplit=4) for line in run(capsys, "show", "shop")[1].splitlines()]
+    start = next(place for place, words in enumerate(lines) if words[:1] == ["RUNNER"])
+    assert lines[start + 1 : start + 4] == [
+        ["work", "service:Work", "2", "small", "7"],
+        ["large", "32"],
+        ["alone", "a", "call", "at", "a time"],
+    ]
+
+
+@pytest.mark.usefixtures("home")
+def test_tags_and_files_complete() -> None:
+    context = root.make_context("bundle", [], resilient_parsing=True)
+
+    def answers(kind: TagType | Target, typed: str) -> list[tuple[str, str]]:
+        parameter = Argument(["tag"], type=kind)
+        return [(item.type, item.value) for item in kind.shell_complete(context, parameter, typed)]
+
+    assert answers(BundleTag(), "ad") == answers(Target(bundles=True), "adder:") == [("plain", "adder:v1")]
+    assert answers(BundleTag(), "x") == []
+    assert answers(Target(bundles=True), "x") == [("file", "x")]
+    assert answers(Target(bundles=False), "ad") == [("file", "ad")]
 
 
 @pytest.mark.usefixtures("home")

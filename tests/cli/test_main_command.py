@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tiffin import __version__
+from tiffin.bundler import models
 from tiffin.cli.main import COMMANDS, root
 
 BIN = Path(sys.executable).parent
@@ -99,6 +103,38 @@ def test_completion_answers(typed: str, answers: list[str]) -> None:
     words = str(len(typed.split(" ")) - 1)
     env = {"_BUNDLE_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": words}
     assert run(str(BIN / "bundle"), **env).stdout.split() == [f"plain,{answer}" for answer in answers]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("line", "answers"),
+    [
+        ("bundle comp", ["completion"]),
+        ("bundle models show i", ["iris:v1"]),
+        # What bash replaces begins after the colon.
+        ("bundle models show iris:v", ["v1"]),
+        ("bundle models show iris:", ["v1"]),
+        ("bundle models delete iris:v1 wi", ["wine:v2"]),
+        ("bundle serve --log-format=t", ["text"]),
+        ("bundle serve --workers a=2 --log-f", ["--log-format"]),
+        ("bundle models show ", ["iris:v1", "wine:v2"]),
+    ],
+)
+def test_bash_completes_tags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, answers: list[str]
+) -> None:
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path))
+    models.save("iris", len, version="v1")
+    models.save("wine", len, version="v2")
+    words = re.findall(r"[^ :=]+|[:=]", line) + [""] * line.endswith(" ")  # as bash splits it
+    script = (
+        'eval "$(bundle completion bash)"\nCOMP_WORDS=("$@")\nCOMP_CWORD=$(($# - 1))\n'
+        f"COMP_LINE={shlex.quote(line)}\nCOMP_POINT=${{#COMP_LINE}}\n"
+        '_bundle_completion bundle\nprintf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    done = run("bash", "--norc", "-c", script, "bash", *words, PATH=path)
+    assert (done.stdout.split(), done.stderr) == (answers, "")
 
 
 def test_completion_of_an_unknown_shell() -> None:

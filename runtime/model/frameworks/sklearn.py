@@ -61,7 +61,7 @@ class SklearnFramework:
         found = [name for name in _METHODS if hasattr(obj, name)]
         if not found:
             raise ModelError(
-                f"{type(obj).__qualname__} has none of {', '.join(_METHODS)}: it gives no answers for new rows"
+                f"{type(obj).__qualname__} has none of {', '.join(_METHODS)}: it has no answer for new rows"
             )
         return found
 
