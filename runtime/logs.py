@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import datetime
+import faulthandler
 import io
 import logging
 import sys
@@ -92,13 +93,16 @@ def take_over(format: str, level: str, process: str) -> None:  # noqa: A002 - th
     """`configure` for a process whose standard output and error are nothing but log.
 
     Neither ever blocks it. What it prints, and what no `except` catches, is logged: as it is in text, as
-    records in JSON, so that every line is an object.
+    records in JSON, so that every line is an object. A crash in native code leaves the Python lines that led
+    to it, in text only, for it cannot be caught.
     """
     log_stream.take_over()
     configure(format, level, process)
     sys.excepthook = _log_uncaught
     threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
-    if format == "json":
+    if format == "text":
+        faulthandler.enable(all_threads=False)
+    else:
         (handler,) = logging.getLogger().handlers
         sys.stdout, sys.stderr = printed = _Printed("stdout", handler), _Printed("stderr", handler)
         for stream in printed:

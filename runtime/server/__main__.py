@@ -35,7 +35,7 @@ def main() -> int:
         return run(ApiProcess(control, start, info, spec).serve())
     except EOFError:
         return 1
-    except Exception as error:  # noqa: BLE001 - user code
+    except BaseException as error:  # noqa: BLE001 - user code; one that calls sys.exit fails to start as well
         control.send(failure(error, start.target.source))
         return 1
 

@@ -266,7 +266,7 @@ class Generation:
         if slot.stopping:
             return False
         if not was_ready and not self.ready.done():
-            error = slot.error or f"{slot.name} {how} before it was ready; see the log above"
+            error = slot.error or f"{slot.name} {how} before it was ready; what it had to say is above"
             self._fail(ServerError(error))
             return False
         if was_ready:

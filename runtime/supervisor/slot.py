@@ -130,6 +130,8 @@ class Slot:
             if self.up:  # else it serves nobody yet
                 ask(self.child)
                 await asyncio.wait({self.child.exit}, timeout=limit_s)
+                if self.child.alive:
+                    logger.warning("%s has not ended within %g s and is killed", self.name, limit_s)
             self.child.kill("drain")
         await self._task
 

@@ -39,7 +39,7 @@ def main() -> int:
         gc.collect()
         gc.freeze()  # what was loaded stays: the collector need not walk it again and again
         listener = listen(start.address)
-    except Exception as error:  # noqa: BLE001 - user code
+    except BaseException as error:  # noqa: BLE001 - user code; one that calls sys.exit fails to start as well
         control.send(_failed(start, error))
         return 1
     server = Server(inference, listener)
@@ -95,7 +95,7 @@ def listen(address: str) -> socket.socket:
     return end
 
 
-def _failed(start: StartWorker, error: Exception) -> Failed:
+def _failed(start: StartWorker, error: BaseException) -> Failed:
     what = f"runner {start.runner.name!r} ({start.runner.model or start.runner.cls}) could not be loaded"
     said = str(error) if isinstance(error, TiffinError) else f"{type(error).__name__}: {error}"
     return Failed(

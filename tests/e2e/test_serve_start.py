@@ -110,6 +110,12 @@ ECHO = "@tiffin.api\n    async def echo(self, x: int) -> int: return x\n"
             1,
             ["'bad'", "line 3", "/nowhere"],
         ),
+        (BAD_RUNNER.replace("open('/nowhere')", "exit(7)") + ECHO, 1, ["'bad'", "line 3", "SystemExit: 7"]),
+        (
+            HEAD + "def __init__(self): raise SystemExit('no licence')\n    " + ECHO,
+            1,
+            ["line 4", "no licence"],
+        ),
     ],
 )
 def test_what_cannot_start_says_why_once_and_ends(
@@ -124,6 +130,14 @@ def test_what_cannot_start_says_why_once_and_ends(
     assert "runpy" not in done.stderr
     assert "worker/__main__" not in done.stderr
     assert "site-packages" not in done.stderr
+
+
+def test_a_crash_in_native_code_names_the_python_line(tmp_path: Path) -> None:
+    twice.write(tmp_path, BAD_RUNNER.replace("open('/nowhere')", "__import__('ctypes').string_at(0)") + ECHO)
+    done = serve(cwd=tmp_path)
+    assert done.returncode == 1
+    assert "error: bad-0 ended by SIGSEGV before it was ready" in done.stderr
+    assert 'service.py", line 3 in __init__' in done.stderr
 
 
 def test_a_taken_port(folder: Path) -> None:

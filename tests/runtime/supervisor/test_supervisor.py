@@ -274,7 +274,7 @@ def test_a_stuck_worker_is_ended_once(server: Server, caplog: pytest.LogCaptureF
 
 
 def test_a_process_that_does_not_drain_is_ended_at_the_limit(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("tiffin.runtime.supervisor.generation.DRAIN_MARGIN_S", 0.2)
     monkeypatch.setattr("tiffin.runtime.supervisor.generation.WORKER_DRAIN_S", 0.2)
@@ -286,6 +286,10 @@ def test_a_process_that_does_not_drain_is_ended_at_the_limit(
         stop()
 
     assert server.run(play, drain_s=0.2) == 0
+    assert [record.getMessage() for record in caplog.records] == [
+        "api-0 has not ended within 0.4 s and is killed",
+        "forest-0 has not ended within 0.2 s and is killed",
+    ]
     assert len(pids) == 2
     assert not any(alive(pid) for pid in pids)
 
