@@ -212,7 +212,8 @@ class AdaptivePolicy:
             share = ceil(rows / idle)
             if times(share) < SHORTER * times(rows):
                 return share, "shared"
-        return times.shape.rounded(self._fair(rows)), "idle worker"
+        probe = self._probes.smaller(times, rows)
+        return (probe, "probe") if probe else (times.shape.rounded(self._fair(rows)), "idle worker")
 
     def _fair(self, rows: float) -> float:
         """With several workers, batches no larger than needed to keep up: the rest goes sooner elsewhere."""

@@ -8,6 +8,8 @@ GOES_ON = 0.7
 """Half a batch that does that many of the rows a second of the whole: try a quarter as well."""
 PARTS = (0.75, 1.25, 0.88, 1.12)
 """Neighbours of the cap to try, as parts of it."""
+USUAL = 0.75
+"""Part of the mean batch from which a batch is a usual one."""
 SURE = 4
 FIRST_GAP, LONGEST_GAP = 8, 512
 """Full batches from one neighbour to the next; the gap doubles after `SURE`, later when times are noisy."""
@@ -39,9 +41,24 @@ class Probes:
         self.number += size > 0
         return size
 
+    def smaller(self, times: ServiceTimes, rows: float) -> int:
+        """The size to try instead of a usual batch that is not full: a knee may lie below it; 0: none."""
+        if rows < 4 or rows < USUAL * times.mean_rows:
+            return 0
+        self._full += 1
+        size = self._halves(times, rows)
+        self.number += size > 0
+        return size
+
     def _untried(self, times: ServiceTimes, room: float) -> int:
-        """Half or twice the size, not measured twice yet; and on, as long as halving costs little."""
-        size = room
+        """Half or twice the size, not measured twice yet."""
+        twice = 2 * room
+        if twice <= times.max_rows and times.tried(twice) < 2 and self._full % 4 == 0:
+            return int(twice)
+        return self._halves(times, room)
+
+    def _halves(self, times: ServiceTimes, size: float) -> int:
+        """Halves not measured twice yet, as long as halving costs little."""
         while size >= 2:
             half = size // 2
             tried = times.tried(half)
@@ -50,6 +67,4 @@ class Probes:
             if half * times(size) < GOES_ON * size * times(half):
                 break
             size = half
-        twice = 2 * room
-        untried = twice <= times.max_rows and times.tried(twice) < 2
-        return int(twice) if untried and self._full % 4 == 0 else 0
+        return 0

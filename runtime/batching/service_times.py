@@ -213,7 +213,7 @@ class ServiceTimes:
         if shape.knee:
             top = min(int(self.max_rows), LARGEST)
             self.cap = max(range(1, top + 1), key=lambda n: n / max(1e-12, shape(n)))
-        elif shape.bent:
+        elif shape.bent and not shape.sure:
             self.cap = min(self.max_rows, upper_edge(best.number))
         else:
             self.cap = self.max_rows

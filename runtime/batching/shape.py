@@ -11,6 +11,7 @@ from math import log
 STEPS = (2, 4, 8, 16, 32, 64)
 SHARPER = 12.0
 """A shape must be that much likelier than a line: in -2 log likelihood, its parameters paid for."""
+SURE = 64
 STAYS = 8.0
 """A shape that was found is given up only when a line is likelier by more than the rest."""
 Point = tuple[int, float, float, float]
@@ -91,6 +92,11 @@ class Shape:
         """Drops what was learned of sizes from `least` to `most`."""
         for number in [n for n in self._sizes if least <= n <= most]:
             del self._sizes[number]
+
+    @property
+    def sure(self) -> bool:
+        """Whether enough was seen of enough sizes that a knee would show."""
+        return self._samples >= SURE and len(self._sizes) >= 8
 
     def __call__(self, rows: float) -> float:
         """Seconds of a batch of that many rows, by the shape."""

@@ -1,4 +1,4 @@
-"""Whatever a driver does, the learned policy answers with something that can be done, and never holds for ever."""
+"""Whatever a driver does, the policy gives answers that can be carried out, and never holds for ever."""
 
 from __future__ import annotations
 

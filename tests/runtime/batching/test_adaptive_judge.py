@@ -1,4 +1,4 @@
-"""A short judge: fixed seeds of every family against the bars; the long one is benchmarks/batching/judge.py."""
+"""A short judge: fixed seeds of every family; the long one is benchmarks/batching/judge.py."""
 
 from __future__ import annotations
 
