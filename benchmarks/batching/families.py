@@ -73,7 +73,9 @@ def _drive(
 KINDS = ("linear", "step", "knee")
 
 
-def open_loop(seed: int, make: Make, *, requests: int = 20_000) -> Figure:
+def open_loop(
+    seed: int, make: Make, *, requests: int = 20_000, heaviest: float = 0.98, warm_up: float = 0.2
+) -> Figure:
     """Mean latency over that of the optimum (one worker, Poisson), or of the best fixed policy (else)."""
     rng = Random(seed)
     kind = rng.choice(KINDS)
@@ -84,21 +86,23 @@ def open_loop(seed: int, make: Make, *, requests: int = 20_000) -> Figure:
     burst = rng.choice((1.0, 1.0, rng.uniform(2, 16)))
     if burst > 1:
         load = min(load, 0.8)
-    rate = load * workers * service.capacity(MAX_ROWS)
+    rate = min(load, heaviest) * workers * service.capacity(MAX_ROWS)
     seconds = requests / rate
 
     def source(random: Random) -> Source:
         return Poisson(rate, random, burst)
 
     def mean(policy: Driven) -> float:
-        return _drive(policy, service, source, workers=workers, seconds=seconds, seed=seed).mean_s
+        return _drive(
+            policy, service, source, workers=workers, seconds=seconds, seed=seed, warm_up=warm_up
+        ).mean_s
 
     if workers == 1 and burst == 1:
         best = mean(Table(optimum(service, rate, MAX_ROWS)[1]))
     else:
         best = min(mean(policy) for policy in open_fixed(service, workers))
     value = mean(make(MAX_ROWS, limit, workers)) / best
-    text = f"{service}, W={workers}, load {load:.2f}, bursts of {burst:.0f}, L={limit}"
+    text = f"{service}, W={workers}, load {min(load, heaviest):.2f}, bursts of {burst:.0f}, L={limit}"
     return Figure(value, text)
 
 

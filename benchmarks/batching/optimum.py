@@ -26,7 +26,8 @@ def optimum(service: Service, rate: float, max_rows: int, longest: int = 384) ->
     means = np.array([service.mean(n) for n in range(1, max_rows + 1)])
     second = means**2 * (np.exp(sigma * sigma) if sigma else 1.0)
     arrivals = np.stack([_poisson(rate * mean * factors, longest) for mean in means])
-    sizes = np.minimum(np.arange(longest + 1), max_rows)
+    # Starts from batches at the knee: larger ones could be unstable, and have no average.
+    sizes = np.minimum(np.arange(longest + 1), service.best_rows(max_rows))
     gain = 0.0
     for _ in range(60):
         gain, value = _evaluate(sizes, rate, means, second, arrivals, longest)

@@ -113,7 +113,7 @@ class AdaptivePolicy:
             until, reason = self._wait(now, queue, room, idle)
             if until:
                 return Decision(wake_at=until, reason=reason)
-        size, reason = self._size(rows, room, idle)
+        size, reason = self._size(rows, room, idle, now - oldest)
         number, taken = _fitting(queue, size)
         self._waiting = max(0.0, self._waiting - taken)
         self._last_start = now
@@ -202,7 +202,7 @@ class AdaptivePolicy:
             return 0.0
         return until
 
-    def _size(self, rows: float, room: float, idle: int) -> tuple[float, str]:
+    def _size(self, rows: float, room: float, idle: int, age: float) -> tuple[float, str]:
         """(rows to send, why)."""
         times = self._times
         if rows >= room:
@@ -212,7 +212,9 @@ class AdaptivePolicy:
             share = ceil(rows / idle)
             if times(share) < SHORTER * times(rows):
                 return share, "shared"
-        probe = self._probes.smaller(times, rows)
+        probe = 0
+        if age + 2 * times(rows) < self.max_latency_s:  # the rest must not be late for a probe
+            probe = self._probes.smaller(times, rows)
         return (probe, "probe") if probe else (times.shape.rounded(self._fair(rows)), "idle worker")
 
     def _fair(self, rows: float) -> float:

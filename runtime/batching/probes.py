@@ -43,7 +43,7 @@ class Probes:
 
     def smaller(self, times: ServiceTimes, rows: float) -> int:
         """The size to try instead of a usual batch that is not full: a knee may lie below it; 0: none."""
-        if rows < 4 or rows < USUAL * times.mean_rows:
+        if not times.samples or rows < 4 or rows < USUAL * times.mean_rows:
             return 0
         self._full += 1
         size = self._halves(times, rows)
