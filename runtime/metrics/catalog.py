@@ -108,6 +108,7 @@ PROCESS_MEMORY = Family(
     "Resident memory of a process, in bytes.",
     across="max",
 )
+"""Its cell holds the process's number: nobody measures before somebody asks."""
 
 FAMILIES = {
     family.name: family

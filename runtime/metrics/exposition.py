@@ -7,13 +7,14 @@ and a scrape meets any of them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import snapshot
-from .catalog import FAMILIES, INFO, Family
+from .catalog import FAMILIES, INFO, PROCESS_MEMORY, Family
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -55,6 +56,8 @@ class Collector:
 
     def collect(self) -> Iterable[Metric]:
         table = snapshot.read(self.run_folder)
+        if PROCESS_MEMORY.name in table:
+            table[PROCESS_MEMORY.name] = _measured(table[PROCESS_MEMORY.name])
         for name, family in FAMILIES.items():
             if name in table:
                 yield _metric(family, table[name])
@@ -79,6 +82,24 @@ def _metric(family: Family, rows: dict[tuple[str, ...], list[float]]) -> Metric:
     for values, (number,) in sorted(rows.items()):
         metric.add_metric(values, number)
     return metric
+
+
+def _measured(pids: dict[tuple[str, ...], list[float]]) -> dict[tuple[str, ...], list[float]]:
+    """Label values to resident bytes, of the processes that still run."""
+    sizes = {values: _resident_bytes(int(pid)) for values, (pid,) in pids.items()}
+    return {values: [float(size)] for values, size in sizes.items() if size is not None}
+
+
+def _resident_bytes(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        pass
+    if pid != os.getpid():
+        return None
+    import resource  # macOS: the peak, and of this process only, is what can be had without another package
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _wants_openmetrics(accept: str) -> bool:

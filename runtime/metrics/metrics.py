@@ -56,7 +56,9 @@ class Metrics:
             raise ServerError(
                 f"cannot write metrics below {run_folder}: {error}; make room there, or set TMPDIR"
             ) from error
-        return cls(file, run_folder, process, service)
+        metrics = cls(file, run_folder, process, service)
+        metrics.runs(process, os.getpid())
+        return metrics
 
     def request(self, route: str, method: str = "POST") -> RequestMetrics:
         """Counts the requests of one route; keep it, one a route and method.
@@ -103,11 +105,14 @@ class Metrics:
         """
         self.series(Counter, catalog.WORKER_RESTARTS, self.service, runner, reason).inc()
 
-    def memory(self) -> int:
-        """Takes down the resident memory of this process and returns it, in bytes: a few system calls."""
-        size = _resident_bytes()
-        self.series(Gauge, catalog.PROCESS_MEMORY, self.process).set(size)
-        return size
+    def runs(self, process: str, pid: int) -> None:
+        """Names a process whose memory a scrape is to show; this one is named from the start.
+
+        Args:
+            process: the place, `forest-1`; the newest number holds.
+            pid: of the process.
+        """
+        self.series(Gauge, catalog.PROCESS_MEMORY, process).set(pid)
 
     def series(self, kind: type[S], family: Family, *values: str) -> S:
         """The one series with these label values, made on first use."""
@@ -226,13 +231,3 @@ class RunnerMetrics:
 def _printable(values: tuple[str, ...]) -> tuple[str, ...]:
     """Without unpaired surrogates, which fit no UTF-8 page."""
     return tuple(value.encode("utf-8", "replace").decode() for value in values)
-
-
-def _resident_bytes() -> int:
-    try:
-        fields = Path("/proc/self/statm").read_text().split()
-    except OSError:  # macOS: the peak is what can be had without another package
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -29,8 +29,6 @@ from .listener import Listener
 
 logger = logging.getLogger("tiffin.server")
 
-MEMORY_EVERY_S = 10.0
-
 
 class ApiProcess:
     """The service object, its connections to the workers, and the HTTP server in front of it.
@@ -77,14 +75,12 @@ class ApiProcess:
             loop.add_signal_handler(signal.SIGTERM, self._asked_to_end, self._start.options.drain_s)
             self._control.follow(loop, self._heard)
             await run_hooks(instance, self._info, START)
-            memory = asyncio.create_task(_measure(metrics))
             # Probes want an answer while the first workers load; a later generation must not take traffic
             # from the one before it until it can answer.
             if self._start.generation == 1:
                 await self._listener.start()
             await self._until_drain()
             abandoned = await self._drain()
-            memory.cancel()
             self._control.send(Drained(abandoned=abandoned))
         return 0
 
@@ -136,7 +132,7 @@ class ApiProcess:
         gc.collect()
         gc.freeze()
         self._announced = self._state.ready = True
-        self._control.send(Ready(memory_bytes=self._state.metrics.memory()))
+        self._control.send(Ready())
 
     async def _drain(self) -> int:
         self._state.ready = False
@@ -171,12 +167,6 @@ def _make(
 def _request_fields() -> Mapping[str, Any]:
     context = current_context()
     return {} if context is None else {"request_id": context.id, "trace_id": context.trace_id}
-
-
-async def _measure(metrics: Metrics) -> None:
-    while True:
-        metrics.memory()
-        await asyncio.sleep(MEMORY_EVERY_S)
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:

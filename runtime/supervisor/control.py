@@ -107,9 +107,6 @@ class Described(msgspec.Struct, kw_only=True, tag=True):
 class Ready(msgspec.Struct, kw_only=True, tag=True):
     """API process: accepting, and connected once all workers were warm. Worker: warmed and listening."""
 
-    detail: str = ""
-    memory_bytes: int = 0
-
 
 class Failed(msgspec.Struct, kw_only=True, tag=True):
     """The child cannot start and exits."""

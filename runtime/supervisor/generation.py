@@ -249,13 +249,13 @@ class Generation:
         return self._down(slot, "api", how, was_ready=was_ready)
 
     def _worker_up(self, worker: Worker) -> None:
-        self._house.worker_up(worker.runner.name, worker.name, up=True)
+        self._house.worker_up(worker.runner.name, worker.name, worker.child.pid if worker.child else 0)
         self._tell_workers()
         self._check_ready()
 
     def _worker_down(self, worker: Worker, how: Exit, *, was_ready: bool) -> bool:
         if not worker.stopping:  # else its namesake of the next generation is up
-            self._house.worker_up(worker.runner.name, worker.name, up=False)
+            self._house.worker_down(worker.runner.name, worker.name)
         Path(worker.address).unlink(missing_ok=True)
         self._tell_workers()
         return self._down(worker, worker.runner.name, how, was_ready=was_ready)
@@ -307,14 +307,6 @@ class Generation:
 
     def _all_workers(self) -> list[Worker]:
         return [worker for slots in self.workers.values() for worker in slots]
-
-    def worker_pids(self) -> dict[str, int]:
-        """Name to process, of the workers that are warm."""
-        return {
-            worker.name: worker.child.pid
-            for worker in self._all_workers()
-            if worker.up and worker.child is not None
-        }
 
     # the end
 

@@ -7,13 +7,11 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..metrics import catalog, snapshot
+from ..metrics import snapshot
 from ..metrics.metrics import Metrics
-from ..metrics.series import Gauge
 from ..service.load import BUNDLE_VARIABLE
 from .control import Message, ServerOptions
 from .process import Child, Reaper
@@ -87,28 +85,18 @@ class House:
             self.metrics = Metrics.open(self.path, "supervisor", service)
             self.metrics.info(bundle)
 
-    def measure(self, pids: Mapping[str, int]) -> None:
-        """Takes down the memory of this process and of workers, which count nothing themselves.
-
-        Args:
-            pids: name to process.
-        """
-        if self.metrics is None:
-            return
-        self.metrics.memory()
-        for name, pid in pids.items():
-            with suppress(OSError):  # it ended just now, or this is no Linux
-                pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-                gauge = self.metrics.series(Gauge, catalog.PROCESS_MEMORY, name)
-                gauge.set(pages * os.sysconf("SC_PAGE_SIZE"))
-
     def close_metrics(self) -> None:
         if self.metrics is not None:
             self.metrics.close()
 
-    def worker_up(self, runner: str, worker: str, *, up: bool) -> None:
+    def worker_up(self, runner: str, worker: str, pid: int) -> None:
         if self.metrics is not None:
-            self.metrics.worker_up(runner, worker, up)
+            self.metrics.worker_up(runner, worker, up=True)
+            self.metrics.runs(worker, pid)
+
+    def worker_down(self, runner: str, worker: str) -> None:
+        if self.metrics is not None:
+            self.metrics.worker_up(runner, worker, up=False)
 
     def worker_gone(self, runner: str, worker: str) -> None:
         if self.metrics is not None:

@@ -26,7 +26,6 @@ from .sockets import url
 
 logger = logging.getLogger("tiffin.supervisor")
 
-MEMORY_EVERY_S = 10.0
 MAX_NAMED_FILES = 3
 """Changed files named in the log of a reload."""
 
@@ -80,7 +79,6 @@ class Supervisor:
         self._emit("listening", url=self._house.options.url, pid=os.getpid())
         watching = await self._watch() if self._options.reload else None
         self._current = self._generation(self._spec)
-        measuring = asyncio.create_task(self._measure())
         try:
             await self._serve(watching)
         finally:
@@ -88,7 +86,6 @@ class Supervisor:
                 generation.kill()
                 await generation.ended()
             self._stop.set()
-            measuring.cancel()
             if watching is not None:
                 await asyncio.wait({watching})
             reaper.close()
@@ -129,17 +126,11 @@ class Supervisor:
     def _emit(self, kind: EventKind, **fields: Any) -> None:
         self._options.on_event(Event(kind, fields))
 
-    async def _measure(self) -> None:
-        while True:
-            await asyncio.sleep(MEMORY_EVERY_S)
-            self._house.measure(self._current.worker_pids())
-
     async def _serve(self, watching: asyncio.Task[None] | None) -> None:
         await self._unless_stopped(self._current.ready)
         if self._stop.is_set():
             return
         self._emit("ready", **self._facts(self._started))
-        self._house.measure(self._current.worker_pids())
         if watching is not None:
             await self._follow_source(watching)
         await self._stop.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
@@ -17,7 +16,7 @@ from .. import logs
 from ..supervisor.control import Drained, Failed, Ready, StartWorker
 from ..supervisor.failure import user_frames
 from .control import Control
-from .inference import Inference, load
+from .inference import load
 from .serve import Server
 
 log = logging.getLogger("tiffin.worker")
@@ -44,7 +43,7 @@ def main() -> int:
         return 1
     server = Server(inference, listener)
     drain.begin(server)
-    control.send(Ready(detail=_detail(inference), memory_bytes=_peak_memory_bytes()))
+    control.send(Ready())
     abandoned = server.run()
     Path(start.address).unlink(missing_ok=True)
     control.send(Drained(abandoned=abandoned))
@@ -103,15 +102,6 @@ def _failed(start: StartWorker, error: BaseException) -> Failed:
         traceback=user_frames(error, start.target.source),
         usage=isinstance(error, UsageError),
     )
-
-
-def _detail(inference: Inference) -> str:
-    return inference.spec.model or inference.spec.cls
-
-
-def _peak_memory_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,9 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tiffin import __version__
 from tiffin.runtime.metrics import Metrics
-from tiffin.runtime.metrics.catalog import FAMILIES, PROCESS_MEMORY
+from tiffin.runtime.metrics.catalog import FAMILIES
 from tiffin.runtime.metrics.exposition import render
-from tiffin.runtime.metrics.series import Gauge
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -22,7 +24,6 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 def everything(run_folder: Path) -> Metrics:
     metrics = Metrics.open(run_folder, "api-0", "iris")
     metrics.info("iris:6f3k2q")
-    assert metrics.memory() > 1_000_000
     request = metrics.request("/classify")
     for code, seconds in ((200, 0.00005), (200, 0.001), (503, 0.002), (200, 70.0)):
         request.begin()
@@ -106,11 +107,29 @@ def test_processes_are_added_up_and_info_is_not(tmp_path: Path) -> None:
 def test_a_worker_that_is_gone_takes_its_memory_along(tmp_path: Path) -> None:
     metrics = Metrics.open(tmp_path, "supervisor", "iris")
     metrics.worker_up("forest", "forest-1", True)
-    metrics.series(Gauge, PROCESS_MEMORY, "forest-1").set(1e6)
-    assert len(families(*render(tmp_path))) == 2
+    metrics.runs("forest-1", os.getpid())
+    assert shown_processes(tmp_path) == {"supervisor", "forest-1"}
     metrics.worker_gone("forest", "forest-1")
-    assert render(tmp_path)[0] == b""
+    assert shown_processes(tmp_path) == {"supervisor"}
+    assert "tiffin_worker_up" not in families(*render(tmp_path))
     metrics.worker_gone("forest", "forest-1")
+
+
+def test_memory_is_measured_when_it_is_asked_for_and_only_of_who_runs(tmp_path: Path) -> None:
+    metrics = Metrics.open(tmp_path, "supervisor", "iris")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        metrics.runs("forest-1", process.pid)
+        own = value(families(*render(tmp_path)), "tiffin_process_memory_bytes", process="supervisor")
+        filled = bytearray(b"x" * 50_000_000)
+        grown = value(families(*render(tmp_path)), "tiffin_process_memory_bytes", process="supervisor")
+        assert grown - own > 0.8 * len(filled)
+        assert shown_processes(tmp_path) == {"supervisor", "forest-1"}
+    assert shown_processes(tmp_path) == {"supervisor"}
+
+
+def shown_processes(run_folder: Path) -> set[str]:
+    family = families(*render(run_folder))["tiffin_process_memory_bytes"]
+    return {sample.labels["process"] for sample in family.samples}
 
 
 def test_a_new_bundle_takes_the_place_of_the_old(tmp_path: Path) -> None:

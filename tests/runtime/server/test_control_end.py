@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tiffin.runtime.supervisor.control import CONTROL_FD, Drain, Message, Reader, Ready, Workers, encode
+from tiffin.runtime.supervisor.control import CONTROL_FD, Drain, Drained, Message, Reader, Workers, encode
 
 FOLLOW = """
 import asyncio, sys
@@ -70,10 +70,10 @@ def test_messages_are_given_in_order_those_that_waited_first() -> None:
 HANG = """
 import subprocess, time
 from tiffin.runtime.server.control import Control
-from tiffin.runtime.supervisor.control import Ready
+from tiffin.runtime.supervisor.control import Drained
 control = Control.inherited()
 other = subprocess.Popen(["sleep", "600"])
-control.send(Ready(memory_bytes=other.pid))
+control.send(Drained(abandoned=other.pid))
 while True:
     time.sleep(1)
 """
@@ -85,10 +85,10 @@ def test_the_process_and_what_it_started_end_with_the_supervisor() -> None:
     with process:
         with ours:
             (message,) = receive(ours, 1)
-        assert isinstance(message, Ready)
+        assert isinstance(message, Drained)
         assert process.wait(20) != 0
         for _ in range(1000):
-            if not runs(message.memory_bytes):
+            if not runs(message.abandoned):
                 return
             os.sched_yield()
     pytest.fail("its child still runs")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tiffin.runtime.supervisor.control import Drain, Drained, Message, Ready
+from tiffin.runtime.supervisor.control import Drain, Drained, Failed, Message
 from tiffin.runtime.supervisor.process import Child, Exit, Reaper
 
 
@@ -128,15 +128,15 @@ time.sleep(0.3)
 reader = Reader()
 while True:
     for message in reader.feed(control.recv(65536)):
-        control.sendall(encode(Ready(memory_bytes=len(message.detail))))
+        control.sendall(encode(Drained(abandoned=len(message.error))))
         sys.exit()
 """
 
     async def play(reaper: Reaper) -> None:
         child = scene.child(reaper, code)
-        child.send(Ready(detail="x" * 3_000_000))
+        child.send(Failed(error="x" * 3_000_000))
         await child.exit
-        assert scene.messages == [Ready(memory_bytes=3_000_000)]
+        assert scene.messages == [Drained(abandoned=3_000_000)]
 
     scene.run(play)
 
@@ -154,14 +154,14 @@ def test_what_a_child_started_goes_with_it(scene: Scene) -> None:
     code = """
 import subprocess
 other = subprocess.Popen(["sleep", "600"])
-control.sendall(encode(Ready(memory_bytes=other.pid)))
+control.sendall(encode(Drained(abandoned=other.pid)))
 """
 
     async def play(reaper: Reaper) -> None:
         await scene.child(reaper, code).exit
         (message,) = scene.messages
-        assert isinstance(message, Ready)
-        await gone(message.memory_bytes)
+        assert isinstance(message, Drained)
+        await gone(message.abandoned)
 
     scene.run(play)
 
@@ -230,7 +230,7 @@ if pid == 0:
     os.setsid()
     time.sleep(0.2)
     os._exit(0)
-control.sendall(encode(Ready(memory_bytes=pid)))
+control.sendall(encode(Drained(abandoned=pid)))
 os._exit(0)
 """
     scene.orphans = True
@@ -238,10 +238,10 @@ os._exit(0)
     async def play(reaper: Reaper) -> None:
         await scene.child(reaper, code).exit
         (message,) = scene.messages
-        assert isinstance(message, Ready)
+        assert isinstance(message, Drained)
         for _ in range(500):
             try:
-                os.kill(message.memory_bytes, 0)
+                os.kill(message.abandoned, 0)
             except ProcessLookupError:
                 return
             await asyncio.sleep(0.01)
