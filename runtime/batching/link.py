@@ -52,9 +52,11 @@ async def connect(
     try:
         await asyncio.wait_for(asyncio.shield(link.greeted), timeout_s)
     except asyncio.TimeoutError:
+        link.greeted.cancel()  # nobody asks for it any more
         link.abort()
         raise UnavailableError(f"worker {address.id} did not say hello within {timeout_s:g} s") from None
     except BaseException:
+        link.greeted.cancel()
         link.abort()
         raise
     return link

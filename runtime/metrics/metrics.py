@@ -5,6 +5,8 @@ Every object here belongs to one process and is used by one thread of it.
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -13,13 +15,15 @@ from ... import __version__
 from ...errors import ServerError
 from . import catalog
 from .catalog import Family
-from .cells import CellFile, folder_of
+from .cells import CellFile, MemoryCells, folder_of
 from .series import Counter, Gauge, Histogram, Series
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
+
+logger = logging.getLogger("tiffin.metrics")
 
 S = TypeVar("S", bound=Series)
 
@@ -40,7 +44,7 @@ class Metrics:
 
     @classmethod
     def open(cls, run_folder: Path, process: str, service: str) -> Metrics:
-        """Starts counting.
+        """Starts counting; in memory only when the disk is full, so that requests are answered.
 
         Args:
             run_folder: the private folder of this server.
@@ -53,9 +57,10 @@ class Metrics:
         try:
             file = CellFile(folder_of(run_folder), process)
         except OSError as error:
-            raise ServerError(
-                f"cannot write metrics below {run_folder}: {error}; make room there, or set TMPDIR"
-            ) from error
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise ServerError(f"cannot write metrics below {run_folder}: {error}; set TMPDIR") from error
+            logger.warning("metrics of %s are not kept: %s; make room in %s", process, error, run_folder)
+            file = MemoryCells()
         metrics = cls(file, run_folder, process, service)
         metrics.runs(process, os.getpid())
         return metrics

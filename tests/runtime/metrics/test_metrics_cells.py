@@ -84,11 +84,25 @@ def test_a_full_disk_while_growing_does_not_fail_requests(
     assert all(sum(row[:-1]) == 1 for row in rows.values())
 
 
-def test_a_full_disk_at_the_start_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_at_the_start_leaves_nothing_and_fails_no_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(os, "pwrite", lambda *_: 0)
-    with pytest.raises(ServerError, match="make room there"):
-        Metrics.open(tmp_path, "api-0", "iris")
+    with Metrics.open(tmp_path, "api-0", "iris") as metrics:
+        request = metrics.request("/classify")
+        request.begin()
+        request.end(200, 0.1)
+        metrics.worker_up("forest", "forest-0", True)
+        metrics.worker_gone("forest", "forest-0")
+    assert caplog.text.count("metrics of api-0 are not kept") == 1
     assert list((tmp_path / "metrics").iterdir()) == []
+    assert snapshot.read(tmp_path) == {}
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "metrics").write_text("a file")
+    with pytest.raises(ServerError, match="TMPDIR"):
+        Metrics.open(tmp_path, "api-0", "iris")
 
 
 def test_a_removed_gauge_is_gone_and_its_cell_is_used_again(tmp_path: Path) -> None:
