@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..manifest import MethodSpec, RunnerSpec
+
+if TYPE_CHECKING:
+    from .adaptive import AdaptivePolicy  # noqa: F401 - had from here as well, see __getattr__
 
 
 class Waiting(Protocol):
@@ -191,3 +194,12 @@ def natural(spec: RunnerSpec) -> Callable[[MethodSpec], Policy]:
     """Makes the policy of each method of a runner."""
     workers = spec.workers if isinstance(spec.workers, int) else 1
     return lambda method: NaturalPolicy(max_rows(spec, method), max_latency_s(spec, method), workers)
+
+
+def __getattr__(name: str) -> object:
+    """`AdaptivePolicy` is to be had here too; its module needs the types of this one, so it comes last."""
+    if name == "AdaptivePolicy":
+        from .adaptive import AdaptivePolicy
+
+        return AdaptivePolicy
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

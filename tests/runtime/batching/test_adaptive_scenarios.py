@@ -10,6 +10,7 @@ import pytest
 from tiffin.benchmarks.batching.service import Service
 from tiffin.benchmarks.batching.simulator import Call, simulate
 from tiffin.benchmarks.batching.sources import Clients, Poisson
+from tiffin.runtime.batching import policy as policy_room
 from tiffin.runtime.batching.adaptive import AdaptivePolicy
 from tiffin.runtime.batching.service_times import ServiceTimes, bucket_of, upper_edge
 from tiffin.runtime.batching.shape import Shape
@@ -162,3 +163,8 @@ def test_the_place_of_a_knee(knee: int) -> None:
         rows = rng.randint(1, 64)
         shape.learn(rows, service.sample(rows, rng), surprising=False)
     assert abs(shape.knee - knee) <= 2
+
+
+def test_it_is_to_be_had_beside_the_protocol() -> None:
+    assert policy_room.AdaptivePolicy is AdaptivePolicy
+    assert not hasattr(policy_room, "NoSuchPolicy")
