@@ -69,7 +69,8 @@ class Links:
     async def _keep(self, worker: WorkerAddress) -> None:
         dispatcher = self._dispatchers[worker.runner]
         now = asyncio.get_running_loop().time
-        while True:
+        # Asked anew each time: before Python 3.12 `asyncio.wait_for` may swallow a cancellation.
+        while worker.id in self._keepers:
             began = now()
             try:
                 link = await connect(worker, dispatcher, timeout_s=self._patience_s)
@@ -80,6 +81,9 @@ class Links:
                     self._on_stuck(worker.id, f"did not say hello within {self._patience_s:g} s")
                 await asyncio.sleep(RETRY_S)
                 continue
+            if worker.id not in self._keepers:
+                link.close()
+                return
             self._links[worker.id] = (worker.runner, link)
             self._on_change()
             try:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
 
 import pytest
 
+from tiffin.errors import UnavailableError
 from tiffin.runtime.batching.dispatcher import Dispatcher
 from tiffin.runtime.manifest import RunnerSpec
 from tiffin.runtime.metrics import Metrics
+from tiffin.runtime.server import links
 from tiffin.runtime.server.links import Links
 from tiffin.runtime.supervisor.control import WorkerAddress
 
@@ -82,5 +85,25 @@ def test_nothing_is_left_after_close(tmp_path: Path, forgotten_first: bool) -> N
         assert len(asyncio.all_tasks()) > 2
         await scene.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(play())
+
+
+def test_a_keeper_whose_cancellation_was_swallowed_ends_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `asyncio.wait_for` does before Python 3.12 when the connection is refused in that moment."""
+
+    async def swallow(*_: object, **__: object) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(600)
+        raise UnavailableError("refused")
+
+    async def play() -> None:
+        monkeypatch.setattr(links, "connect", swallow)
+        scene = Scene(tmp_path, 60.0)
+        scene.links.follow([WorkerAddress(id="forest-0-1", runner="forest", address="")])
+        await asyncio.sleep(0)
+        await asyncio.wait_for(scene.close(), 20)
 
     asyncio.run(play())
