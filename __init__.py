@@ -44,7 +44,24 @@ _HOME_OF = {
 }
 _MODULES = {"errors": "errors", "models": "bundler.models"}
 
-__all__ = ["__version__", "errors", "models", *_HOME_OF]
+__all__ = [
+    "File",
+    "Model",
+    "RequestContext",
+    "Tag",
+    "__version__",
+    "api",
+    "batch",
+    "build",
+    "errors",
+    "models",
+    "on_ready",
+    "on_start",
+    "on_stop",
+    "request_context",
+    "runner",
+    "service",
+]
 
 
 def __getattr__(name: str) -> Any:

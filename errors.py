@@ -1,7 +1,7 @@
 """Every error that tiffin raises on purpose.
 
     TiffinError
-    ├── UsageError                     the caller's code or command is wrong; nothing was changed (exit code 2)
+    ├── UsageError                     the caller's code or command is wrong; nothing was changed (exit 2)
     │   ├── ServiceDefinitionError     a @service, @api, runner() or @batch that cannot work
     │   ├── ConfigError                a bundlefile, option or environment variable
     │   └── InvalidTagError            a name or name:version that breaks the grammar
@@ -13,7 +13,7 @@
     ├── BuildError                     a bundle could not be made
     │   └── SecretFoundError           a file that looks like a secret would have gone into a bundle
     ├── IntegrityError                 bytes are not what their digest says
-    │   └── UnsafeArchiveError         an archive that would write outside, expand without bound, or carries links
+    │   └── UnsafeArchiveError         an archive that writes outside, expands without bound, or carries links
     ├── ServerError                    a server could not start or keep running
     └── ServingError                   one request failed; has an HTTP status
         ├── RequestError               400…499: the caller can mend it

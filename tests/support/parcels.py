@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import msgspec
+
 from tiffin.bundler.archive import read_archive
 from tiffin.runtime.manifest import FileEntry
 

@@ -1,0 +1,22 @@
+"""The names that a user may rely on: this test fails when one comes or goes, so that it is meant."""
+
+from __future__ import annotations
+
+import types
+
+import tiffin
+
+
+def test_the_public_names() -> None:
+    assert sorted(tiffin.__all__) == [
+        "File", "Model", "RequestContext", "Tag", "__version__", "api", "batch", "build", "errors", "models",
+        "on_ready", "on_start", "on_stop", "request_context", "runner", "service",
+    ]  # fmt: skip
+    for name in tiffin.__all__:
+        value = getattr(tiffin, name)
+        assert callable(value) or isinstance(value, types.ModuleType | str), name
+
+
+def test_the_names_of_the_model_store() -> None:
+    for name in ("save", "get", "list", "delete", "export", "import_"):
+        assert callable(getattr(tiffin.models, name)), name
