@@ -26,13 +26,13 @@ LIMIT_BYTES = 1024 * 1024
 """What may wait; what comes beyond is dropped."""
 EXIT_LIMIT_S = 1.0
 """How long the end of the process waits for a slow reader."""
-_PORTION_BYTES = 4096
+PORTION_BYTES = 4096
 """A pipe takes this much in one piece or not at all (PIPE_BUF): lines of several processes do not mix."""
 
 
-def dropped_text(writes: int) -> str:
+def dropped_text(lines: int) -> str:
     """What the reader of a stream is told when it reads again."""
-    return f"{writes} lines of the log were dropped: nobody read them in time\n"
+    return f"{lines} lines of the log were dropped: nobody read them in time\n"
 
 
 class LogStream(io.BufferedIOBase):
@@ -40,7 +40,7 @@ class LogStream(io.BufferedIOBase):
 
     Args:
         descriptor: to write to; stays open.
-        on_dropped: gives the text that tells how many writes were dropped.
+        on_dropped: gives the text that tells how many lines were dropped.
     """
 
     def __init__(self, descriptor: int, on_dropped: Callable[[int], str] = dropped_text) -> None:
@@ -57,15 +57,15 @@ class LogStream(io.BufferedIOBase):
         self._dropped = 0
         self._thread: threading.Thread | None = None
 
-    def write(self, data: Buffer) -> int:
-        """Writes, queues or drops it."""
+    def write(self, data: Buffer, *, lines: int = 1) -> int:
+        """Writes, queues or drops it; `lines`: how many lines it is, to tell how many were dropped."""
         rest = memoryview(data).cast("B")
         size = len(rest)
         with self._lock:
             if not self._waiting:
                 rest = rest[self._write(rest) :]
             if rest and len(self._waiting) + len(rest) > LIMIT_BYTES:
-                self._dropped += 1
+                self._dropped += lines
             elif rest:
                 self._waiting += rest
                 if self._thread is None:
@@ -104,7 +104,7 @@ class LogStream(io.BufferedIOBase):
 
     def _portion(self) -> bytes:
         """Whole lines, as many as go in one piece."""
-        head = bytes(self._waiting[:_PORTION_BYTES])
+        head = bytes(self._waiting[:PORTION_BYTES])
         return head[: head.rfind(b"\n") + 1] or head
 
 
@@ -118,7 +118,7 @@ def _writer(descriptor: int) -> Callable[[memoryview | bytes], int]:
         return end.send(data, socket.MSG_DONTWAIT)
 
     def when_ready(data: memoryview | bytes) -> int:
-        return os.write(own, data[:_PORTION_BYTES]) if select.select((), (own,), (), 0)[1] else 0
+        return os.write(own, data[:PORTION_BYTES]) if select.select((), (own,), (), 0)[1] else 0
 
     own, how = descriptor, when_ready
     try:

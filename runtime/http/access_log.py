@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
-import os
 import sys
-import threading
 import time
-from collections import deque
+from contextvars import Context
 from datetime import datetime, timezone
 
 import msgspec
 
-LIMIT_LINES = 20_000
-"""Lines that may wait to be written; beyond, lines are dropped and the number dropped is written."""
-_FLUSH_S = 0.1
-_SLICE = 64
-"""Lines formatted before other threads get the interpreter: about 0.2 ms."""
+from ..log_stream import PORTION_BYTES, LogStream
 
+_FLUSH_S = 0.1
 
 Row = tuple[float, str, str, str, int, int, float, str, str]
 """When the answer was written (Unix seconds), client, method, path, status, bytes of the answer's body,
@@ -26,83 +22,66 @@ or empty)."""
 
 
 class AccessLog:
-    """Buffers lines and writes them from a daemon thread, at most every 100 ms and at exit.
+    """Gathers lines and writes them in portions: when one is full, at the latest after 100 ms, and at exit.
+
+    All of it happens in the event loop's thread. A thread of its own costs several times what it saves: it
+    and the loop hand the interpreter to each other at every system call.
 
     Args:
         json: one object a line, else text.
         descriptor: file descriptor to write to; stderr when None.
-        limit: see `LIMIT_LINES`.
     """
 
-    def __init__(self, *, json: bool, descriptor: int | None = None, limit: int = LIMIT_LINES) -> None:
+    def __init__(self, *, json: bool, descriptor: int | None = None) -> None:
         self._render = _render_json if json else _render_text
-        self._descriptor = sys.stderr.fileno() if descriptor is None else descriptor
-        self._limit = limit
-        self._waiting: deque[Row] = deque()
-        self._dropped = 0
-        self._awake = False
-        self._something = threading.Event()
-        self._closed = False
-        self._thread = threading.Thread(target=self._write_on, name="tiffin-access-log", daemon=True)
-        self._thread.start()
+        self._stream = LogStream(
+            sys.stderr.fileno() if descriptor is None else descriptor,
+            _dropped_json if json else _dropped_text,
+        )
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._no_request = Context()  # the timer must not keep the context of the request that set it
         atexit.register(self.close)
 
     def write(self, row: Row) -> None:
-        """Queues one line."""
-        waiting = self._waiting
-        if len(waiting) >= self._limit:
-            self._dropped += 1
-            return
-        waiting.append(row)
-        if not self._awake:
-            self._awake = True
-            self._something.set()
+        """Adds one line; in the event loop."""
+        line = self._render(row)
+        if self._size + len(line) > PORTION_BYTES:
+            self._flush()
+        self._lines.append(line)
+        self._size += len(line)
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_FLUSH_S, self._due, context=self._no_request)
 
     def close(self) -> None:
-        """Writes what waits, for at most a second: a terminal that blocks must not hold up the exit."""
+        """Writes what waits."""
         atexit.unregister(self.close)
-        self._closed = True
-        self._something.set()
-        self._thread.join(1.0)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._flush()
 
-    def _write_on(self) -> None:
-        while not self._closed:
-            self._something.wait()
-            if not self._closed:
-                time.sleep(_FLUSH_S)
-            # Cleared before looking: a line queued from here on sets it again.
-            self._something.clear()
-            self._awake = False
-            while self._waiting or self._dropped:
-                self._flush()
+    def _due(self) -> None:
+        self._timer = None
+        self._flush()
 
     def _flush(self) -> None:
-        waiting = self._waiting
-        lines = [self._render(waiting.popleft()) for _ in range(min(_SLICE, len(waiting)))]
-        if not waiting and self._dropped:
-            dropped, self._dropped = self._dropped, 0
-            lines.append(self._report(dropped))
-        try:
-            _write_all(self._descriptor, b"".join(lines))
-        except OSError:  # stderr is closed: there is nowhere to complain
-            self._waiting.clear()
-        time.sleep(0)
-
-    def _report(self, dropped: int) -> bytes:
-        reason = f"{dropped} access log lines dropped: stderr is too slow"
-        if self._render is _render_json:
-            return (
-                _encode(
-                    {"ts": _stamp(time.time()), "level": "warning", "logger": "tiffin.access", "msg": reason}
-                )
-                + b"\n"
-            )
-        return f"{_stamp(time.time())} {reason}\n".encode()
+        if self._lines:
+            self._stream.write(b"".join(self._lines), lines=len(self._lines))
+            self._lines.clear()
+            self._size = 0
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
+def _dropped_text(lines: int) -> str:
+    return f"{_stamp(time.time())} {lines} access log lines dropped: stderr is too slow\n"
+
+
+def _dropped_json(lines: int) -> str:
+    reason = f"{lines} access log lines dropped: stderr is too slow"
+    line = {"ts": _stamp(time.time()), "level": "warning", "logger": "tiffin.access", "msg": reason}
+    return _encode(line).decode() + "\n"
 
 
 _seconds: tuple[int, str] = (0, "")
@@ -111,7 +90,7 @@ _seconds: tuple[int, str] = (0, "")
 
 def _stamp(at: float) -> str:
     """UTC, ISO 8601 with milliseconds."""
-    global _seconds  # noqa: PLW0603 - a cache of one; only the writing thread and tests come here
+    global _seconds  # noqa: PLW0603 - a cache of one
     second = int(at)
     if second != _seconds[0]:
         text = datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
