@@ -10,7 +10,6 @@ from typing import Any
 from ...errors import ServiceDefinitionError
 
 DAY_S = 86_400.0
-MAX_TIMEOUT_S = DAY_S
 """Longest time-out: one day. A longer call is a job, not a request."""
 MAX_BODY_BYTES = 64 * 1024**3
 """Largest body limit: 64 GiB."""
