@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import typing
 from collections.abc import Callable, Coroutine
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ...errors import UsageError
+from ...errors import InferenceError, InvalidInputError, UsageError
 from ..manifest import RunnerSpec
-from ..schema.convert import convert, has_class
+from ..schema.convert import convert, has_class, hints_of
 from . import rows
 from .dispatcher import Dispatcher
 
@@ -119,7 +118,14 @@ class RemoteMethod:
         return rows.first(await self._call(self._name, rows.one(args), kwargs))
 
     async def _rebuilt(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return convert(await self._dispatcher.call(method, args, kwargs), self._hint)
+        result = await self._dispatcher.call(method, args, kwargs)
+        try:
+            return convert(result, self._hint)
+        except InvalidInputError as error:  # the fault of the method, not of whoever called the api
+            raise InferenceError(
+                f"{method!r} returned what its hint does not allow: {error} at {error.path or '$'}",
+                remote_type="TypeError",
+            ) from error
 
     def _run(self, call: Coroutine[Any, Any, Any]) -> Any:
         if threading.get_ident() == self._thread:
@@ -130,8 +136,5 @@ class RemoteMethod:
 
 def result_hint(method: Callable[..., Any] | None) -> Any:
     """What a method's results are made of, when they want their classes back; else None."""
-    try:
-        hint = typing.get_type_hints(method, include_extras=True).get("return")
-    except (NameError, TypeError, ValueError, AttributeError):
-        return None  # hints that cannot be read ask for nothing
+    hint = hints_of(method).get("return")
     return hint if has_class(hint) else None

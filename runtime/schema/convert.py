@@ -57,6 +57,14 @@ def _fresh(hint: Any) -> tuple[Any, Fields | None]:
 _cached = lru_cache(maxsize=1024)(_fresh)
 
 
+def hints_of(function: Any) -> dict[str, Any]:
+    """Parameter, and `return`, to hint; empty when they cannot be read: they then ask for nothing."""
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, ValueError, AttributeError):
+        return {}
+
+
 def has_class(hint: Any) -> bool:
     """Whether values of this hint cross a socket as maps or lists and want their class back."""
     return any(_arrives_as_map(part) for part in _parts(hint))

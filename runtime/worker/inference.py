@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from ...errors import ModelError, ServiceDefinitionError
 from ..manifest import MethodSpec, RunnerSpec, TypeSpec
-from ..schema.convert import convert, has_class
+from ..schema.convert import convert, has_class, hints_of
 from ..supervisor.control import Target
 
 log = logging.getLogger("tiffin.worker")
@@ -124,10 +123,10 @@ def _model_methods(spec: RunnerSpec) -> dict[str, Run]:
 def typed(method: Run) -> Run:
     """The method, given arguments of the classes in its hints instead of the maps that crossed the socket."""
     try:
-        hints = typing.get_type_hints(method, include_extras=True)
         parameters = list(inspect.signature(method).parameters.values())
-    except (NameError, TypeError, ValueError, AttributeError):
-        return method  # hints that cannot be read ask for nothing
+    except (TypeError, ValueError):
+        return method  # a callable of C code says nothing of its parameters
+    hints = hints_of(method)
     rebuilt = {p.name: hints[p.name] for p in parameters if p.name in hints and has_class(hints[p.name])}
     if not rebuilt:
         return method

@@ -80,6 +80,10 @@ class Toy:
         return [Point(point.x + 1, (*point.tags, "seen")) for point in points]
 
     @tiffin.batch
+    def wrong(self, x: np.ndarray) -> list[Point]:
+        return [{"x": "no number"} for _ in x]
+
+    @tiffin.batch
     def lock(self, x: np.ndarray) -> list:
         return [object() for _ in x]
 
@@ -116,7 +120,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def spec(**fields: Any) -> RunnerSpec:
-    batched = {name: MethodSpec() for name in ("double", "short", "far", "lock")}
+    batched = {name: MethodSpec() for name in ("double", "short", "far", "wrong", "lock")}
     plain = {name: MethodSpec(batch=False) for name in ("hello", "seen", "pid")}
     return RunnerSpec(name="toy", cls="toy_service:Toy", methods={**batched, **plain}, **fields)
 
@@ -246,6 +250,8 @@ def test_arguments_get_their_classes_back(source: Path) -> None:
             got = await runner.far([module.Point(1.0, ("a",)), module.Point(2.0)])
             assert got == [module.Point(2.0, ("a", "seen")), module.Point(3.0, ("seen",))]
             assert await runner.far.one(module.Point(4.0)) == module.Point(5.0, ("seen",))
+            with pytest.raises(InferenceError, match="'wrong' returned what its hint does not allow"):
+                await runner.wrong(column(1.0))  # not a 422: the caller did nothing wrong
 
     try:
         go(main)
