@@ -97,6 +97,15 @@ class ModelInfo(_Record, kw_only=True):
     provenance: dict[str, Any] = {}
 
 
+class WorkerRange(_Record, kw_only=True):
+    """Workers of a runner that change with its load."""
+
+    min: int = 1
+    """1 or more; as many as run when nobody asks."""
+    max: int | str
+    """`min` or more, or `auto`: one per core that this container may use, or as many as the GPUs suffice for."""
+
+
 class RunnerSpec(_Record, kw_only=True):
     """A piece of inference and how it is to be run."""
 
@@ -108,8 +117,8 @@ class RunnerSpec(_Record, kw_only=True):
     models: list[str] = []
     """Resolved tags of models that the class loads itself."""
     methods: dict[str, MethodSpec] = {}
-    workers: int | str = 1
-    """A number ≥ 1, or `auto`: one per core that this container may use."""
+    workers: int | str | WorkerRange = 1
+    """A number ≥ 1, `auto` (one per core that this container may use), or a range that the load decides in."""
     max_batch_size: int = 64
     """Rows."""
     max_latency_ms: float | None = None
@@ -117,7 +126,7 @@ class RunnerSpec(_Record, kw_only=True):
     max_queue_rows: int | None = None
     """Rows that may wait in one API process; None: 16 batches a worker."""
     gpus: float = 0
-    """Devices per worker: 0 none, 1, 2 …"""
+    """Devices per worker: 0 none, 1, 2 …; 0.5: half of one, so that two workers share a device."""
     threads: int | None = None
     """BLAS/OpenMP threads per worker; None: cores / workers, at least 1."""
     retry: bool = True

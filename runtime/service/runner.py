@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 from ...errors import InvalidTagError, ServiceDefinitionError
-from ..manifest import RunnerSpec
+from ..manifest import RunnerSpec, WorkerRange
 from ..tag import Tag
 from .local import LocalRunner
 from .methods import RESERVED, method_specs, public_methods
-from .options import DAY_S, MAX_PROCESSES, MAX_ROWS, nearest, number, refuse_unknown, whole, whole_or_auto
+from .options import DAY_S, MAX_PROCESSES, MAX_ROWS, nearest, number, refuse_unknown, whole
 from .where import at, line_of, user_frame
+from .workers import gpu_share, worker_numbers
 
 _OPTIONS = (
     "workers",
@@ -31,7 +32,6 @@ _OPTIONS = (
     "retry",
     "start_timeout_s",
 )
-_MAX_GPUS = 64
 _MAX_NAME = 63
 
 
@@ -39,11 +39,11 @@ _MAX_NAME = 63
 class RunnerOptions:
     """How a runner is run; the fields are those of `RunnerSpec`."""
 
-    workers: int | str
+    workers: int | str | WorkerRange
     max_batch_size: int
     max_latency_ms: float | None
     max_queue_rows: int | None
-    gpus: int
+    gpus: float
     threads: int | None
     models: tuple[Tag, ...]
     retry: bool
@@ -53,11 +53,11 @@ class RunnerOptions:
 def runner(
     target: str | type,
     *,
-    workers: int | str = 1,
+    workers: int | str | Mapping[str, int | str] = 1,
     max_batch_size: int = 64,
     max_latency_ms: float | None = None,
     max_queue_rows: int | None = None,
-    gpus: int = 0,
+    gpus: float = 0,
     threads: int | None = None,
     models: Iterable[str] = (),
     retry: bool = True,
@@ -72,11 +72,12 @@ def runner(
 
     Args:
         target: a model's tag (`"iris:latest"`), or a class of your own, constructed once in every worker.
-        workers: processes, 1 to 1,024, or `"auto"`: one per core that this container may use.
+        workers: processes, 1 to 1,024; `"auto"`: one per core that this container may use; or
+            `{"min": 1, "max": 4}`: as many as the load needs (`max` may be `"auto"`).
         max_batch_size: rows a batch, 1 to 1,000,000.
         max_latency_ms: milliseconds a row may spend here before it is refused; None: the request's deadline.
         max_queue_rows: rows that may wait in one API process; None: 16 batches a worker.
-        gpus: devices per worker, 0 to 64.
+        gpus: devices per worker, 0 to 64; from 0.01 to below 1: a share of one, `0.5` puts two workers on it.
         threads: BLAS and OpenMP threads per worker, 1 to 1,024; None: cores / workers.
         models: tags of the models that a class loads itself, so that a bundle takes them along.
         retry: whether a request may run again after its worker died; False for calls with side effects.
@@ -92,7 +93,7 @@ def runner(
     tag, cls = _resolve(where, target)
     _check_init(where, cls, init)
     options = RunnerOptions(
-        workers=whole_or_auto(where, "workers", workers, MAX_PROCESSES),
+        workers=worker_numbers(where, workers),
         max_batch_size=whole(where, "max_batch_size", max_batch_size, 1, MAX_ROWS),
         max_latency_ms=max_latency_ms
         if max_latency_ms is None
@@ -100,7 +101,7 @@ def runner(
         max_queue_rows=max_queue_rows
         if max_queue_rows is None
         else whole(where, "max_queue_rows", max_queue_rows, 1, MAX_ROWS * 1000),
-        gpus=whole(where, "gpus", gpus, 0, _MAX_GPUS),
+        gpus=gpu_share(where, gpus),
         threads=threads if threads is None else whole(where, "threads", threads, 1, MAX_PROCESSES),
         models=_tags(where, cls, models),
         retry=_flag(where, retry),

@@ -87,7 +87,7 @@ def test_batch_marks() -> None:
         ({"max_latency_ms": float("nan")}, r"max_latency_ms=nan"),
         ({"max_queue_rows": 0}, r"max_queue_rows=0"),
         ({"gpus": -1}, r"gpus=-1 .* from 0 to 64"),
-        ({"gpus": 0.5}, r"gpus=0\.5 .* whole number"),
+        ({"gpus": 1.5}, r"gpus=1\.5 .* whole devices"),
         ({"threads": 0}, r"threads=0"),
         ({"start_timeout_s": 0}, r"start_timeout_s=0"),
         ({"retry": 1}, r"retry=1"),
@@ -235,9 +235,9 @@ def test_a_runner_outside_of_a_service_says_so() -> None:
 def test_unknown_batch_option() -> None:
     with pytest.raises(
         ServiceDefinitionError,
-        match=rf"{HERE}: @tiffin\.batch: unknown option 'size'; did you mean 'max_size'",
+        match=rf"{HERE}: @tiffin\.batch: unknown option 'max_sise'; did you mean 'max_size'",
     ):
-        tiffin.batch(size=3)  # type: ignore[call-overload]
+        tiffin.batch(max_sise=3)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("options", [{"max_size": 0}, {"max_size": 1_000_001}, {"max_latency_ms": -1}])
