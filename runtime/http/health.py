@@ -16,9 +16,7 @@ def health(state: ServerState) -> tuple[bool, bytes]:
     """Ready or not, and a JSON document with the reasons and the load of each runner."""
     reasons = []
     if not state.ready:
-        reasons.append("not every worker is warm yet")
-    if state.draining:
-        reasons.append("the server is stopping")
+        reasons.append("the server is stopping" if state.draining else "not every worker is warm yet")
     document: dict[str, Any] = {
         "live": True,
         "ready": not reasons,

@@ -31,9 +31,9 @@ class ServerState:
     run_folder: Path
     generation: int
     ready: bool = False
-    """Every worker was warm once and the service's hooks have run."""
+    """Every worker was warm once and the service's hooks have run; stays so when another generation takes over."""
     draining: bool = False
-    """Requests in hand are finished, every answer says `Connection: close`, `/readyz` says 503."""
+    """Requests in hand are finished, and every answer says `Connection: close`."""
     in_flight: int = 0
     """Predictions whose answer is not written yet."""
     serving: Serving | None = field(default=None, repr=False)

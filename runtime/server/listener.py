@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import uvicorn
@@ -17,9 +18,6 @@ from ..supervisor.sockets import BACKLOG
 KEEP_ALIVE_S = 75
 """Longer than the 60 s after which common load balancers drop an idle connection: the side that may still
 send must not be the one that finds it closed."""
-LINGER_S = 0.2
-"""In a drain: a caller that just got an answer may be sending its next request. So long it is answered, with
-`connection: close`, before connections without a request are closed."""
 
 
 class Listener:
@@ -47,6 +45,7 @@ class Listener:
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
         self._clock: asyncio.Task[None] | None = None
+        self._linger_until = inf
 
     async def start(self) -> None:
         await self._server.startup(sockets=self._sockets)
@@ -59,11 +58,12 @@ class Listener:
             for server in self._server.servers:
                 server.close()
 
-    async def drain(self, limit_s: float) -> int:
+    async def drain(self, limit_s: float, linger_s: float) -> int:
         """Waits for the requests in hand.
 
         Args:
             limit_s: seconds until the rest is cut off.
+            linger_s: seconds until connections without a request are closed.
 
         Returns:
             How many requests were cut off.
@@ -72,14 +72,18 @@ class Listener:
             return 0
         now = asyncio.get_running_loop().time
         end = now() + limit_s
-        linger_until = min(end, now() + LINGER_S)
-        while self._server.server_state.connections and now() < linger_until:  # noqa: ASYNC110 - uvicorn has none
+        self._linger_until = min(self._linger_until, end, now() + linger_s)
+        while self._server.server_state.connections and now() < self._linger_until:  # noqa: ASYNC110 - uvicorn has none
             await asyncio.sleep(0.01)
         left_s: Any = max(0.0, end - now())  # uvicorn says int, a float works as well
         self._server.config.timeout_graceful_shutdown = left_s
         await self._server.shutdown(sockets=self._sockets)
         self._clock.cancel()
         return self._state.in_flight
+
+    def hurry(self, linger_s: float) -> None:
+        """A drain lets connections without a request be no longer than this, in seconds from now."""
+        self._linger_until = min(self._linger_until, asyncio.get_running_loop().time() + linger_s)
 
     async def _tell_time(self) -> None:
         """Keeps the `Date` header right; uvicorn's own loop does it too, but wakes ten times a second."""

@@ -50,7 +50,7 @@ class ApiProcess:
         self._workers = Workers(workers=[], all_warm=False)
         self._announced = False
         """`Ready` was sent: the hooks have run and every worker named so far is connected."""
-        self._drain_s: float | None = None
+        self._order: Drain | None = None
         self._changed = asyncio.Event()
 
     async def serve(self) -> int:
@@ -76,15 +76,16 @@ class ApiProcess:
             )
             self._listener = Listener(self._state, self._start.listen_fds)
             logs.set_context_fields(_request_fields)
-            loop.add_signal_handler(signal.SIGTERM, self._asked_to_end, self._start.options.drain_s)
+            loop.add_signal_handler(
+                signal.SIGTERM, self._asked_to_end, Drain(limit_s=self._start.options.drain_s)
+            )
             self._control.follow(loop, self._heard)
             await run_hooks(instance, self._info, START)
             # Probes want an answer while the first workers load; a later generation must not take traffic
             # from the one before it until it can answer.
             if self._start.generation == 1:
                 await self._listener.start()
-            await self._until_drain()
-            abandoned = await self._drain()
+            abandoned = await self._drain(await self._until_drain())
             self._control.send(Drained(abandoned=abandoned))
         return 0
 
@@ -109,19 +110,22 @@ class ApiProcess:
             self._links.follow(message.workers)
             self._changed.set()
         elif isinstance(message, Drain):
-            self._asked_to_end(message.limit_s)
+            self._asked_to_end(message)
 
-    def _asked_to_end(self, limit_s: float) -> None:
-        self._drain_s = limit_s
+    def _asked_to_end(self, order: Drain) -> None:
+        if self._order is not None:
+            self._listener.hurry(order.linger_s)
+        self._order = order
         self._changed.set()
 
-    async def _until_drain(self) -> None:
-        while self._drain_s is None:
+    async def _until_drain(self) -> Drain:
+        while self._order is None:
             self._changed.clear()
             if not self._announced and self._all_connected():
                 await self._announce()
             self._state.ready = self._announced and self._links.runners() >= set(self._state.dispatchers)
             await self._changed.wait()
+        return self._order
 
     def _all_connected(self) -> bool:
         return self._workers.all_warm and all(
@@ -139,12 +143,12 @@ class ApiProcess:
         self._announced = self._state.ready = True
         self._control.send(Ready())
 
-    async def _drain(self) -> int:
-        self._state.ready = False
+    async def _drain(self, order: Drain) -> int:
+        self._state.ready = self._state.ready and order.replaced
         self._state.draining = True
         await self._listener.close()
         self._control.send(Draining())
-        abandoned = await self._listener.drain(self._drain_s or 0.0)
+        abandoned = await self._listener.drain(order.limit_s, order.linger_s)
         if abandoned:
             logger.warning("%d requests were cut off by the end of the drain", abandoned)
         if self._announced:

@@ -31,30 +31,32 @@ SOURCE_FOLDER = "src"
 _DEFAULT_FILE = "service.py"
 
 
-def resolve_target(text: str) -> Target:
+def resolve_target(text: str, here: Path | None = None) -> Target:
     """Finds what a person means, without importing user code.
 
     Args:
         text: a project folder (`bundlefile.yaml`, `[tool.tiffin]` or `service.py`), a bundle folder,
             `service.py`, `service.py:Class`, `module:Class` below the working folder or installed, or the tag
             of a bundle.
+        here: the folder that it was typed in; the working folder when not given.
 
     Raises:
         ConfigError: nothing of these; lists what was tried. A damaged bundlefile.
         ServiceDefinitionError: a file without a service, or with several where one must be named.
         IntegrityError: a damaged bundle.yaml.
     """
-    path = Path(text or ".")
+    here = Path.cwd() if here is None else here
+    path = here / text
     if path.is_dir():
-        return _folder(path.absolute())
+        return _folder(path)
     file, _, name = text.rpartition(":") if not text.endswith(".py") else (text, "", "")
     if file.endswith(".py"):
-        return _file(Path(file).absolute(), name)
+        return _file(here / file, name)
     if path.is_file():
         raise ConfigError(
-            f"{path} is no Python file; give a folder, a .py file, module:Class or a bundle's tag"
+            f"{text} is no Python file; give a folder, a .py file, module:Class or a bundle's tag"
         )
-    return _module_or_tag(text)
+    return _module_or_tag(text, here)
 
 
 def load_service(target: Target) -> type:
@@ -121,9 +123,8 @@ def _file(file: Path, name: str) -> Target:
     return Target(source=str(folder), service=f"{module}:{name or _only_service(file)}")
 
 
-def _module_or_tag(text: str) -> Target:
+def _module_or_tag(text: str, here: Path) -> Target:
     tried = [f"folder or file {text} (does not exist)"]
-    here = Path.cwd()
     module, colon, name = text.partition(":")
     # A tag may look like module:Class in lower case; the store wins, and service.py:Class is never a tag.
     try:

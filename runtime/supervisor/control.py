@@ -92,9 +92,14 @@ class Workers(msgspec.Struct, kw_only=True, tag=True):
 
 
 class Drain(msgspec.Struct, kw_only=True, tag=True):
-    """Finish what is in hand, take nothing new, answer `Drained`, exit 0."""
+    """Finish what is in hand, take nothing new, answer `Drained`, exit 0. A second can hurry the first."""
 
     limit_s: float
+    linger_s: float = 0.2
+    """API processes: how long open connections without a request are kept. Whoever asks on one by then is
+    answered, with `connection: close`: a caller that just got an answer may be sending its next request."""
+    replaced: bool = False
+    """Another generation has taken over: to callers that are still connected the server stays ready."""
 
 
 # child → supervisor

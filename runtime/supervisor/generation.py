@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from ...errors import ServerError, TiffinError, UsageError
 from ..manifest import RunnerSpec, ServiceSpec
 from .control import (
@@ -73,9 +75,10 @@ class Generation:
     """Starts at once.
 
     Args:
+        title: what the pages call it: a bundle's tag, or `module:Class`.
         number: 1 for the first, one more for each reload.
         spec: of the service; None when nobody knows it yet and the first API process has to tell.
-        on_described: called once, when the service is known.
+        on_step: told (what happened, processes that are up, processes in all) until all are up.
 
     Attributes:
         ready: done when every API process serves and every worker is warm; or the error of the first start.
@@ -87,12 +90,14 @@ class Generation:
         house: House,
         target: Target,
         *,
+        title: str = "",
         number: int = 1,
         spec: ServiceSpec | None = None,
-        on_described: Callable[[ServiceSpec], None],
+        on_step: Callable[[str, int, int], None] = lambda text, up, total: None,  # noqa: ARG005
     ) -> None:
         self.number = number
         self.target = target
+        self.title = title
         self.spec = spec
         self.deaf = asyncio.Event()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -103,7 +108,10 @@ class Generation:
         """Known as soon as `spec` is."""
         self._house = house
         self._devices = Devices(house.devices)
-        self._on_described = on_described
+        self._options = msgspec.structs.replace(house.options, title=title)
+        self._on_step = on_step
+        self._counted = number == 1
+        """The metrics tell of its workers: of a later generation's only once it has taken over."""
         self._accepting: set[Slot] = set()
         self._all_warm = False
         """Every worker has been warm once."""
@@ -131,7 +139,9 @@ class Generation:
             return
         while len(self.apis) < settled.processes:
             self._add_api()
-        self._on_described(spec)
+        if self._counted:
+            self._open_metrics(spec)
+        self._on_step("the service is imported", 0, len(self._slots()))
         self._tell_workers()
 
     def scale(self, runner: RunnerSpec, count: int, threads: int) -> None:
@@ -149,7 +159,7 @@ class Generation:
         slot = Slot(
             f"api-{index}",
             launch=lambda: self._launch_api(slot, index),
-            on_up=self._check_ready,
+            on_up=lambda: self._check_ready(slot),
             on_down=lambda how, was_ready: self._api_down(slot, how, was_ready=was_ready),
         )
         self.apis.append(slot)
@@ -173,7 +183,7 @@ class Generation:
         child.send(
             StartApi(
                 target=self.target,
-                options=self._house.options,
+                options=self._options,
                 spec=self.spec,
                 listen_fds=self._house.listen_fds,
                 run_folder=str(self._house.path),
@@ -197,7 +207,7 @@ class Generation:
         child.send(
             StartWorker(
                 target=self.target,
-                options=self._house.options,
+                options=self._options,
                 runner=worker.runner,
                 address=worker.address,
                 run_folder=str(self._house.path),
@@ -249,12 +259,12 @@ class Generation:
         return self._down(slot, "api", how, was_ready=was_ready)
 
     def _worker_up(self, worker: Worker) -> None:
-        self._house.worker_up(worker.runner.name, worker.name, worker.child.pid if worker.child else 0)
+        self._count(worker)
         self._tell_workers()
-        self._check_ready()
+        self._check_ready(worker)
 
     def _worker_down(self, worker: Worker, how: Exit, *, was_ready: bool) -> bool:
-        if not worker.stopping:  # else its namesake of the next generation is up
+        if self._counted and not worker.stopping:  # else its namesake of the next generation is up
             self._house.worker_down(worker.runner.name, worker.name)
         Path(worker.address).unlink(missing_ok=True)
         self._tell_workers()
@@ -285,7 +295,10 @@ class Generation:
         if not self.ready.done():
             self.ready.set_exception(error)
 
-    def _check_ready(self) -> None:
+    def _check_ready(self, newcomer: Slot) -> None:
+        if not self.ready.done() and self.plan is not None:
+            slots = self._slots()
+            self._on_step(f"{newcomer.name} is up", sum(slot.up for slot in slots), len(slots))
         if self._all_warm and all(slot.up for slot in self.apis) and not self.ready.done():
             self.ready.set_result(None)
 
@@ -308,29 +321,56 @@ class Generation:
     def _all_workers(self) -> list[Worker]:
         return [worker for slots in self.workers.values() for worker in slots]
 
+    def _slots(self) -> list[Slot]:
+        return [*self.apis, *self._all_workers()]
+
+    # in the metrics
+
+    def take_over(self) -> None:
+        """From now on the metrics tell of this generation."""
+        self._counted = True
+        if self.spec is not None:
+            self._open_metrics(self.spec)
+        for worker in self._all_workers():
+            if worker.up:
+                self._count(worker)
+
+    def _open_metrics(self, spec: ServiceSpec) -> None:
+        self._house.open_metrics(spec.name, self.title if self.target.bundle else "")
+
+    def _count(self, worker: Worker) -> None:
+        if self._counted and worker.child is not None:
+            self._house.worker_up(worker.runner.name, worker.name, worker.child.pid)
+
     # the end
 
-    async def drain(self, limit_s: float) -> None:
+    async def drain(self, order: Drain) -> None:
         """API processes finish what is in hand and end; then the workers do."""
         self._accepting = {api for api in self.apis if not api.stopping}
-        await _stop(self.apis, limit_s, DRAIN_MARGIN_S)
+        await _stop(self.apis, order, DRAIN_MARGIN_S)
         self.deaf.set()
-        await _stop(self._all_workers(), WORKER_DRAIN_S, 0.0)
+        await _stop(self._all_workers(), Drain(limit_s=WORKER_DRAIN_S), 0.0)
+
+    def hurry(self, order: Drain) -> None:
+        """The same, sooner: API processes that drain already take their time no longer than this says."""
+        for api in self.apis:
+            if api.child is not None and api.child.alive:
+                api.child.send(order)
 
     def kill(self) -> None:
-        for slot in (*self.apis, *self._all_workers()):
+        for slot in self._slots():
             slot.kill()
 
     async def ended(self) -> None:
         """Until every process is gone."""
-        await asyncio.gather(*(slot.ended() for slot in (*self.apis, *self._all_workers())))
+        await asyncio.gather(*(slot.ended() for slot in self._slots()))
 
 
-async def _stop(slots: Sequence[Slot], limit_s: float, margin_s: float) -> None:
+async def _stop(slots: Sequence[Slot], order: Drain, margin_s: float) -> None:
     def ask(child: Child) -> None:
-        child.send(Drain(limit_s=limit_s))
+        child.send(order)
 
-    await asyncio.gather(*(slot.stop(ask, limit_s + margin_s) for slot in slots))
+    await asyncio.gather(*(slot.stop(ask, order.limit_s + margin_s) for slot in slots))
 
 
 def _retrieve(ready: asyncio.Future[None]) -> None:

@@ -50,6 +50,11 @@ class House:
         return self.run_folder.path
 
     @property
+    def port(self) -> int:
+        """Where it listens; 0 when the sockets are closed."""
+        return int(self.sockets[0].getsockname()[1]) if self.sockets[0].fileno() >= 0 else 0
+
+    @property
     def listen_fds(self) -> list[int]:
         return [opened.fileno() for opened in self.sockets]
 
@@ -83,7 +88,7 @@ class House:
         if self.metrics is None or self.metrics.service != service:
             self.close_metrics()
             self.metrics = Metrics.open(self.path, "supervisor", service)
-            self.metrics.info(bundle)
+        self.metrics.info(bundle)
 
     def close_metrics(self) -> None:
         if self.metrics is not None:

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from ...errors import ServerError
 
-_PREFIX = "tiffin-"
+PREFIX = "tiffin-"
 _LOCK = "lock"
 _MAX_SOCKET_PATH_BYTES = 103
 """`sun_path` holds 108 bytes on Linux and 104 on macOS, one of them the closing zero."""
@@ -33,7 +33,7 @@ class RunFolder:
     """
 
     def __init__(self, parent: Path | None = None) -> None:
-        parent = parent or _parent()
+        parent = parent or parents()[0]
         sweep(parent)
         try:
             self.path, self._lock = _made(parent)
@@ -62,20 +62,22 @@ class RunFolder:
         self.close()
 
 
-def _parent() -> Path:
-    """The first of the usual places that can be written and leaves room for a socket's name."""
+def parents() -> list[Path]:
+    """The usual places that can be written and leave room for a socket's name, the first choice first."""
+    found: dict[Path, None] = {}
     for text in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
         if not text:
             continue
-        length = len(os.fsencode(text)) + len(f"/{_PREFIX}12345678") + _SOCKET_NAME_BYTES
+        length = len(os.fsencode(text)) + len(f"/{PREFIX}12345678") + _SOCKET_NAME_BYTES
         if length <= _MAX_SOCKET_PATH_BYTES and os.access(text, os.W_OK | os.X_OK):
-            return Path(text)
-    return Path("/tmp")  # noqa: S108 - mkdtemp makes a private folder in it
+            found[Path(text)] = None
+    found[Path("/tmp")] = None  # noqa: S108 - mkdtemp makes a private folder in it
+    return list(found)
 
 
 def _made(parent: Path) -> tuple[Path, int]:
     while True:
-        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         lock = _locked(path)
         if lock is not None and (path / _LOCK).exists():
             return path, lock
@@ -96,7 +98,7 @@ def _locked(folder: Path) -> int | None:
 
 def sweep(parent: Path) -> None:
     """Removes the folders of dead supervisors; one without a lock file is being made, or somebody else's."""
-    for folder in parent.glob(f"{_PREFIX}*"):
+    for folder in parent.glob(f"{PREFIX}*"):
         try:
             if folder.is_symlink() or folder.stat().st_uid != os.getuid() or not (folder / _LOCK).is_file():
                 continue

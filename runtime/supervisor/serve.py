@@ -8,11 +8,10 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from .. import logs
-from ..service.load import resolve_target
-from ..verify import verify_before_serving
 from .options import Event, ServeOptions
 from .run_folder import RunFolder
 from .sockets import listen
+from .subject import look_up
 from .supervisor import Supervisor
 
 __all__ = ["Event", "ServeOptions", "serve"]
@@ -35,22 +34,15 @@ def serve(target_text: str, options: ServeOptions) -> int:
     """
     started = time.monotonic()
     logs.configure(options.log_format, options.log_level, "supervisor")
-    target = resolve_target(target_text)
-    if options.reload and target.bundle:
+    subject = look_up(target_text, Path.cwd())
+    if options.reload and subject.target.bundle:
         raise ConfigError(
             "--reload watches source code, a bundle never changes: serve the project's folder instead"
         )
-    bundle = verify_before_serving(Path(target.bundle)) if target.bundle else None
     sockets = listen(options.host, options.port)
     try:
         with RunFolder() as run_folder:
-            supervisor = Supervisor(
-                target,
-                title=f"{bundle.name}:{bundle.version}" if bundle else target.service,
-                spec=bundle.service if bundle else None,
-                options=options,
-                started=started,
-            )
+            supervisor = Supervisor(subject, options=options, started=started)
             return asyncio.run(supervisor.run(sockets, run_folder))
     finally:
         for opened in sockets:

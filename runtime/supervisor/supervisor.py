@@ -11,11 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ...errors import TiffinError
+import msgspec
+
+from ...errors import ConfigError, ServerError, TiffinError
 from .. import cgroup
-from ..manifest import ServiceSpec
-from .control import ServerOptions, Target
-from .generation import Generation
+from ..home import home
+from .admin import Admin, Identity, Reload, Step, Tell, WhoAreYou
+from .control import ServerOptions
 from .gpus import devices
 from .house import House
 from .options import Event, EventKind, ServeOptions
@@ -23,34 +25,38 @@ from .process import Reaper
 from .reload import watch
 from .run_folder import RunFolder
 from .sockets import url
+from .subject import Subject, look_up
+from .succession import START_LIMIT_S, Succession
+from .terminal import Terminal
 
 logger = logging.getLogger("tiffin.supervisor")
 
 MAX_NAMED_FILES = 3
 """Changed files named in the log of a reload."""
+EDIT_LINGER_S = 0.2
+"""Who edits the source does not want old processes to wait for the idle connections of a browser."""
+
+
+def _tell_nobody(step: Step) -> None:
+    """Steps of a reload that a signal asked for."""
 
 
 class Supervisor:
     """Starts the first generation, swaps in later ones, and drains at the end.
 
     Args:
-        title: what the pages call it: a bundle's tag, or `module:Class`.
-        spec: of the service; None when it has to be imported to know.
         started: `time.monotonic()` when the command began.
     """
 
-    def __init__(
-        self, target: Target, *, title: str, spec: ServiceSpec | None, options: ServeOptions, started: float
-    ) -> None:
-        self._target = target
-        self._title = title
-        self._spec = spec
+    def __init__(self, subject: Subject, *, options: ServeOptions, started: float) -> None:
+        self._subject = subject
         self._options = options
         self._started = started
-        self._source = Path(target.source).resolve()
+        self._source = Path(subject.target.source).resolve()
         self._signal = 0
-        self._generations = 0
-        self._old: dict[Generation, asyncio.Task[None]] = {}
+        self._hangups = 0
+        """SIGHUPs that no reload has begun for."""
+        self._reloading: asyncio.Task[None] | None = None
 
     async def run(self, sockets: list[socket.socket], run_folder: RunFolder) -> int:
         """Until a signal ends it; the exit code.
@@ -61,9 +67,12 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means it
+        self._terminal = Terminal()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) != signal.SIG_IGN:
                 loop.add_signal_handler(number, self._signalled, number)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # `nohup` means it
+            loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         reaper = Reaper(loop, cgroup.oom_kills)
         self._house = House(
             sockets=sockets,
@@ -76,16 +85,22 @@ class Supervisor:
             workers=self._options.workers,
             source_changes=self._options.reload,
         )
+        admin = self._admin()
+        await admin.listen(run_folder.path)
         self._emit("listening", url=self._house.options.url, pid=os.getpid())
         watching = await self._watch() if self._options.reload else None
-        self._current = self._generation(self._spec)
+        self._succession = Succession(
+            self._house, self._subject, drain_s=self._options.drain_s, stop=self._stop
+        )
         try:
             await self._serve(watching)
         finally:
-            for generation in (*self._old, self._current):
-                generation.kill()
-                await generation.ended()
+            self._succession.kill()
+            await self._succession.ended()
             self._stop.set()
+            await admin.close()
+            if self._reloading is not None:
+                await asyncio.wait({self._reloading})
             if watching is not None:
                 await asyncio.wait({watching})
             reaper.close()
@@ -101,20 +116,7 @@ class Supervisor:
             access_log=options.access_log,
             drain_s=options.drain_s,
             timeout_s=options.timeout_s,
-            title=self._title,
             url=address,
-        )
-
-    def _generation(self, spec: ServiceSpec | None) -> Generation:
-        self._generations += 1
-        return Generation(
-            self._house,
-            self._target,
-            number=self._generations,
-            spec=spec,
-            on_described=lambda spec: self._house.open_metrics(
-                spec.name, self._title if self._target.bundle else ""
-            ),
         )
 
     def _signalled(self, number: int) -> None:
@@ -127,7 +129,7 @@ class Supervisor:
         self._options.on_event(Event(kind, fields))
 
     async def _serve(self, watching: asyncio.Task[None] | None) -> None:
-        await self._unless_stopped(self._current.ready)
+        await self._succession.first()
         if self._stop.is_set():
             return
         self._emit("ready", **self._facts(self._started))
@@ -138,26 +140,18 @@ class Supervisor:
         # Nobody will accept from here any more: a connection must be refused then, not wait and be cut off.
         for opened in self._house.sockets:
             opened.close()
-        drain = asyncio.gather(self._current.drain(self._options.drain_s), *self._old.values())
+        drain = asyncio.ensure_future(self._succession.drain())
         now: asyncio.Future[Any] = asyncio.ensure_future(self._stop_now.wait())
         await asyncio.wait({drain, now}, return_when=asyncio.FIRST_COMPLETED)
         now.cancel()
         if not drain.done():
-            for generation in (*self._old, self._current):
-                generation.kill()
+            self._succession.kill()
         await drain
-
-    async def _unless_stopped(self, future: asyncio.Future[None]) -> None:
-        """Waits for it, or until a signal comes; raises what it raises."""
-        stop: asyncio.Future[Any] = asyncio.ensure_future(self._stop.wait())
-        await asyncio.wait({future, stop}, return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-        if future.done():
-            await future
 
     def _facts(self, started: float) -> dict[str, Any]:
         """What a person wants to know once it runs."""
-        spec, settled = self._current.spec, self._current.plan
+        current = self._succession.current
+        spec, settled = current.spec, current.plan
         if spec is None or settled is None:
             return {}
         runners = {
@@ -166,7 +160,7 @@ class Supervisor:
         }
         return {
             "service": spec.name,
-            "title": self._title,
+            "title": current.title,
             "url": self._house.options.url,
             "seconds": round(time.monotonic() - started, 3),
             "processes": settled.processes,
@@ -174,7 +168,88 @@ class Supervisor:
             "routes": [api.route for api in spec.apis],
         }
 
+    # what commands ask
+
+    def _admin(self) -> Admin:
+        admin = Admin()
+        admin.answer(WhoAreYou, self._who_am_i)
+        admin.answer(Reload, self._asked_to_reload)
+        return admin
+
+    async def _who_am_i(self, question: WhoAreYou, tell: Tell) -> dict[str, Any]:  # noqa: ARG002
+        identity = Identity(
+            pid=os.getpid(),
+            url=self._house.options.url,
+            port=self._house.port,
+            title=self._succession.subject.title,
+            home=str(home()),
+        )
+        return msgspec.structs.asdict(identity)
+
+    async def _asked_to_reload(self, question: Reload, tell: Tell) -> dict[str, Any]:
+        now = self._succession.subject
+        if question.text and self._options.reload:
+            raise ConfigError(
+                f"this server follows the source of {now.title} (--reload): it serves nothing else"
+            )
+        folder = Path(question.folder)
+        wanted = (question.text, folder) if question.text else (now.text, now.folder)
+        return await self._reload(*wanted, tell=tell, limit_s=question.limit_s)
+
     # reload
+
+    def _hung_up(self) -> None:
+        if self._terminal.closed:
+            self._signalled(signal.SIGHUP)
+            return
+        self._hangups += 1
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._reload_again())
+
+    async def _reload_again(self) -> None:
+        """For SIGHUPs: those that come during a reload are one more."""
+        while self._hangups and not self._stop.is_set():
+            self._hangups = 0
+            now = self._succession.subject
+            try:
+                await self._reload(now.text, now.folder)
+            except TiffinError:
+                continue  # it is logged
+
+    async def _reload(
+        self, text: str, folder: Path, tell: Tell = _tell_nobody, limit_s: float = START_LIMIT_S
+    ) -> dict[str, Any]:
+        """Looks up what to serve and swaps to it; gives the facts of the new one.
+
+        Raises:
+            ConfigError: there is nothing like that; nothing was started.
+            ServerError: it does not start, and what was served before keeps serving.
+        """
+        started = time.monotonic()
+        before = self._succession.subject.title
+        self._emit("reloading", files=[])
+        what = text
+        try:
+            subject = await asyncio.to_thread(look_up, text, folder)
+            what = subject.title
+            logger.info("reloading: %s after %s", what, before)
+            tell(Step(text=f"starting {what}"))
+            await self._succession.replace(
+                subject,
+                on_step=lambda text, up, total: tell(Step(text=text, done=up, total=total)),
+                limit_s=limit_s,
+            )
+        except TiffinError as error:
+            why = f"{what} does not start, {before} keeps serving: {error}"
+            logger.error("%s", why)  # noqa: TRY400 - it says all
+            self._emit("reload failed", error=why)
+            raise (ConfigError if isinstance(error, ConfigError) else ServerError)(why) from error
+        facts = self._facts(started)
+        logger.info("reloaded in %.2f s: %s serves now", facts["seconds"], subject.title)
+        self._emit("reloaded", **facts)
+        return {**facts, "before": before}
+
+    # the source changes
 
     async def _watch(self) -> asyncio.Task[None]:
         """Watches before anything is imported, so that an edit during the start counts too."""
@@ -196,44 +271,25 @@ class Supervisor:
             if attempt is not None and not attempt.done():
                 attempt.cancel()
                 await asyncio.wait({attempt})
-            attempt = asyncio.create_task(self._reload(change.result()))
+            attempt = asyncio.create_task(self._edited(change.result()))
         if watching.done() and not watching.cancelled() and watching.exception() is not None:
             logger.error("the source is not watched any more: %s", watching.exception())
         await stop
         if attempt is not None:
             await asyncio.wait({attempt})
 
-    async def _reload(self, files: list[str]) -> None:
+    async def _edited(self, files: list[str]) -> None:
         started = time.monotonic()
         more = f" and {len(files) - MAX_NAMED_FILES} more" if len(files) > MAX_NAMED_FILES else ""
         self._emit("reloading", files=files)
         logger.info("%s%s changed, reloading", ", ".join(files[:MAX_NAMED_FILES]), more)
-        fresh = self._generation(None)
         try:
-            await self._unless_stopped(fresh.ready)
+            await self._succession.replace(self._succession.subject, linger_s=EDIT_LINGER_S)
         except TiffinError as error:
-            logger.error("the change does not work, the version before it keeps serving\n%s", error)  # noqa: TRY400 - it says all
-            self._emit("reload failed", error=str(error))
-        else:
-            if fresh.ready.done():
-                await self._swap(fresh, started)
-        finally:
-            if fresh is not self._current:
-                fresh.kill()
-                await fresh.ended()
-
-    async def _swap(self, fresh: Generation, started: float) -> None:
-        old, self._current = self._current, fresh
-        self._old[old] = asyncio.create_task(self._put_away(old))
-        await old.deaf.wait()
+            if not self._stop.is_set():
+                logger.error("the change does not work, the version before it keeps serving\n%s", error)  # noqa: TRY400 - it says all
+                self._emit("reload failed", error=str(error))
+            return
         facts = self._facts(started)
         logger.info("reloaded in %.2f s", facts["seconds"])
         self._emit("reloaded", **facts)
-
-    async def _put_away(self, old: Generation) -> None:
-        await old.drain(self._options.drain_s)
-        del self._old[old]
-        for runner, workers in old.workers.items():
-            kept = len(self._current.workers.get(runner, []))
-            for worker in workers[kept:]:
-                self._house.worker_gone(runner, worker.name)

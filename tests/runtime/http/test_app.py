@@ -18,7 +18,7 @@ import tiffin
 from tiffin.runtime.http.app import create_app
 from tiffin.runtime.http.asgi import PredictionApp
 from tiffin.runtime.http.handlers import litestar_app
-from tiffin.runtime.http.pages import CONTENT_SECURITY_POLICY, DESCRIPTION, FILES
+from tiffin.runtime.http.pages import CONTENT_SECURITY_POLICY, DESCRIPTION, FILES, PAGES
 from tiffin.runtime.http.serving import Serving
 from tiffin.runtime.http.state import ServerState
 from tiffin.runtime.metrics import Metrics
@@ -97,7 +97,7 @@ def test_health(state: ServerState) -> None:
     state.ready, state.draining = False, True
     live, ready = fetch(state, ("GET", "/livez"), ("GET", "/readyz"))
     assert (live.status_code, ready.status_code) == (200, 503)
-    assert ready.json()["reasons"] == ["not every worker is warm yet", "the server is stopping"]
+    assert ready.json()["reasons"] == ["the server is stopping"]
     assert ready.headers["cache-control"] == "no-store"
 
 
@@ -140,7 +140,7 @@ def test_schema(state: ServerState) -> None:
 
 def test_everything_the_server_answers_is_closed_to_apis(state: ServerState) -> None:
     paths = [route.path for route in litestar_app(state, Serving.of(state)).routes]
-    assert {"/", "/metrics", "/schema.yaml", DESCRIPTION, *FILES} <= set(paths)
+    assert {"/", "/metrics", "/schema.yaml", DESCRIPTION, *PAGES, *FILES} <= set(paths)
     assert [path for path in paths if not is_reserved(path)] == []
 
 
@@ -186,17 +186,20 @@ def test_file_comes_back_with_its_type_and_name(state: ServerState) -> None:
 
 def test_pages_are_self_contained(state: ServerState) -> None:
     """No inline script or style, no other host, and every file that a page asks for is there."""
-    answers = fetch(state, *(("GET", path) for path in FILES))
-    for path, answer in zip(FILES, answers, strict=True):
+    paths = [*PAGES, *FILES]
+    answers = fetch(state, *(("GET", path) for path in paths), headers={"accept": "text/html, */*;q=0.8"})
+    for path, answer in zip(paths, answers, strict=True):
         assert answer.status_code == 200, path
         assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
         assert answer.headers["x-content-type-options"] == "nosniff"
         text = re.sub(r"http://www\.w3\.org/2000/svg", "", answer.text)
         assert not re.search(r"https?://|//cdn|\binnerHTML\b|\beval\(|document\.write", text), path
-        if path in ("/", "/docs"):
+        if path in PAGES:
+            assert answer.headers["content-type"] == "text/html; charset=utf-8"
             assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", text), path
-            wanted = re.findall(r'(?:href|src)="(pages/[^"]+)"', text)
-            assert wanted and all(f"/{name}" in FILES for name in wanted)
+            wanted = re.findall(r'(?:href|src)="([^"#:]+)"', text)
+            led = {str(httpx.URL(f"http://test{path}").join(name).path) for name in wanted}
+            assert {"/pages/page.css", *PAGES} <= led <= {*PAGES, *FILES, *PATHS}
         for name in re.findall(r'from "\./([^"]+)"', text):
             assert f"/pages/{name}" in FILES
     assert "default-src 'none'" in CONTENT_SECURITY_POLICY

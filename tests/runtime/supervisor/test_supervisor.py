@@ -20,6 +20,7 @@ from tiffin.runtime.supervisor.control import Target
 from tiffin.runtime.supervisor.options import Event, ServeOptions
 from tiffin.runtime.supervisor.run_folder import RunFolder
 from tiffin.runtime.supervisor.sockets import listen
+from tiffin.runtime.supervisor.subject import Subject
 from tiffin.runtime.supervisor.supervisor import Supervisor
 
 
@@ -56,9 +57,13 @@ class Server:
             with RunFolder(self.orders.parent) as self.run_folder:
                 self.sockets = listen("127.0.0.1", 0)
                 self.supervisor = Supervisor(
-                    Target(source=str(self.source), service="m:C"),
-                    title="fake",
-                    spec=None,
+                    Subject(
+                        text="source",
+                        folder=self.source.parent,
+                        target=Target(source=str(self.source), service="m:C"),
+                        title="fake",
+                        spec=None,
+                    ),
                     options=ServeOptions(on_event=told, **{"drain_s": 5.0, **options}),
                     started=time.monotonic(),
                 )
@@ -95,11 +100,11 @@ class Server:
         return int(answer[0]), int(answer[1])
 
     def pids(self) -> list[int]:
-        slots = [*self.supervisor._current.apis, *self.supervisor._current._all_workers()]
+        slots = self.supervisor._succession.current._slots()
         return [one.child.pid for one in slots if one.child is not None and one.child.alive]
 
     def worker(self, name: str) -> Any:
-        return next(one for one in self.supervisor._current._all_workers() if one.name == name)
+        return next(one for one in self.supervisor._succession.current._all_workers() if one.name == name)
 
 
 def stop() -> None:
@@ -264,7 +269,7 @@ def test_a_stuck_worker_is_ended_once(server: Server, caplog: pytest.LogCaptureF
 
     async def play() -> None:
         await until(lambda: "by the supervisor: stuck" in caplog.text)
-        await until(lambda: all(one.up for one in server.supervisor._current._all_workers()))
+        await until(lambda: all(one.up for one in server.supervisor._succession.current._all_workers()))
         stop()
 
     assert server.run(play) == 0
@@ -445,14 +450,14 @@ from tiffin.runtime.supervisor.control import Target
 from tiffin.runtime.supervisor.options import ServeOptions
 from tiffin.runtime.supervisor.run_folder import RunFolder
 from tiffin.runtime.supervisor.sockets import listen
+from tiffin.runtime.supervisor.subject import Subject
 from tiffin.runtime.supervisor.supervisor import Supervisor
 def told(event):
     if event.kind == "ready":
-        current = one._current
-        print(*(slot.child.pid for slot in (*current.apis, *current._all_workers())), flush=True)
+        print(*(slot.child.pid for slot in one._succession.current._slots()), flush=True)
 from pathlib import Path
-target = Target(source=".", service="m:C")
-one = Supervisor(target, title="", spec=None, options=ServeOptions(on_event=told), started=0.0)
+subject = Subject(".", Path("."), Target(source=".", service="m:C"), "", None)
+one = Supervisor(subject, options=ServeOptions(on_event=told), started=0.0)
 asyncio.run(one.run(listen("127.0.0.1", 0), RunFolder(Path(sys.argv[1]))))
 """
     with subprocess.Popen(

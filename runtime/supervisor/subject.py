@@ -1,0 +1,43 @@
+"""What a server serves: what a person typed, and what that meant when it was looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..manifest import ServiceSpec
+from ..service.load import resolve_target
+from ..verify import verify_before_serving
+from .control import Target
+
+
+@dataclass(frozen=True)
+class Subject:
+    text: str
+    """As typed: a folder, `module:Class`, a bundle's tag or its folder."""
+    folder: Path
+    """Where it was typed."""
+    target: Target
+    title: str
+    """What the pages call it: a bundle's tag, or `module:Class`."""
+    spec: ServiceSpec | None
+    """None when it has to be imported to know."""
+
+
+def look_up(text: str, folder: Path) -> Subject:
+    """Finds what a person means now; nothing of it is run.
+
+    Raises:
+        UsageError: there is nothing of that name, or it cannot be a service.
+        IntegrityError: files of the bundle are not what its manifest says.
+        TiffinError: what else keeps it from being served.
+    """
+    target = resolve_target(text, folder)
+    bundle = verify_before_serving(Path(target.bundle)) if target.bundle else None
+    return Subject(
+        text=text,
+        folder=folder,
+        target=target,
+        title=f"{bundle.name}:{bundle.version}" if bundle else target.service,
+        spec=bundle.service if bundle else None,
+    )
