@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from ...runtime.batching.policy import Decision, Queue
+from ...runtime.batching.decision import Decision, Queue
 
 
 @dataclass

@@ -11,11 +11,14 @@ import statistics
 import sys
 import time
 
-from ...runtime.batching.adaptive import AdaptivePolicy
-from ...runtime.batching.policy import NaturalPolicy
+from ...runtime.batching.policy import AdaptivePolicy
 from .families import FAMILIES, Make
+from .fixed import Fixed
 
-POLICIES: dict[str, Make] = {"adaptive": AdaptivePolicy, "natural": NaturalPolicy}
+POLICIES: dict[str, Make] = {
+    "adaptive": AdaptivePolicy,
+    "natural": lambda max_rows, _, workers: Fixed(max_rows, workers=workers),
+}
 
 
 def main() -> int:

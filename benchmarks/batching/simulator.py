@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
-from ...runtime.batching.policy import Decision, Queue
+from ...runtime.batching.decision import Decision, Queue
 
 ARRIVE, DONE, WAKE = range(3)
 

@@ -36,7 +36,7 @@ class Admission:
         """
         if deadline <= now:
             raise DeadlineExceededError(f"the deadline had passed before runner {self._runner!r} was called")
-        wait_s = method.pace.wait_s(method.waiting + size)
+        wait_s = method.policy.wait_s(size)
         limit = self._limit if self._limit is not None else self._rows_per_worker * max(1, workers)
         if waiting and waiting + size > limit:  # a request above the limit gets in when nobody else waits
             raise self.refusal("queue full", wait_s, f"{waiting} rows wait, the limit is {limit}")

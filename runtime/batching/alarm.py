@@ -12,9 +12,9 @@ SHORTEST_S = 0.001
 
 
 class Alarm:
-    """Calls back once at the earliest of the times it was given, or earlier; never while it is clear."""
+    """Calls back once at the sooner of `deadline` and `wake`, or earlier; never while both are `inf`."""
 
-    __slots__ = ("_callback", "_context", "_handle", "_loop", "at")
+    __slots__ = ("_at", "_callback", "_context", "_handle", "_loop", "deadline", "wake")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, context: contextvars.Context, callback: Callable[[], None]
@@ -23,22 +23,34 @@ class Alarm:
         self._context = context
         self._callback = callback
         self._handle: asyncio.TimerHandle | None = None
-        self.at = inf
-        """Clock seconds for which it is set; `inf` when clear."""
+        self._at = inf
+        # Lower bounds: nothing is due earlier. They are made exact when it rings, not per request.
+        self.deadline = inf
+        """Clock seconds at which somebody's time is up."""
+        self.wake = inf
+        """Clock seconds at which a policy wants to be asked again."""
 
-    def set(self, at: float, now: float) -> None:
-        """Sets it for `at`, replacing what was set; `inf` clears it."""
-        if at == self.at:
+    def set(self, now: float) -> None:
+        """Sets the timer for what comes next."""
+        at = min(self.deadline, self.wake)
+        if at == self._at:
             return
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
-        self.at = at
+        self._at = at
         if at < inf:
             delay = max(at - now, SHORTEST_S)
             self._handle = self._loop.call_later(delay, self._ring, context=self._context)
 
+    def clear(self) -> None:
+        """Nothing waits and nothing runs: no timer."""
+        self.deadline = self.wake = self._at = inf
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
     def _ring(self) -> None:
         self._handle = None
-        self.at = inf
+        self._at = inf
         self._callback()

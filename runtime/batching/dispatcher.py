@@ -10,30 +10,31 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import difflib
-import logging
 import time
 from collections.abc import Callable, Hashable
 from math import inf
 from typing import Any
 
-from ...errors import ResultMismatchError, UnavailableError, UsageError
+from ...errors import UnavailableError, UsageError
 from ..manifest import MethodSpec, RunnerSpec
 from ..service.context import current_context
 from ..wire.messages import Failure
 from ..wire.values import pack
-from . import failure, rows
+from . import rows
 from .admission import Admission
 from .alarm import Alarm
+from .answers import Answers
 from .crew import Crew
 from .deadlines import Deadlines
-from .parcel import parcel_of
-from .policy import Pace, Policy, fitting, max_rows, natural
+from .decision import Policy
+from .journal import Journal
+from .limits import max_latency_s, max_rows
+from .policy import AdaptivePolicy
 from .ports import RunnerMetrics, WorkerLink
 from .recovery import Recovery
-from .request import AGAIN, NO_KWARGS, SENT, WAITING, Batch, Lane, Method, Packed, Request
+from .request import AGAIN, NO_KWARGS, SENT, WAITING, Method, Request, content
+from .sending import Sending
 from .waiting import WaitingRoom
-
-log = logging.getLogger("tiffin.batching")
 
 STUCK_GRACE_S = 5.0
 """How long after the last deadline of its batch a silent worker counts as stuck."""
@@ -45,7 +46,7 @@ class Dispatcher:
     Args:
         spec: the runner.
         metrics: where to count.
-        policy: makes the policy of each method; natural batching when not given.
+        policy: makes the policy of each method; `AdaptivePolicy` when not given.
         clock: monotonic seconds.
         on_stuck: told (worker id, reason), once a batch, of a worker whose batch nobody waits for any more.
         stuck_grace_s: how long after the last deadline of its batch a silent worker counts as stuck.
@@ -69,20 +70,36 @@ class Dispatcher:
         self._no_request = contextvars.Context()
         self._alarm = Alarm(self._loop, self._no_request, self._rang)
         self._admission = Admission(spec, metrics)
-        self._methods = _methods(spec, policy or natural(spec))
+        self._methods = _methods(spec, policy or _learning(spec))
         self._room = WaitingRoom()
         self._crew = Crew()
-        self._recovery = Recovery(spec)
         self._deadlines = Deadlines(
             spec.name, self._room, self._crew, drop=self._drop, on_stuck=on_stuck, grace_s=stuck_grace_s
         )
+        recovery = Recovery(spec)
+        self._sending = Sending(
+            self._room,
+            self._crew,
+            self._alarm,
+            admission=self._admission,
+            deadlines=self._deadlines,
+            recovery=recovery,
+            metrics=metrics,
+            clock=clock,
+        )
+        self._answers = Answers(
+            spec.name,
+            self._room,
+            self._crew,
+            self._sending,
+            deadlines=self._deadlines,
+            recovery=recovery,
+            metrics=metrics,
+            clock=clock,
+        )
         self._requests = 0
-        self._batches = 0
         self._scheduled = False
         self._closed = False
-        # Lower bounds: nothing is due earlier. They are made exact when the alarm rings, not per request.
-        self._next_deadline = inf
-        self._next_wake = inf
 
     async def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs one method of the runner and gives its result, for these rows only.
@@ -151,8 +168,7 @@ class Dispatcher:
         batch = self._crew.remove(link)
         self._recount()
         if batch is not None:
-            self._run_again(self._recovery.after_crash(batch, reason))
-            self._turn()
+            self._answers.crash(batch, reason)
 
     def close(self) -> None:
         """Fails everything that waits or runs, and drops the workers."""
@@ -165,11 +181,11 @@ class Dispatcher:
                 request.fail(_stopping())
         for link in self._crew.clear():
             link.abort()
-        self._rest(self._clock())
+        self._sending.rest(self._clock())
 
     def _recount(self) -> None:
         for method in self._methods.values():
-            method.policy.workers = method.pace.workers = max(1, self._crew.size)
+            method.policy.workers = max(1, self._crew.size)
 
     # -- requests come and go
 
@@ -185,7 +201,7 @@ class Dispatcher:
         if method.spec.batch:
             size = rows.count(args)
             packed = pack(dict(sorted(kwargs.items()))) if kwargs else NO_KWARGS
-            key = (name, rows.shape_key(args), _content(packed))
+            key = (name, rows.shape_key(args), content(packed))
         else:
             size, packed, key = 1, NO_KWARGS, name
             args = (args, kwargs)
@@ -197,11 +213,13 @@ class Dispatcher:
         request = Request(self._requests, args, size, now, deadline, future, lane, size or 1)
         room.add(request)
         self._metrics.queued(request.rows)
-        self._next_deadline = min(self._next_deadline, deadline)
+        alarm = self._alarm
         if self._crew.idle or room.fresh:
+            alarm.deadline = min(alarm.deadline, deadline)
             self._schedule()
-        elif deadline < self._alarm.at:
-            self._rest(now)
+        elif deadline < alarm.deadline:
+            alarm.deadline = deadline
+            alarm.set(now)
         return request
 
     def _withdraw(self, request: Request) -> None:
@@ -213,7 +231,7 @@ class Dispatcher:
             if link is not None:
                 link.cancel(request.batch.number, [request.batch.requests.index(request)])
         request.leave()
-        self._rest(self._clock())
+        self._sending.rest(self._clock())
 
     def _drop(self, request: Request) -> None:
         self._room.remove(request)
@@ -226,94 +244,6 @@ class Dispatcher:
         hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self._methods) or 'none'}"
         return f"runner {self.spec.name!r} has no method {name!r}; {hint}"
 
-    # -- batches leave
-
-    def _schedule(self) -> None:
-        """Decides at the end of this turn of the loop, so that all its arrivals go together."""
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._scheduled_turn, context=self._no_request)
-
-    def _scheduled_turn(self) -> None:
-        self._scheduled = False
-        self._turn()
-
-    def _turn(self) -> None:
-        now, room = self._clock(), self._room
-        held = []
-        while self._crew.idle:
-            if room.again:
-                batch = room.take_again()
-                self._metrics.queued(-batch.rows)
-                self._send(batch.lane, batch.requests, batch.reason, now)
-            elif (lane := room.oldest()) is None:
-                break
-            elif self._ask(lane, now):
-                room.put_back(lane)
-            else:
-                held.append(lane)
-        for lane in held:
-            room.put_back(lane)
-        while room.fresh:
-            self._ask(next(iter(room.fresh)), now)
-        self._rest(now)
-
-    def _ask(self, lane: Lane, now: float) -> bool:
-        """Does what the policy says about a lane; False when it says to wait."""
-        room, method = self._room, lane.method
-        while lane.requests:
-            decision = method.policy.decide(now, lane, self._crew.idle)
-            if decision.shed:
-                self._too_old(room.take(lane, min(decision.shed, len(lane))), method)
-                continue
-            if decision.dispatch and self._crew.idle:
-                number = min(decision.dispatch, len(lane))
-                if number > 1:
-                    number = min(number, fitting(lane, method.max_rows)[0])
-                taken = room.take(lane, number)
-                self._metrics.queued(-sum(request.rows for request in taken))
-                self._send(lane, taken, decision.reason, now)
-                return True
-            lane.wake_at = inf if decision.wake_at is None else decision.wake_at
-            self._next_wake = min(self._next_wake, lane.wake_at)
-            break
-        room.fresh.pop(lane, None)
-        return not lane.requests
-
-    def _too_old(self, requests: list[Request], method: Method) -> None:
-        wait_s = method.pace.wait_s(method.waiting + method.max_rows + 1)
-        for request in requests:
-            self._metrics.queued(-request.rows)
-            request.fail(self._admission.refusal("latency", wait_s, "it waited past the latency limit"))
-
-    def _send(self, lane: Lane, requests: list[Request], reason: str, now: float) -> None:
-        """Sends what is still wanted of these requests to the worker that has been idle longest."""
-        wanted = []
-        for request in requests:
-            if request.deadline <= now:
-                self._deadlines.refuse(request, now)
-            if request.future.done():
-                request.leave()
-            else:
-                wanted.append(request)
-        if not wanted:
-            return
-        link = self._crew.next_idle()
-        self._batches += 1
-        alone = wanted[0].crashes > 0
-        stuck_at = self._deadlines.stuck_at(wanted)
-        batch = Batch(lane, wanted, reason, alone, self._batches, link.id, now, stuck_at)
-        try:
-            link.send(parcel_of(batch, now))
-        except Exception as error:  # noqa: BLE001 - values of the user's own, of any size and type
-            self._run_again(self._recovery.after_failure(batch, wanted, failure.unsendable(error)))
-            return
-        for request in wanted:
-            request.state, request.batch = SENT, batch
-            self._metrics.waited(now - request.arrival)
-        self._crew.give(batch)
-        self._next_deadline = min(self._next_deadline, batch.stuck_at)
-
     # -- answers come back
 
     def on_result(
@@ -324,25 +254,7 @@ class Dispatcher:
         Raises:
             WireError: the worker does not hold that batch.
         """
-        batch, now = self._crew.take(link, number), self._clock()
-        method, asked = batch.lane.method, self._not_dropped(batch, dropped, now)
-        service_s = now - batch.started
-        method.policy.on_complete(now, batch.rows, service_s)
-        method.pace.learn(batch.rows, service_s)
-        self._metrics.batch(method.name, batch.rows, batch.reason, model_s)
-        if self._room:
-            self._turn()  # the worker gets its next batch before this one is shared out
-        try:
-            parts = rows.split(value, [r.count for r in asked]) if method.spec.batch else [value]
-        except ResultMismatchError as error:
-            text = f"{self.spec.name}.{method.name}: {error}"
-            log.error("%s", text)  # noqa: TRY400 - the message is all there is
-            for request in asked:
-                request.fail(ResultMismatchError(text))
-        else:
-            for request, part in zip(asked, parts, strict=True):
-                request.succeed(part)
-        self._rest(now)
+        self._answers.result(link, number, value, model_s, dropped)
 
     def on_failure(self, link: WorkerLink, number: int, told: Failure) -> None:
         """The method raised for that batch.
@@ -350,11 +262,7 @@ class Dispatcher:
         Raises:
             WireError: the worker does not hold that batch.
         """
-        batch, now = self._crew.take(link, number), self._clock()
-        self._metrics.batch(batch.lane.method.name, batch.rows, batch.reason, told.model_s)
-        asked = self._not_dropped(batch, told.dropped, now)
-        self._run_again(self._recovery.after_failure(batch, asked, failure.error_of(told)))
-        self._turn()
+        self._answers.failure(link, number, told)
 
     def on_begin(self, link: WorkerLink, number: int) -> None:
         """The worker starts a batch that runs alone: should it end now, that batch did it."""
@@ -362,50 +270,88 @@ class Dispatcher:
         if batch is not None and batch.number == number:
             batch.begun = True
 
-    def _not_dropped(self, batch: Batch, dropped: list[int], now: float) -> list[Request]:
-        if not dropped:
-            return batch.requests
-        gone = set(dropped)
-        for place in gone:
-            if place < len(batch.requests):
-                self._deadlines.refuse(batch.requests[place], now)
-        return [request for place, request in enumerate(batch.requests) if place not in gone]
-
-    def _run_again(self, batches: list[Batch]) -> None:
-        self._room.run_again(batches)
-        self._metrics.queued(sum(batch.rows for batch in batches))
-
     # -- time passes
 
-    def _rest(self, now: float) -> None:
-        """Sets the timer for what comes next; clears it when nothing waits and nothing runs."""
-        if not self._room and not self._crew.busy:
-            self._next_wake = self._next_deadline = inf
-        self._alarm.set(min(self._next_wake, self._next_deadline), now)
+    def _schedule(self) -> None:
+        """Decides at the end of this turn of the loop, so that all its arrivals go together."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._end_of_turn, context=self._no_request)
+
+    def _end_of_turn(self) -> None:
+        self._scheduled = False
+        self._sending.turn()
 
     def _rang(self) -> None:
-        now = self._clock()
-        if now >= self._next_deadline:
-            self._next_deadline = self._deadlines.expire(now)
-        if now >= self._next_wake:
-            self._next_wake = inf
+        now, alarm = self._clock(), self._alarm
+        if now >= alarm.deadline:
+            alarm.deadline = self._deadlines.expire(now)
+        if now >= alarm.wake:
+            alarm.wake = inf
             for lane in self._room.lanes():
                 self._room.fresh[lane] = None
-        self._turn()
+        self._sending.turn()
+
+    # -- what it knows
+
+    def explain(self) -> dict[str, Any]:
+        """What batching of this process has learned and done, as plain JSON values; reads, changes nothing.
+
+        Seconds and rows (or whatever weight requests have). Keys:
+            runner: name.
+            workers: connected and taking batches.
+            idle: of them, workers that hold no batch of this process.
+            queue_rows: rows that wait.
+            running: batches at workers: `{worker, method, rows, requests, reason, for_s}`.
+            methods: by name, each with the keys of `AdaptivePolicy.explain` (max_rows, max_latency_s,
+                workers, waiting, cap, shape, spread, batches, service_s, arrival_rate, expected_returns,
+                decisions) and
+                batch: whether the method takes batches at all.
+                reasons: why batches left, to how many did: `idle worker`, `full`, `probe` (a size was tried),
+                    `shared` (split among idle workers), `bisect` and `retry` (run again after a failure).
+                last_batches: up to 64 that are back, oldest first: `{at, rows, requests, reason, waited_s,
+                    service_s, worker, failed}`. `at` is when it left, Unix time; `waited_s` is that of its
+                    oldest request; `service_s` from leaving until the answer; `failed`: it raised, or its
+                    worker ended.
+        """
+        now = self._clock()
+        return {
+            "runner": self.spec.name,
+            "workers": self._crew.size,
+            "idle": self._crew.idle,
+            "queue_rows": self._room.rows,
+            "running": [
+                {
+                    "worker": batch.worker,
+                    "method": batch.lane.method.name,
+                    "rows": batch.rows,
+                    "requests": len(batch.requests),
+                    "reason": batch.reason,
+                    "for_s": now - batch.started,
+                }
+                for batch in self._crew.batches()
+            ],
+            "methods": {
+                name: {
+                    **method.policy.explain(),
+                    "batch": method.spec.batch,
+                    **method.journal.explain(now),
+                }
+                for name, method in self._methods.items()
+            },
+        }
 
 
 def _methods(spec: RunnerSpec, make: Callable[[MethodSpec], Policy]) -> dict[str, Method]:
-    workers = spec.workers if isinstance(spec.workers, int) else 1
-    methods = {}
-    for name, method in spec.methods.items():
-        cap = max_rows(spec, method)
-        methods[name] = Method(name, method, cap, make(method), Pace(cap, workers))
-    return methods
+    return {
+        name: Method(name, method, max_rows(spec, method), make(method), Journal())
+        for name, method in spec.methods.items()
+    }
 
 
-def _content(packed: Packed) -> bytes:
-    """Equal for equal constants."""
-    return packed[0] if not packed[1] else b"".join([packed[0], *packed[1]])
+def _learning(spec: RunnerSpec) -> Callable[[MethodSpec], Policy]:
+    """Makes the policy of each method of a runner; the crew tells it how many workers are up."""
+    return lambda method: AdaptivePolicy(max_rows(spec, method), max_latency_s(spec, method), 1)
 
 
 def _stopping() -> UnavailableError:

@@ -1,205 +1,274 @@
-"""When does a batch leave, and who is refused: arithmetic without clock, loop or I/O.
+"""The learned policy: batches leave when that is soonest for everybody, as far as the last batches tell.
 
-A policy sees arrivals, completions and the queue, and says what to do; a simulator can drive it faster than
-time. Times are seconds of one monotonic clock, sizes are rows.
+It rests on two things learned on the way: how long a batch of n rows takes (`service_times`), and how soon
+callers that have their answer call again (`returns`). Why each rule is there, and what it reaches:
+docs/09-batching.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import inf
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from math import ceil, inf
+from typing import Any
 
-from ..manifest import MethodSpec, RunnerSpec
+from .decision import Decision, Queue, fitting
+from .probes import Probes
+from .returns import Returns
+from .service_times import ServiceTimes
 
-if TYPE_CHECKING:
-    from .adaptive import AdaptivePolicy  # noqa: F401 - had from here as well, see __getattr__
-
-
-class Waiting(Protocol):
-    """One request in the queue."""
-
-    @property
-    def arrival(self) -> float: ...
-    @property
-    def rows(self) -> int: ...
-
-
-class Queue(Protocol):
-    """Requests that may go together, oldest first; read only."""
-
-    @property
-    def rows(self) -> int: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> Waiting: ...
+MIN_BATCHES = 8
+"""Nobody is refused at arrival on less knowledge than this."""
+APART = 1.05
+"""Waiting for callers must be better than sending two batches by that factor."""
+SHORTER = 0.95
+"""Rows are shared out among idle workers when that makes the batch at least 5 % shorter."""
+AS_GOOD = 0.97
+"""A smaller batch is as productive as a larger one when it does that part of its rows a second."""
+FAIR = 0.75
+"""Part of the spare time of several workers that may go into the fixed cost of smaller batches."""
+LONGEST_HOLD = 1.5
+"""Nobody is held back longer than that many mean service times."""
+SHORTEST_WAIT_S = 20e-6
+"""Shorter waits are not worth a timer."""
 
 
-class Decision(NamedTuple):
-    dispatch: int = 0
-    """Send the oldest that many requests now."""
-    shed: int = 0
-    """Refuse the oldest that many requests; then ask again."""
-    wake_at: float | None = None
-    """Ask again at this time, if nothing arrives and no batch completes before."""
-    reason: str = ""
-    """Why the batch leaves now: `full`, `idle worker`, `deadline`, `gap`."""
-
-
-class Policy(Protocol):
-    """One instance a method; its lanes (shapes, constants) share it."""
-
-    workers: int
-    """Workers that are up; the dispatcher keeps it current."""
-
-    def on_arrival(self, now: float, rows: int) -> bool:
-        """False refuses the request; it then never joins the queue."""
-        ...
-
-    def on_complete(self, now: float, rows: int, service_s: float) -> None:
-        """A batch of `rows` came back `service_s` seconds after it was sent."""
-        ...
-
-    def on_cancel(self, now: float, rows: int) -> None:
-        """A waiting request left the queue: disconnected, or past its deadline."""
-        ...
-
-    def decide(self, now: float, queue: Queue, idle: int) -> Decision:
-        """What to do with a lane that is not empty while `idle` workers wait."""
-        ...
-
-
-class Pace:
-    """Learned service times and what they say about waiting: the formula of admission.
-
-    Service times are kept per power of two of rows, the mean of the first samples and then with gain 0.1; a
-    sample is clipped at three times the mean, so that one hiccup refuses nobody.
-    """
-
-    __slots__ = ("_buckets", "_largest", "cap", "samples", "workers")
-
-    MIN_SAMPLES = 8
-    """Nobody is refused on less knowledge than this."""
-
-    def __init__(self, cap: int, workers: int) -> None:
-        self.cap = cap
-        self.workers = workers
-        self.samples = 0
-        self._buckets: dict[int, tuple[int, float]] = {}
-        self._largest = 0
-
-    def learn(self, rows: int, service_s: float) -> None:
-        self.samples += 1
-        if self.samples <= max(
-            1, self.workers
-        ):  # first batch of a worker: caches and lazy set-up, not its pace
-            return
-        bucket = max(1, rows).bit_length()
-        seen, mean = self._buckets.get(bucket, (0, 0.0))
-        seen += 1
-        sample = min(service_s, 3 * mean) if seen > 1 else service_s
-        self._buckets[bucket] = (seen, mean + (sample - mean) / min(seen, 10))
-        self._largest = max(self._largest, bucket)
-
-    def full_batch_s(self) -> float:
-        """Service time of the largest batches seen; sizes never tried get the benefit of the doubt."""
-        return self._buckets[self._largest][1] if self._largest else 0.0
-
-    def wait_s(self, rows: int) -> float:
-        """Seconds until the last of `rows` waiting rows has its answer; 0 while too little is known.
-
-        rows / cap * s(cap) / workers + s(cap), once more waits than one batch holds.
-        """
-        if self.samples <= self.MIN_SAMPLES or rows <= self.cap:
-            return 0.0
-        full = self.full_batch_s()
-        return rows / self.cap * full / max(1, self.workers) + full
-
-
-class NaturalPolicy:
-    """Natural batching: as soon as a worker is idle, what waits goes, up to the cap.
+class AdaptivePolicy:
+    """One instance a method; times are seconds of one monotonic clock, sizes are rows or any other weight.
 
     Args:
-        max_rows: cap of a batch.
-        max_latency_s: longest that a row may spend here, later ones are refused; `inf`: no limit.
-        workers: workers of the runner.
+        max_rows: cap of a batch; a request above it goes alone.
+        max_latency_s: longest that a row may spend here, its batch included; who would take longer is
+            refused. `inf`: no limit.
+        workers: workers of the runner; the dispatcher keeps the attribute current.
     """
 
     def __init__(self, max_rows: int, max_latency_s: float, workers: int) -> None:
         self.max_rows = max_rows
         self.max_latency_s = max_latency_s
-        self._pace = Pace(max_rows, workers)
-        self._waiting = 0
+        self.workers = workers
+        self._times = ServiceTimes(max_rows)
+        self._returns = Returns()
+        self._probes = Probes()
+        self._waiting = 0.0
+        self._batches = 0
+        self._last_start = -inf
+        self._held: Queue | None = None
+        """The queue that is held back until a time, or until so many rows wait."""
+        self._held_until = 0.0
+        self._held_rows = 0.0
+        self._epoch = [-inf, 0.0, 0.0]
+        """Start of a span of the latency limit, rows that arrived in it, rows of the span before."""
+        self._counts = dict.fromkeys(("refused", "shed", "hold", "spread"), 0)
 
-    @property
-    def workers(self) -> int:
-        return self._pace.workers
+    # -- what happens
 
-    @workers.setter
-    def workers(self, number: int) -> None:
-        self._pace.workers = number
-
-    def on_arrival(self, now: float, rows: int) -> bool:  # noqa: ARG002 - the seam gives the time
-        if self._pace.wait_s(self._waiting + rows) > self.max_latency_s:
-            return False
-        self._waiting += rows
+    def on_arrival(self, now: float, rows: int) -> bool:
+        """False refuses the request: its answer would come after the latency limit."""
+        epoch = self._epoch
+        if now - epoch[0] > self.max_latency_s:
+            epoch[:] = now, 0.0, epoch[1] if now - epoch[0] <= 2 * self.max_latency_s else 0.0
+        waiting = self._waiting + rows
+        cap = self._times.cap
+        if waiting > cap and self._batches > MIN_BATCHES:
+            # Nobody waits longer than the limit: should the count have drifted, this mends it.
+            waiting = min(waiting, epoch[1] + epoch[2] + rows)
+            full_s = self._times(cap)
+            wait_s = waiting / cap * full_s / max(1, self.workers)
+            if waiting > cap and wait_s + full_s * (1 + 2 * self._times.spread) > self.max_latency_s:
+                self._waiting = waiting - rows
+                self._counts["refused"] += 1
+                return False
+        epoch[1] += rows
+        self._waiting = waiting
+        self._returns.on_arrival(now, rows)
         return True
 
-    def on_complete(self, now: float, rows: int, service_s: float) -> None:  # noqa: ARG002
-        self._pace.learn(rows, service_s)
+    def on_complete(self, now: float, rows: int, service_s: float) -> None:
+        """A batch of `rows` came back `service_s` seconds after it was sent."""
+        self._batches += 1
+        self._held = None
+        if self._batches > max(1, self.workers):  # the first batch of a worker is warm-up, not its pace
+            self._times.learn(max(1, rows), max(0.0, service_s))
+        self._returns.on_answer(now, rows, 0.75 * self._times.mean_s)
 
-    def on_cancel(self, now: float, rows: int) -> None:  # noqa: ARG002
-        self._waiting -= rows
+    def on_cancel(self, now: float, rows: int) -> None:  # noqa: ARG002 - the seam gives the time
+        """A waiting request left the queue."""
+        self._waiting = max(0.0, self._waiting - rows)
+
+    # -- what to do
 
     def decide(self, now: float, queue: Queue, idle: int) -> Decision:
-        limit = self.max_latency_s
-        late = 0
-        while late < len(queue) and now - queue[late].arrival > limit:
-            late += 1
+        """Sheds the oldest, sends the oldest, or says when to ask again."""
+        if not len(queue):
+            return Decision()
+        rows, limit, oldest = queue.rows, self.max_latency_s, queue[0].arrival
+        self._waiting = max(self._waiting, rows)
+        late, room = self._in_time(now, queue, rows)
         if late:
-            self._waiting -= sum(queue[place].rows for place in range(late))
-            return Decision(shed=late)
-        if not idle:
-            return Decision(wake_at=queue[0].arrival + limit if limit < inf else None)
-        if queue.rows <= self.max_rows:
-            self._waiting -= queue.rows
-            return Decision(len(queue), reason="full" if queue.rows == self.max_rows else "idle worker")
-        take, rows = fitting(queue, self.max_rows)
-        self._waiting -= rows
-        return Decision(take, reason="full")
+            self._counts["shed"] += late
+            self._waiting = max(0.0, self._waiting - sum(queue[place].rows for place in range(late)))
+            return Decision(shed=late, reason="latency")
+        if idle <= 0:
+            return Decision(wake_at=max(oldest + limit, now + SHORTEST_WAIT_S) if limit < inf else None)
+        if rows < room and self._times.samples:
+            until, reason = self._wait(now, queue, room, idle)
+            if until:
+                return Decision(wake_at=until, reason=reason)
+        size, reason = self._size(rows, room, idle, now - oldest)
+        number, taken = fitting(queue, size)
+        self._waiting = max(0.0, self._waiting - taken)
+        self._last_start = now
+        self._held = None
+        return Decision(number, reason=reason)
 
+    def _in_time(self, now: float, queue: Queue, rows: float) -> tuple[int, float]:
+        """(how many of the oldest can no longer be answered within the limit, the most rows to send)."""
+        times, limit = self._times, self.max_latency_s
+        room = times.cap
+        if limit == inf:
+            return 0, room
+        age = now - queue[0].arrival
+        size = min(rows, room)
+        margin = 1 + 2 * times.spread
+        left = limit - times(size) * margin
+        if age <= left:
+            return 0, room
+        whole, whole_s = size, times(size)
+        while size > 1 and age > left:
+            half = ceil(size / 2)
+            if half >= size or (left > 0 and half * whole_s < AS_GOOD * whole * times(half)):
+                break
+            size = half
+            left = limit - times(size) * margin
+        if age <= left:
+            return 0, size
+        if left <= 0:  # not even one row would be in time: only those that have waited that long go
+            size, left = room, limit
+        late = 0
+        while late < len(queue) and now - queue[late].arrival > left:
+            late += 1
+        return late, size
 
-def fitting(queue: Queue, max_rows: int) -> tuple[int, int]:
-    """(requests, rows) of the longest head of the queue within `max_rows`; one that is larger goes alone."""
-    take, rows = 1, queue[0].rows
-    while take < len(queue) and rows + queue[take].rows <= max_rows:
-        rows += queue[take].rows
-        take += 1
-    return take, rows
+    def _wait(self, now: float, queue: Queue, room: float, idle: int) -> tuple[float, str]:
+        """(until when it is better to send nothing, why); 0: send now."""
+        rows, age = queue.rows, now - queue[0].arrival
+        if queue is self._held and now < self._held_until and rows < self._held_rows:
+            return self._held_until, "hold"
+        until = self._hold(now, rows, room, age)
+        if until:
+            self._counts["hold"] += 1
+            self._held, self._held_until = queue, until
+            return until, "hold"
+        if self.workers > idle:
+            until = self._spread(now, rows, age)
+            self._counts["spread"] += until > 0
+        return until, "spread"
 
+    def _hold(self, now: float, rows: float, room: float, age: float) -> float:
+        """Until when to wait for callers that are about to come back; 0: send now."""
+        expected = self._returns.expected(now)
+        if not expected or expected[-1].rows < 0.5:
+            return 0.0
+        times = self._times
+        missing = expected[-1].rows
+        back = missing + self._returns.arrived
+        both_s = times(rows) + times(missing)
+        best = APART * (rows + missing) / both_s if both_s > 0 else inf
+        margin = 1 + 2 * times.spread
+        wait = 0.0
+        for step in expected:
+            n = min(room, rows + step.rows)
+            n_s = times(n)
+            waited = age + step.wait_s
+            if waited + n_s * margin > self.max_latency_s or waited > LONGEST_HOLD * times.mean_s:
+                break
+            if step.wait_s >= SHORTEST_WAIT_S:
+                together = n / (step.wait_s * max(1.0, n / back) + n_s)
+                if together > best:
+                    best, wait = together, step.wait_s
+        self._held_rows = min(room, rows + missing - 0.5)
+        return now + wait if wait else 0.0
 
-def max_rows(spec: RunnerSpec, method: MethodSpec) -> int:
-    """Cap of a batch: the method's own, else the runner's; 1 for a method that takes no batches."""
-    if not method.batch:
-        return 1
-    return method.max_batch_size if method.max_batch_size is not None else spec.max_batch_size
+    def _spread(self, now: float, rows: float, age: float) -> float:
+        """Until when to wait so that workers do not run in step; 0: send now."""
+        times = self._times
+        due = self._last_start + times.mean_s / self.workers
+        n = times.mean_rows
+        wanted = 3 * times.fixed_share(n) * self._returns.rate
+        if due <= now or rows >= wanted * (due - now) or age > times.mean_s:
+            return 0.0
+        until = due - rows / wanted
+        wait = until - now
+        if wait < SHORTEST_WAIT_S or age + wait + times(n) * (1 + 2 * times.spread) > self.max_latency_s:
+            return 0.0
+        return until
 
+    def _size(self, rows: float, room: float, idle: int, age: float) -> tuple[float, str]:
+        """(rows to send, why)."""
+        times = self._times
+        if rows >= room:
+            probe = self._probes.next(times, room) if room == times.cap else 0
+            return (probe, "probe") if probe else (times.shape.rounded(room), "full")
+        if idle >= max(2, self.workers):
+            share = ceil(rows / idle)
+            if times(share) < SHORTER * times(rows):
+                return share, "shared"
+        probe = 0
+        if age + 2 * times(rows) < self.max_latency_s:  # the rest must not be late for a probe
+            probe = self._probes.smaller(times, rows)
+        return (probe, "probe") if probe else (times.shape.rounded(self._fair(rows)), "idle worker")
 
-def max_latency_s(spec: RunnerSpec, method: MethodSpec) -> float:
-    """Longest that a row may spend in the runner: the method's own, else the runner's; `inf` for none."""
-    limit = method.max_latency_ms if method.max_latency_ms is not None else spec.max_latency_ms
-    return inf if limit is None else limit / 1000
+    def _fair(self, rows: float) -> float:
+        """With several workers, batches no larger than needed to keep up: the rest goes sooner elsewhere."""
+        shape = self._times.shape
+        if self.workers < 2 or shape.row <= 0:
+            return rows
+        spare = 1 - self._returns.rate * shape.row / self.workers
+        share = FAIR * max(1e-3, spare)
+        return min(rows, shape.whole(max(1, ceil(shape.fixed / shape.row * (1 / share - 1)))))
 
+    def wait_s(self, rows: int) -> float:
+        """Seconds until `rows` more would have their answer; 0 while that is not known or one batch does."""
+        cap, waiting = self._times.cap, self._waiting + rows
+        if waiting <= cap or self._batches <= MIN_BATCHES:
+            return 0.0
+        full_s = self._times(cap)
+        return waiting / cap * full_s / max(1, self.workers) + full_s
 
-def natural(spec: RunnerSpec) -> Callable[[MethodSpec], Policy]:
-    """Makes the policy of each method of a runner."""
-    workers = spec.workers if isinstance(spec.workers, int) else 1
-    return lambda method: NaturalPolicy(max_rows(spec, method), max_latency_s(spec, method), workers)
+    def explain(self) -> dict[str, Any]:
+        """What was learned and decided so far: plain JSON values, seconds and rows.
 
-
-def __getattr__(name: str) -> object:
-    """`AdaptivePolicy` is to be had here too; its module needs the types of this one, so it comes last."""
-    if name == "AdaptivePolicy":
-        from .adaptive import AdaptivePolicy
-
-        return AdaptivePolicy
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        Keys:
+            max_rows, max_latency_s: as the user set them; `max_latency_s` is None for no limit.
+            workers: that are up.
+            cap: rows of the largest batch that is worth sending.
+            shape: of s(n), in words: `line`, `steps of 8`, `knee at 20`.
+            spread: mean relative deviation of a service time from what was expected.
+            batches: seen so far.
+            service_s: s(n), smallest size first: `{rows, seconds, samples}`.
+            waiting: rows that wait now.
+            arrival_rate: rows a second, lately.
+            expected_returns: delays after an answer by which more callers than usual are back:
+                `{delay_s, share}`, share of the rows answered. Empty: nothing is held for them.
+            decisions: how often each was made: `{refused, shed, hold, spread, probe}`. A queue that is held
+                until some time counts once.
+        """
+        times, limit = self._times, self.max_latency_s
+        return {
+            "max_rows": self.max_rows,
+            "max_latency_s": None if limit == inf else limit,
+            "workers": self.workers,
+            "waiting": self._waiting,
+            "cap": times.cap,
+            "shape": str(times.shape),
+            "spread": times.spread,
+            "batches": self._batches,
+            "service_s": [
+                {"rows": rows, "seconds": seconds, "samples": samples}
+                for rows, seconds, samples in times.table()
+            ],
+            "arrival_rate": self._returns.rate,
+            "expected_returns": [
+                {"delay_s": delay, "share": share} for delay, share in self._returns.table()
+            ],
+            "decisions": {**self._counts, "probe": self._probes.number},
+        }

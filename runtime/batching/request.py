@@ -6,16 +6,25 @@ import asyncio
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import ServingError
 from ..manifest import MethodSpec
 from ..wire.frame import Buffer
-from .policy import Pace, Policy
+from .decision import Policy
+
+if TYPE_CHECKING:
+    from .journal import Journal
 
 Packed = tuple[bytes, "list[Buffer]"]
 """Keyword arguments as `wire.values.pack` gives them; empty bytes for none."""
 NO_KWARGS: Packed = (b"", [])
+
+
+def content(packed: Packed) -> bytes:
+    """Equal for equal constants."""
+    return packed[0] if not packed[1] else b"".join([packed[0], *packed[1]])
+
 
 WAITING, AGAIN, SENT, GONE = range(4)
 """In a lane; in line to run once more; at a worker; answered, refused or withdrawn."""
@@ -29,9 +38,7 @@ class Method:
     spec: MethodSpec
     max_rows: int
     policy: Policy
-    pace: Pace
-    waiting: int = 0
-    """Rows in its lanes."""
+    journal: Journal
 
 
 @dataclass(eq=False, slots=True)
@@ -101,18 +108,15 @@ class Lane:
     def append(self, request: Request) -> None:
         self.requests.append(request)
         self.rows += request.rows
-        self.method.waiting += request.rows
 
     def popleft(self) -> Request:
         request = self.requests.popleft()
         self.rows -= request.rows
-        self.method.waiting -= request.rows
         return request
 
     def remove(self, request: Request) -> None:
         self.requests.remove(request)
         self.rows -= request.rows
-        self.method.waiting -= request.rows
 
 
 @dataclass(eq=False)
@@ -122,13 +126,15 @@ class Batch:
     lane: Lane
     requests: list[Request]
     reason: str
-    """Why it left: full, idle worker, deadline, gap, retry, bisect, single."""
+    """Why it left: what the policy said (`Decision.reason`), `retry` or `bisect`."""
     alone: bool = False
     """Holds a request that may have ended a worker."""
     number: int = 0
     worker: str = ""
     """Id of the worker it was sent to."""
     started: float = 0.0
+    oldest: float = 0.0
+    """Arrival of the request that has waited longest."""
     stuck_at: float = 0.0
     """A worker that holds it longer than this is stuck."""
     begun: bool = False

@@ -98,8 +98,6 @@ class WaitingRoom:
     def clear(self) -> list[Request]:
         """Empties the room."""
         all_requests = list(self.requests())
-        for lane in self._lanes.values():
-            lane.method.waiting -= lane.rows
         self._lanes.clear()
         self._ages.clear()
         self.again.clear()

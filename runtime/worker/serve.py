@@ -14,7 +14,7 @@ from typing import Any
 
 from ...errors import ResultMismatchError, WireError
 from ..batching import rows
-from ..batching.policy import max_rows
+from ..batching.limits import max_rows
 from ..wire import frame
 from ..wire.frame import Frame
 from ..wire.messages import PROTOCOL, Cancel, Hello, Result, dump, load

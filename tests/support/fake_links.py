@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from natural import Natural
 
 from tiffin.errors import WireError
 from tiffin.runtime.batching.dispatcher import Dispatcher
+from tiffin.runtime.batching.limits import max_latency_s, max_rows
 from tiffin.runtime.batching.parcel import Parcel
 from tiffin.runtime.manifest import MethodSpec, RunnerSpec
 from tiffin.runtime.wire.messages import Failure
@@ -107,7 +109,11 @@ def runner(**fields: Any) -> RunnerSpec:
 
 
 class Bench:
-    """A dispatcher on virtual time with fake workers."""
+    """A dispatcher on virtual time with fake workers.
+
+    Args:
+        policy: makes the policy of each method; `Natural` when not given, None for what the server has.
+    """
 
     def __init__(
         self, workers: int = 1, serve: Callable[[FakeLink, Parcel], None] | None = None, **fields: Any
@@ -117,8 +123,12 @@ class Bench:
         self.stuck: list[tuple[str, str]] = []
         self.counts = Counts()
         self.now = loop.time
+        spec = runner(workers=max(1, workers), **fields)
+        options.setdefault(
+            "policy", lambda method: Natural(max_rows(spec, method), max_latency_s(spec, method), 1)
+        )
         self.dispatcher = Dispatcher(
-            runner(workers=max(1, workers), **fields),
+            spec,
             metrics=self.counts,
             clock=loop.time,
             on_stuck=lambda worker, reason: self.stuck.append((worker, reason)),

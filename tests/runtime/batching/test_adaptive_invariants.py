@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiffin.benchmarks.batching.simulator import Request, SimulatedQueue
-from tiffin.runtime.batching.adaptive import AdaptivePolicy
+from tiffin.runtime.batching.policy import AdaptivePolicy
 
 STEP = st.tuples(
     st.sampled_from(["arrive", "arrive", "arrive", "complete", "cancel", "decide", "decide", "workers"]),

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tiffin.benchmarks.batching import families
-from tiffin.runtime.batching.adaptive import AdaptivePolicy
+from tiffin.runtime.batching.policy import AdaptivePolicy
 
 # Open loops are judged warm and below load 0.8 here: the backlog of a cold start past a knee outlasts so
 # short a run (docs/09-batching.md says by how much the long judge misses there).

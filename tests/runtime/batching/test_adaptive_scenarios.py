@@ -11,7 +11,7 @@ from tiffin.benchmarks.batching.service import Service
 from tiffin.benchmarks.batching.simulator import Call, simulate
 from tiffin.benchmarks.batching.sources import Clients, Poisson
 from tiffin.runtime.batching import policy as policy_room
-from tiffin.runtime.batching.adaptive import AdaptivePolicy
+from tiffin.runtime.batching.policy import AdaptivePolicy
 from tiffin.runtime.batching.service_times import ServiceTimes, bucket_of, upper_edge
 from tiffin.runtime.batching.shape import Shape
 

@@ -11,7 +11,7 @@ from fake_links import Bench, settle
 from virtual_time import VirtualLoop, run
 
 from tiffin.errors import InferenceError, ResultMismatchError, UsageError, WireError
-from tiffin.runtime.batching.policy import Decision, NaturalPolicy
+from tiffin.runtime.batching.policy import AdaptivePolicy, Decision
 from tiffin.runtime.service.context import current_context
 
 
@@ -67,7 +67,7 @@ def test_sizes_count_rows_and_a_request_is_never_split() -> None:
 
 
 def test_a_policy_cannot_overfill_a_batch() -> None:
-    class Greedy(NaturalPolicy):
+    class Greedy(AdaptivePolicy):
         def decide(self, now: float, queue: Any, idle: int) -> Decision:
             return Decision(dispatch=1000, reason="full") if idle else Decision()
 
@@ -308,7 +308,7 @@ def test_an_unknown_method_names_the_nearest() -> None:
 def test_decisions_are_made_outside_every_request() -> None:
     seen: list[object] = []
 
-    class Nosy(NaturalPolicy):
+    class Nosy(AdaptivePolicy):
         def decide(self, now: float, queue: Any, idle: int) -> Decision:
             seen.append(current_context())
             return super().decide(now, queue, idle)

@@ -39,7 +39,7 @@ def cancelled(bench: Bench, task: asyncio.Task[object]) -> None:
 def killed_twice(bench: Bench, task: asyncio.Task[object]) -> None:
     bench.links[0].die()
     again = bench.hire("next")
-    bench.dispatcher._turn()
+    bench.dispatcher._sending.turn()
     assert again.holds is not None
     bench.dispatcher.on_begin(again, again.holds.batch)
     again.die()

@@ -1,0 +1,88 @@
+"""Answers come back: every caller gets its own rows, or the error that is its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ...errors import ResultMismatchError
+from ..wire.messages import Failure
+from . import failure, rows
+from .crew import Crew
+from .deadlines import Deadlines
+from .ports import RunnerMetrics, WorkerLink
+from .recovery import Recovery
+from .request import Batch, Request
+from .sending import Sending
+from .waiting import WaitingRoom
+
+log = logging.getLogger("tiffin.batching")
+
+
+class Answers:
+    def __init__(
+        self,
+        runner: str,
+        room: WaitingRoom,
+        crew: Crew,
+        sending: Sending,
+        *,
+        deadlines: Deadlines,
+        recovery: Recovery,
+        metrics: RunnerMetrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._runner = runner
+        self._room = room
+        self._crew = crew
+        self._sending = sending
+        self._deadlines = deadlines
+        self._recovery = recovery
+        self._metrics = metrics
+        self._clock = clock
+
+    def result(self, link: WorkerLink, number: int, value: Any, model_s: float, dropped: list[int]) -> None:
+        """See `Dispatcher.on_result`."""
+        batch, now = self._crew.take(link, number), self._clock()
+        method, asked = batch.lane.method, self._not_dropped(batch, dropped, now)
+        method.policy.on_complete(now, batch.rows, now - batch.started)
+        method.journal.note(batch, now, failed=False)
+        self._metrics.batch(method.name, batch.rows, batch.reason, model_s)
+        if self._room:
+            self._sending.turn()  # the worker gets its next batch before this one is shared out
+        try:
+            parts = rows.split(value, [r.count for r in asked]) if method.spec.batch else [value]
+        except ResultMismatchError as error:
+            text = f"{self._runner}.{method.name}: {error}"
+            log.error("%s", text)  # noqa: TRY400 - the message is all there is
+            for request in asked:
+                request.fail(ResultMismatchError(text))
+        else:
+            for request, part in zip(asked, parts, strict=True):
+                request.succeed(part)
+        self._sending.rest(now)
+
+    def failure(self, link: WorkerLink, number: int, told: Failure) -> None:
+        """See `Dispatcher.on_failure`."""
+        batch, now = self._crew.take(link, number), self._clock()
+        batch.lane.method.journal.note(batch, now, failed=True)
+        self._metrics.batch(batch.lane.method.name, batch.rows, batch.reason, told.model_s)
+        asked = self._not_dropped(batch, told.dropped, now)
+        self._sending.again(self._recovery.after_failure(batch, asked, failure.error_of(told)))
+        self._sending.turn()
+
+    def crash(self, batch: Batch, reason: str) -> None:
+        """The worker ended while it held the batch."""
+        batch.lane.method.journal.note(batch, self._clock(), failed=True)
+        self._sending.again(self._recovery.after_crash(batch, reason))
+        self._sending.turn()
+
+    def _not_dropped(self, batch: Batch, dropped: list[int], now: float) -> list[Request]:
+        if not dropped:
+            return batch.requests
+        gone = set(dropped)
+        for place in gone:
+            if place < len(batch.requests):
+                self._deadlines.refuse(batch.requests[place], now)
+        return [request for place, request in enumerate(batch.requests) if place not in gone]

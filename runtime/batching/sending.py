@@ -1,0 +1,141 @@
+"""Batches leave: the policy of each lane is asked, and what it says is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from . import failure
+from .admission import Admission
+from .alarm import Alarm
+from .crew import Crew
+from .deadlines import Deadlines
+from .decision import fitting
+from .parcel import parcel_of
+from .ports import RunnerMetrics
+from .recovery import Recovery
+from .request import SENT, Batch, Lane, Method, Request
+from .waiting import WaitingRoom
+
+
+class Sending:
+    """Forms batches as late as possible: when a worker is idle."""
+
+    def __init__(
+        self,
+        room: WaitingRoom,
+        crew: Crew,
+        alarm: Alarm,
+        *,
+        admission: Admission,
+        deadlines: Deadlines,
+        recovery: Recovery,
+        metrics: RunnerMetrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._room = room
+        self._crew = crew
+        self._alarm = alarm
+        self._admission = admission
+        self._deadlines = deadlines
+        self._recovery = recovery
+        self._metrics = metrics
+        self._clock = clock
+        self._batches = 0
+
+    def turn(self) -> None:
+        """Gives every idle worker what it should have now, the lane with the oldest request first."""
+        now, room = self._clock(), self._room
+        held = []
+        while self._crew.idle:
+            if room.again:
+                batch = room.take_again()
+                self._metrics.queued(-batch.rows)
+                self._send(batch.lane, batch.requests, batch.reason, now)
+            elif (lane := room.oldest()) is None:
+                break
+            elif self._ask(lane, now):
+                room.put_back(lane)
+            else:
+                held.append(lane)
+        for lane in held:
+            room.put_back(lane)
+        while room.fresh:
+            self._ask(next(iter(room.fresh)), now)
+        self.rest(now)
+
+    def rest(self, now: float) -> None:
+        """Sets the timer for what comes next; clears it when nothing waits and nothing runs."""
+        if self._room or self._crew.busy:
+            self._alarm.set(now)
+        else:
+            self._alarm.clear()
+
+    def again(self, batches: list[Batch]) -> None:
+        """Puts batches ahead of everything that waits."""
+        self._room.run_again(batches)
+        self._metrics.queued(sum(batch.rows for batch in batches))
+
+    def _ask(self, lane: Lane, now: float) -> bool:
+        """Does what the policy says about a lane; False when it says to wait."""
+        room, method = self._room, lane.method
+        while lane.requests:
+            decision = method.policy.decide(now, lane, self._crew.idle)
+            if decision.shed:
+                self._too_old(room.take(lane, min(decision.shed, len(lane))), method)
+                continue
+            if decision.dispatch and self._crew.idle:
+                number = min(decision.dispatch, len(lane))
+                if number > 1:
+                    number = min(number, fitting(lane, method.max_rows)[0])
+                taken = room.take(lane, number)
+                self._metrics.queued(-sum(request.rows for request in taken))
+                self._send(lane, taken, decision.reason, now)
+                return True
+            lane.wake_at = inf if decision.wake_at is None else decision.wake_at
+            self._alarm.wake = min(self._alarm.wake, lane.wake_at)
+            break
+        room.fresh.pop(lane, None)
+        return not lane.requests
+
+    def _too_old(self, requests: list[Request], method: Method) -> None:
+        wait_s = method.policy.wait_s(method.max_rows + 1)
+        for request in requests:
+            self._metrics.queued(-request.rows)
+            request.fail(self._admission.refusal("latency", wait_s, "it waited past the latency limit"))
+
+    def _send(self, lane: Lane, requests: list[Request], reason: str, now: float) -> None:
+        """Sends what is still wanted of these requests to the worker that has been idle longest."""
+        wanted = []
+        for request in requests:
+            if request.deadline <= now:
+                self._deadlines.refuse(request, now)
+            if request.future.done():
+                request.leave()
+            else:
+                wanted.append(request)
+        if not wanted:
+            return
+        link = self._crew.next_idle()
+        self._batches += 1
+        batch = Batch(
+            lane,
+            wanted,
+            reason,
+            alone=wanted[0].crashes > 0,
+            number=self._batches,
+            worker=link.id,
+            started=now,
+            oldest=wanted[0].arrival,
+            stuck_at=self._deadlines.stuck_at(wanted),
+        )
+        try:
+            link.send(parcel_of(batch, now))
+        except Exception as error:  # noqa: BLE001 - values of the user's own, of any size and type
+            self.again(self._recovery.after_failure(batch, wanted, failure.unsendable(error)))
+            return
+        for request in wanted:
+            request.state, request.batch = SENT, batch
+            self._metrics.waited(now - request.arrival)
+        self._crew.give(batch)
+        self._alarm.deadline = min(self._alarm.deadline, batch.stuck_at)
