@@ -55,6 +55,29 @@ class TypeSpec(_Record, kw_only=True):
     """JSON Schema of the JSON form."""
 
 
+Number = bool | int | float
+
+
+class PaddingSpec(_Record, kw_only=True):
+    """How rows of different lengths are made equal before they go together."""
+
+    value: Number | None = None
+    """Fills up every argument whose rows have the axis; None: only those in `values`."""
+    values: dict[str, Number] = {}
+    """Argument to what fills it up; the others are left as they are."""
+    arguments: list[str] = []
+    """Names of the positional parameters, in order."""
+    axis: int = 1
+    """The axis of the batch along which lengths differ; rows lie on axis 0."""
+    buckets: list[int] = []
+    """Lengths that the model sees, increasing; a longer row is refused. Empty: 16, 32, 64, … without end."""
+    lengths: bool = False
+    """Whether the method takes `lengths`, int64[rows]."""
+    unpad: bool | list[str | int] = False
+    """What of the result has the padded axis and is cut back to each row's own length: all of it, or these
+    keys, fields or positions."""
+
+
 class MethodSpec(_Record, kw_only=True):
     """One method of a runner that a service may call."""
 
@@ -66,6 +89,13 @@ class MethodSpec(_Record, kw_only=True):
     """Rows; overrides the runner's."""
     max_latency_ms: float | None = None
     """Overrides the runner's."""
+    cost: str = ""
+    """What batches weigh: `length`, or `module:qualname` of the user's function; empty: rows."""
+    max_cost: int | None = None
+    """Most that a batch may weigh; given when `cost` is."""
+    padding: PaddingSpec | None = None
+    sizes: list[int] = []
+    """Numbers of rows that the method is called with, increasing; batches between are filled up."""
 
 
 class ModelInfo(_Record, kw_only=True):

@@ -50,7 +50,7 @@ def count(args: Sequence[Any]) -> int:
         own = _rows(value)
         if own is None:
             raise UsageError(
-                f"argument {place + 1} of a batch method is {_describe(value)}: give rows (an array, tensor, "
+                f"argument {place + 1} of a batch method is {describe(value)}: give rows (an array, tensor, "
                 "list or data frame), call .one(…) for a single row, and give constants by keyword"
             )
         if rows not in (-1, own):
@@ -73,7 +73,8 @@ def _rows(value: Any) -> int | None:
     return None
 
 
-def _describe(value: Any) -> str:
+def describe(value: Any) -> str:
+    """`a 0-dimensional array`, `of type set`."""
     kind = kind_of(value)
     return f"a 0-dimensional {kind}" if kind in ("array", "tensor") else f"of type {type(value).__qualname__}"
 
@@ -83,10 +84,11 @@ def shape_key(args: Sequence[Any]) -> Hashable:
     if len(args) == 1 and type(args[0]) is _ARRAY:
         array = args[0]
         return array.dtype, array.shape[1:]
-    return tuple(_key(value) for value in args)
+    return tuple(key_of(value) for value in args)
 
 
-def _key(value: Any) -> Hashable:
+def key_of(value: Any) -> Hashable:
+    """The part of `shape_key` that one argument has."""
     kind = kind_of(value)
     if kind in ("array", "tensor"):
         return kind, value.dtype, tuple(value.shape[1:])
@@ -101,10 +103,11 @@ def join(calls: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
     """The positional arguments of several calls with one `shape_key`, put together in order."""
     if len(calls) == 1:
         return tuple(calls[0])
-    return tuple(_join(column) for column in zip(*calls, strict=True))
+    return tuple(join_column(column) for column in zip(*calls, strict=True))
 
 
-def _join(parts: tuple[Any, ...]) -> Any:
+def join_column(parts: Sequence[Any]) -> Any:
+    """One argument of several calls, put together."""
     kind = kind_of(parts[0])
     if kind == "array":
         return np.concatenate(parts)
@@ -117,6 +120,12 @@ def _join(parts: tuple[Any, ...]) -> Any:
     import pandas as pd
 
     return pd.concat(parts, ignore_index=True)
+
+
+def repeat_last(value: Any, more: int) -> Any:
+    """The rows and, behind them, the last one that many times again."""
+    last = value.iloc[-1:] if kind_of(value) in ("frame", "series") else value[-1:]
+    return join_column([value, *[last] * more])
 
 
 def split(result: Any, counts: Sequence[int]) -> list[Any]:
@@ -141,7 +150,7 @@ def _split(result: Any, counts: Sequence[int], ends: list[int], total: int, wher
         if not result:
             _mismatch(result, total, where)
         leaves = [_split(leaf, counts, ends, total, f"{where}[{at}]") for at, leaf in enumerate(result)]
-        make = _tuple_maker(type(result))
+        make = tuple_maker(type(result))
         return [make(parts) for parts in zip(*leaves, strict=True)]
     if kind == "dict":
         if not result:
@@ -165,13 +174,14 @@ def _slice_table(table: Any, start: int, end: int) -> Any:
     return part.reset_index(drop=True) if type(table.index).__name__ == "RangeIndex" else part
 
 
-def _tuple_maker(kind: type) -> Any:
+def tuple_maker(kind: type) -> Any:
+    """Makes a tuple or named tuple of that kind from its items."""
     return kind._make if hasattr(kind, "_make") else tuple
 
 
 def _mismatch(result: Any, total: int, where: str) -> NoReturn:
     rows = _rows(result)
-    got = f"{rows} rows" if rows is not None else _describe(result)
+    got = f"{rows} rows" if rows is not None else describe(result)
     place = f" at result{where}" if where else ""
     raise ResultMismatchError(
         f"a batch of {total} rows came back as {got}{place}: "
@@ -201,7 +211,7 @@ def first(result: Any) -> Any:
     """The only row of the result of a batch of one."""
     kind = kind_of(result)
     if kind == "tuple":
-        return _tuple_maker(type(result))([first(leaf) for leaf in result])
+        return tuple_maker(type(result))([first(leaf) for leaf in result])
     if kind == "dict":
         return {key: first(leaf) for key, leaf in result.items()}
     if kind in ("frame", "series"):

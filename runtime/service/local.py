@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import InferenceError, ServingError, UsageError
 from ..batching import rows
-from .batch import batch_mark
-from .methods import public_methods
+from ..batching.cost import Cost
+from ..batching.padding import Padding, with_lengths
+from ..batching.sizes import with_sizes
+from ..manifest import MethodSpec
+from .methods import cost_functions, method_specs
 from .options import nearest
 
 if TYPE_CHECKING:
@@ -63,26 +66,27 @@ class LocalRunner:
             raise AttributeError(
                 f"runner {self._name!r} has no method {name!r}: private methods stay in the worker"
             )
-        batched = self._methods()
-        if name not in batched:
+        specs = self._methods()
+        if name not in specs:
             raise AttributeError(
-                f"runner {self._name!r} has no method {name!r}{nearest(name, batched)} "
-                f"(methods: {', '.join(batched)})"
+                f"runner {self._name!r} has no method {name!r}{nearest(name, specs)} "
+                f"(methods: {', '.join(specs)})"
             )
         method = self.__dict__[name] = LocalMethod(
-            f"{self._name}.{name}", partial(self._call, name), batched[name]
+            f"{self._name}.{name}",
+            partial(self._call, name),
+            specs[name],
+            cost_functions(self._runner.cls).get(name),
         )
         return method
 
     def __dir__(self) -> list[str]:
         return sorted([*super().__dir__(), *self._methods()])
 
-    def _methods(self) -> dict[str, bool]:
-        """Name of every method to whether it takes batches."""
+    def _methods(self) -> dict[str, MethodSpec]:
         if self._runner.cls is not None:
-            methods = public_methods(self._runner.cls)
-            return {name: batch_mark(function) is not None for name, function in methods.items()}
-        return {name: spec.batch for name, spec in self.model.info.methods.items()}
+            return method_specs(self._runner.cls)
+        return self.model.info.methods
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         with self._lock:
@@ -118,13 +122,19 @@ class LocalMethod:
     """One method of a local runner.
 
     Positional arguments are rows and keyword arguments constants of the call; a method without
-    `@tiffin.batch` takes them as they are.
+    `@tiffin.batch` takes them as they are. Rows are weighed, padded and filled up as in a server.
     """
 
-    def __init__(self, name: str, call: Callable[..., Any], batched: bool) -> None:
+    def __init__(
+        self, name: str, call: Callable[..., Any], spec: MethodSpec, cost: Callable[..., Any] | None
+    ) -> None:
         self._name = name
-        self._run = call
-        self._batched = batched
+        self._batched = spec.batch
+        self._cost = Cost(name, spec, cost) if spec.cost else None
+        self._padding = Padding(name, spec) if spec.padding is not None else None
+        if spec.padding is not None and spec.padding.lengths:
+            call = with_lengths(call)
+        self._run = with_sizes(call, spec.sizes) if spec.sizes else call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Rows in, rows out.
@@ -149,8 +159,13 @@ class LocalMethod:
     def _many(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self._batched:
             return self._run(*args, **kwargs)
-        count = rows.count(args)
-        return rows.split(self._run(*args, **kwargs), [count])[0]
+        count, padding = rows.count(args), self._padding
+        ragged = None if padding is None else padding.take(args, kwargs)
+        if self._cost is not None:
+            self._cost(args, kwargs, count, ragged)  # what it raises, it would raise in a server
+        if padding is None or ragged is None:
+            return rows.split(self._run(*args, **kwargs), [count])[0]
+        return padding.split(self._run(*padding.join([ragged]), **kwargs), [ragged])[0]
 
     def _one(self, row: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self._batched:

@@ -34,14 +34,21 @@ def method_specs(cls: type) -> dict[str, MethodSpec]:
     for name, function in public_methods(cls).items():
         mark = batch_mark(function)
         inputs, output = _hinted(function)
-        specs[name] = MethodSpec(
-            batch=mark is not None,
-            inputs=inputs,
-            output=output,
-            max_batch_size=mark.max_size if mark else None,
-            max_latency_ms=mark.max_latency_ms if mark else None,
-        )
+        spec = MethodSpec(batch=False, inputs=inputs, output=output)
+        specs[name] = spec if mark is None else mark.describe(spec)
+        if spec.padding is not None and spec.padding.lengths:
+            inputs.pop("lengths", None)  # not the caller's to give
     return specs
+
+
+def cost_functions(cls: type | None) -> dict[str, Callable[..., Any]]:
+    """Method to the function that weighs its calls, for those that have one; none for a stored model."""
+    found = {}
+    for name, function in public_methods(cls).items() if cls is not None else ():
+        mark = batch_mark(function)
+        if mark is not None and callable(mark.cost):
+            found[name] = mark.cost
+    return found
 
 
 def _hinted(function: Callable[..., Any]) -> tuple[dict[str, TypeSpec], TypeSpec | None]:

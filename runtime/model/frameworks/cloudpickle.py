@@ -75,7 +75,12 @@ class CloudpickleFramework:
             spec = describe_call(function, example, function(*example.args, **example.kwargs))
         mark = getattr(function, "__tiffin_batch__", None)
         if mark is not None:
-            spec.batch, spec.max_batch_size, spec.max_latency_ms = True, mark.max_size, mark.max_latency_ms
+            if callable(mark.cost):
+                raise ModelError(
+                    f"{method} weighs its calls with a function, which runs in the API process, where no model is "
+                    "loaded: use cost='length', or make the class a runner of the service"
+                )
+            mark.describe(spec)
         return spec
 
 
