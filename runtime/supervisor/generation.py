@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -28,9 +29,8 @@ from .control import (
     WorkerAddress,
     Workers,
 )
-from .gpus import Devices
 from .house import House
-from .plan import Plan, plan, worker_environ
+from .plan import Plan, worker_environ
 from .process import Child, Exit
 from .slot import Slot
 
@@ -51,7 +51,7 @@ class Worker(Slot):
         index: int,
         *,
         threads: int,
-        devices: list[str],
+        devices: tuple[str, ...],
         launch: Callable[[], Child],
         on_up: Callable[[], None],
         on_down: Callable[[Exit, bool], bool],
@@ -105,14 +105,17 @@ class Generation:
         self.apis: list[Slot] = []
         self.workers: dict[str, list[Worker]] = {}
         self.plan: Plan | None = None
-        """Known as soon as `spec` is."""
+        """Known as soon as `spec` is; what scaling changes it to later."""
+        self.moved = asyncio.Event()
+        """Set whenever a process comes up or goes down."""
         self._house = house
-        self._devices = Devices(house.devices)
         self._options = msgspec.structs.replace(house.options, title=title)
         self._on_step = on_step
         self._counted = number == 1
         """The metrics tell of its workers: of a later generation's only once it has taken over."""
         self._accepting: set[Slot] = set()
+        self._leaving: set[Slot] = set()
+        """They finish what they have; nothing takes their place."""
         self._all_warm = False
         """Every worker has been warm once."""
         if spec is None:
@@ -125,34 +128,56 @@ class Generation:
     def _described(self, spec: ServiceSpec) -> None:
         self.spec = spec
         try:
-            self.plan = settled = plan(
-                spec,
-                cpus=self._house.cpus,
-                gpus=self._devices.total,
-                processes=self._house.processes,
-                workers=self._house.workers,
-            )
-            for runner in spec.runners:
-                self.scale(runner, settled.workers[runner.name], settled.threads[runner.name])
+            self.plan = self._house.plan(spec)
         except TiffinError as error:
             self._fail(error)
             return
-        while len(self.apis) < settled.processes:
-            self._add_api()
+        for warning in self.plan.warnings:
+            logger.warning("%s", warning)
+        self.grow()
         if self._counted:
             self._open_metrics(spec)
         self._on_step("the service is imported", 0, len(self._slots()))
         self._tell_workers()
 
-    def scale(self, runner: RunnerSpec, count: int, threads: int) -> None:
-        """Adds workers to a runner until it has `count`.
+    def grow(self) -> None:
+        """Adds what the plan has more than there is."""
+        if self.plan is None or self.spec is None:
+            return
+        for runner in self.spec.runners:
+            slots = self.workers.setdefault(runner.name, [])
+            while len(slots) < self.plan.runners[runner.name].workers:
+                slots.append(self._add_worker(runner, len(slots), self.plan))
+        while len(self.apis) < self.plan.processes:
+            self._add_api()
 
-        Raises:
-            ServerError: not enough GPUs.
+    async def shrink(self) -> None:
+        """Takes away what the plan has less than there is; until what they have in hand is finished.
+
+        Workers take no batch any more, API processes no connection.
         """
-        slots = self.workers.setdefault(runner.name, [])
-        while len(slots) < count:
-            slots.append(self._add_worker(runner, len(slots), threads))
+        if self.plan is None or self.spec is None:
+            return
+        workers = [
+            worker
+            for name, slots in self.workers.items()
+            for worker in _cut(slots, self.plan.runners[name].workers)
+        ]
+        apis = _cut(self.apis, self.plan.processes)
+        self._leaving.update(workers, apis)
+        self._tell_workers()  # first of all: what comes now goes elsewhere
+        await asyncio.gather(
+            _stop(workers, Drain(limit_s=self._longest_request_s()), DRAIN_MARGIN_S),
+            _stop(apis, Drain(limit_s=self._options.drain_s), DRAIN_MARGIN_S),
+        )
+        self._leaving.difference_update(workers, apis)
+        for worker in workers:
+            self._house.worker_gone(worker.runner.name, worker.name)
+
+    def _longest_request_s(self) -> float:
+        """Nobody waits for a batch longer than this."""
+        limits = [api.timeout_s for api in self.spec.apis] if self.spec is not None else []
+        return self._options.timeout_s or max(limits, default=WORKER_DRAIN_S)
 
     def _add_api(self) -> None:
         index = len(self.apis)
@@ -164,12 +189,12 @@ class Generation:
         )
         self.apis.append(slot)
 
-    def _add_worker(self, runner: RunnerSpec, index: int, threads: int) -> Worker:
+    def _add_worker(self, runner: RunnerSpec, index: int, plan: Plan) -> Worker:
         worker = Worker(
             runner,
             index,
-            threads=threads,
-            devices=self._devices.take(runner.name, runner.gpus),
+            threads=plan.runners[runner.name].threads,
+            devices=plan.allotment.of(runner.name)[index],
             launch=lambda: self._launch_worker(worker),
             on_up=lambda: self._worker_up(worker),
             on_down=lambda how, was_ready: self._worker_down(worker, how, was_ready=was_ready),
@@ -245,9 +270,15 @@ class Generation:
 
     def _stuck(self, message: Stuck) -> None:
         """Several API processes may say it of the same worker, and late: only the process meant is ended."""
-        for worker in self._all_workers():
+        for worker in [*self._all_workers(), *self._leaving]:
             child = worker.child
-            if child is not None and worker.id == message.worker and worker.up and not child.ordered:
+            if (
+                child is not None
+                and isinstance(worker, Worker)
+                and worker.id == message.worker
+                and worker.up
+                and not child.ordered
+            ):
                 logger.warning("%s is stuck: %s", worker.name, message.reason, extra={"pid": child.pid})
                 child.kill("stuck")
 
@@ -271,6 +302,7 @@ class Generation:
         return self._down(worker, worker.runner.name, how, was_ready=was_ready)
 
     def _down(self, slot: Slot, kind: str, how: Exit, *, was_ready: bool) -> bool:
+        self.moved.set()
         pid = slot.child.pid if slot.child else 0
         self._house.retire(slot.name)
         if slot.stopping:
@@ -287,15 +319,18 @@ class Generation:
         return True
 
     def _no_longer_accepts(self, api: Slot) -> None:
-        self._accepting.discard(api)
-        if not self._accepting:
-            self.deaf.set()
+        """Of a drain; one that leaves because there are too many is no part of it."""
+        if api in self._accepting:
+            self._accepting.discard(api)
+            if not self._accepting:
+                self.deaf.set()
 
     def _fail(self, error: TiffinError) -> None:
         if not self.ready.done():
             self.ready.set_exception(error)
 
     def _check_ready(self, newcomer: Slot) -> None:
+        self.moved.set()
         if not self.ready.done() and self.plan is not None:
             slots = self._slots()
             self._on_step(f"{newcomer.name} is up", sum(slot.up for slot in slots), len(slots))
@@ -322,7 +357,7 @@ class Generation:
         return [worker for slots in self.workers.values() for worker in slots]
 
     def _slots(self) -> list[Slot]:
-        return [*self.apis, *self._all_workers()]
+        return [*self.apis, *self._all_workers(), *self._leaving]
 
     # in the metrics
 
@@ -350,6 +385,7 @@ class Generation:
         await _stop(self.apis, order, DRAIN_MARGIN_S)
         self.deaf.set()
         await _stop(self._all_workers(), Drain(limit_s=WORKER_DRAIN_S), 0.0)
+        await asyncio.gather(*(slot.ended() for slot in self._leaving))
 
     def hurry(self, order: Drain) -> None:
         """The same, sooner: API processes that drain already take their time no longer than this says."""
@@ -371,6 +407,16 @@ async def _stop(slots: Sequence[Slot], order: Drain, margin_s: float) -> None:
         child.send(order)
 
     await asyncio.gather(*(slot.stop(ask, order.limit_s + margin_s) for slot in slots))
+
+
+S = TypeVar("S", bound=Slot)
+
+
+def _cut(slots: list[S], count: int) -> list[S]:
+    """Takes those beyond `count` out of the list."""
+    cut = slots[count:]
+    del slots[count:]
+    return cut
 
 
 def _retrieve(ready: asyncio.Future[None]) -> None:

@@ -8,12 +8,17 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+from ..manifest import ServiceSpec, WorkerRange
 from ..metrics import snapshot
 from ..metrics.metrics import Metrics
 from ..service.load import BUNDLE_VARIABLE
+from .allotment import Allotment
 from .control import Message, ServerOptions
+from .gpus import NOT_ASKED, Gpus, detect
+from .plan import Plan, plan, wants_gpus
 from .process import Child, Reaper
 from .run_folder import RunFolder
 
@@ -32,18 +37,46 @@ class House:
     reaper: Reaper
     options: ServerOptions
     cpus: float
-    devices: list[str]
-    """GPUs that this server may use."""
     processes: int | str | None = None
     """`--processes`"""
-    workers: Mapping[str, int | str] = field(default_factory=dict)
+    workers: Mapping[str, int | str | WorkerRange] = field(default_factory=dict)
     """`--workers`"""
+    scaled: dict[str, int | str | WorkerRange] = field(default_factory=dict)
+    """What `bundle scale` has made of that since."""
+    running: dict[str, int] = field(default_factory=dict)
+    """Workers that the load has called for."""
     source_changes: bool = False
     """The source may be edited while it is served."""
     spawns: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     """Numbers every worker ever started here, so that no two share an id or a socket."""
     metrics: Metrics | None = None
     """None until the service is known."""
+
+    @cached_property
+    def gpus(self) -> Gpus:
+        """What may be given to workers; found out when the first service wants some."""
+        return detect()
+
+    def plan(self, spec: ServiceSpec, allotment: Allotment | None = None) -> Plan:
+        """
+        Args:
+            allotment: what workers of the service hold already.
+
+        Raises:
+            ConfigError: `--workers` names a runner that does not exist.
+            ServerError: more GPUs are asked for than there are.
+        """
+        names = {runner.name for runner in spec.runners}
+        scaled = {name: number for name, number in self.scaled.items() if name in names}
+        return plan(
+            spec,
+            cpus=self.cpus,
+            gpus=self.gpus if wants_gpus(spec) else NOT_ASKED,
+            processes=self.processes,
+            workers={**self.workers, **scaled},
+            running=self.running,
+            allotment=allotment,
+        )
 
     @property
     def path(self) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...errors import ConfigError
+from ..manifest import WorkerRange
 
 EventKind = Literal[
     "listening", "described", "ready", "reloading", "reloaded", "reload failed", "draining", "stopped"
@@ -35,7 +36,7 @@ class ServeOptions:
     """0: any free port."""
     processes: int | str | None = None
     """API processes: a number from 1 on, or `auto`."""
-    workers: Mapping[str, int | str] = field(default_factory=dict)
+    workers: Mapping[str, int | str | WorkerRange] = field(default_factory=dict)
     """Runner to its number of workers."""
     drain_s: float = 30.0
     """Longest that requests in hand may take after SIGTERM."""

@@ -6,9 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...errors import ConfigError, ServerError
-from ..manifest import RunnerSpec, ServiceSpec
-from .gpus import VISIBLE
+from ...errors import ConfigError
+from ..manifest import RunnerSpec, ServiceSpec, WorkerRange
+from .allotment import Allotment, Demand, most_workers
+from .gpu import VISIBLE
+from .gpus import Gpus
 
 AUTO = "auto"
 
@@ -22,24 +24,47 @@ THREAD_VARIABLES = (
 
 
 @dataclass(frozen=True)
+class RunnerPlan:
+    """The workers of one runner."""
+
+    workers: int
+    """At the start."""
+    least: int
+    most: int
+    """The load decides between the two; equal when the number is fixed."""
+    threads: int
+    """BLAS/OpenMP threads of each."""
+    gpus: float
+    """Devices of each, or its share of one."""
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Numbers of processes for one service on this machine."""
+    """Processes for one service on this machine."""
 
     processes: int
     """API processes."""
-    workers: dict[str, int]
-    """Runner to its workers."""
-    threads: dict[str, int]
-    """Runner to BLAS/OpenMP threads in each of its workers."""
+    runners: dict[str, RunnerPlan]
+    allotment: Allotment
+    """Devices of every worker, up to the most that may run."""
+    warnings: tuple[str, ...]
+    """What is likely to be slow or too large; each a sentence."""
+
+    @property
+    def workers(self) -> dict[str, int]:
+        """Runner to its workers at the start."""
+        return {name: runner.workers for name, runner in self.runners.items()}
 
 
 def plan(
     spec: ServiceSpec,
     *,
     cpus: float,
-    gpus: int,
+    gpus: Gpus,
     processes: int | str | None,
-    workers: Mapping[str, int | str],
+    workers: Mapping[str, int | str | WorkerRange],
+    running: Mapping[str, int] | None = None,
+    allotment: Allotment | None = None,
 ) -> Plan:
     """Settles what `auto` means here and what the command line overrides.
 
@@ -48,6 +73,8 @@ def plan(
         gpus: devices that it may use.
         processes: `--processes`.
         workers: `--workers`, runner to number.
+        running: workers that run now, where the load has decided: a reload starts with as many.
+        allotment: devices that the workers hold already, and keep.
 
     Raises:
         ConfigError: an override of a runner that does not exist, or below 1.
@@ -61,25 +88,49 @@ def plan(
                 f"--workers {name}=…: service {spec.name!r} has no such runner; it has: {known}"
             )
     cores = max(1, int(cpus))
-    counts = {
-        runner.name: _workers(runner, workers.get(runner.name, runner.workers), cores, gpus)
+    ranges = {
+        runner.name: _bounds(runner, workers.get(runner.name, runner.workers), cores, gpus)
         for runner in spec.runners
     }
-    _check_devices(spec, counts, gpus)
-    total = sum(counts.values())
-    threads = {runner.name: runner.threads or max(1, int(cpus / total)) for runner in spec.runners}
+    demands = [Demand(runner.name, runner.gpus, ranges[runner.name][1]) for runner in spec.runners]
+    # Cores are divided among as many as there may be: those that run keep the threads they began with.
+    total = sum(most for _, most in ranges.values())
+    settled = {}
+    for runner in spec.runners:
+        least, most = ranges[runner.name]
+        settled[runner.name] = RunnerPlan(
+            workers=min(most, max(least, (running or {}).get(runner.name, least))),
+            least=least,
+            most=most,
+            threads=runner.threads or max(1, int(cpus / total)),
+            gpus=runner.gpus,
+        )
+    api = _number("--processes", spec.processes if processes is None else processes, cores)
     return Plan(
-        processes=_number("--processes", spec.processes if processes is None else processes, cores),
-        workers=counts,
-        threads=threads,
+        processes=api,
+        runners=settled,
+        allotment=(allotment or Allotment(gpus)).give(demands),
+        warnings=tuple(_warnings(settled, api, cpus)),
     )
 
 
-def _workers(runner: RunnerSpec, wanted: int | str, cores: int, gpus: int) -> int:
-    """`auto` is one worker a core, or as many as the devices suffice for."""
-    if runner.gpus:
-        cores = max(1, int(gpus / runner.gpus))
-    return _number(f"workers of runner {runner.name!r}", wanted, cores)
+def wants_gpus(spec: ServiceSpec) -> bool:
+    """Whether it matters which devices there are: looking for them takes a moment."""
+    return any(runner.gpus for runner in spec.runners)
+
+
+def _bounds(runner: RunnerSpec, wanted: int | str | WorkerRange, cores: int, gpus: Gpus) -> tuple[int, int]:
+    """Least and most workers; `auto` is one worker a core, or as many as the devices suffice for."""
+    auto = max(1, most_workers(runner.gpus, gpus.devices)) if runner.gpus else cores
+    what = f"workers of runner {runner.name!r}"
+    if not isinstance(wanted, WorkerRange):
+        number = _number(what, wanted, auto)
+        return number, number
+    least = _number(what, wanted.min, auto)
+    most = max(least, auto) if wanted.max == AUTO else _number(what, wanted.max, auto)
+    if most < least:
+        raise ConfigError(f"{what}: max is {most}, below min, {least}: swap them")
+    return least, most
 
 
 def _number(what: str, wanted: int | str, auto: int) -> int:
@@ -94,18 +145,23 @@ def _number(what: str, wanted: int | str, auto: int) -> int:
     return number
 
 
-def _check_devices(spec: ServiceSpec, counts: Mapping[str, int], gpus: int) -> None:
-    needed = {runner.name: counts[runner.name] * runner.gpus for runner in spec.runners if runner.gpus}
-    if sum(needed.values()) > gpus:
-        parts = ", ".join(f"{name} {counts[name]} × {need / counts[name]:g}" for name, need in needed.items())
-        raise ServerError(
-            f"the workers need {sum(needed.values()):g} GPUs ({parts}), {gpus} are here: "
-            f"use fewer workers or gpus, or make more devices visible ({VISIBLE})"
+def _warnings(runners: Mapping[str, RunnerPlan], processes: int, cpus: float) -> list[str]:
+    """A core that two would use at a time serves both late."""
+    found = []
+    threads = {name: runner.most * runner.threads for name, runner in runners.items() if not runner.gpus}
+    if sum(threads.values()) > max(1.0, cpus):
+        parts = ", ".join(f"{name} {runners[name].most} × {runners[name].threads}" for name in threads)
+        found.append(
+            f"{sum(threads.values())} threads of workers ({parts}) share {cpus:g} cores: "
+            "use fewer of either, or each is slower"
         )
+    if processes > max(1.0, cpus):
+        found.append(f"{processes} API processes share {cpus:g} cores: more than one a core gains nothing")
+    return found
 
 
 def worker_environ(
-    threads: int, devices: list[str], environ: Mapping[str, str] | None = None
+    threads: int, devices: tuple[str, ...], environ: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """The environment of one worker: its share of the cores and its own devices; without any it sees none."""
     inherited = os.environ if environ is None else environ

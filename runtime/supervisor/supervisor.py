@@ -18,7 +18,6 @@ from .. import cgroup
 from ..home import home
 from .admin import Admin, Identity, Reload, Step, Tell, WhoAreYou
 from .control import ServerOptions
-from .gpus import devices
 from .house import House
 from .options import Event, EventKind, ServeOptions
 from .process import Reaper
@@ -80,7 +79,6 @@ class Supervisor:
             reaper=reaper,
             options=self._server_options(url(sockets)),
             cpus=cgroup.cpu_count(),
-            devices=devices(),
             processes=self._options.processes,
             workers=self._options.workers,
             source_changes=self._options.reload,
@@ -155,8 +153,8 @@ class Supervisor:
         if spec is None or settled is None:
             return {}
         runners = {
-            name: {"workers": count, "threads": settled.threads[name]}
-            for name, count in settled.workers.items()
+            name: {"workers": runner.workers, "threads": runner.threads}
+            for name, runner in settled.runners.items()
         }
         return {
             "service": spec.name,

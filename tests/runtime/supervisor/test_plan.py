@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tiffin.errors import ConfigError, ServerError
-from tiffin.runtime.manifest import RunnerSpec, ServiceSpec
-from tiffin.runtime.supervisor.gpus import Devices, devices
+from tiffin.runtime.manifest import RunnerSpec, ServiceSpec, WorkerRange
+from tiffin.runtime.supervisor.gpu import Gpu
+from tiffin.runtime.supervisor.gpus import Gpus
 from tiffin.runtime.supervisor.plan import Plan, plan, worker_environ
 
 
@@ -16,7 +16,13 @@ def spec(*runners: RunnerSpec, processes: int | str = 1) -> ServiceSpec:
 
 
 def settle(service: ServiceSpec, **changed: Any) -> Plan:
-    return plan(service, **{"cpus": 8.0, "gpus": 0, "processes": None, "workers": {}, **changed})
+    devices = tuple(Gpu(str(index)) for index in range(changed.pop("gpus", 0)))
+    gpus = Gpus(devices, "all of this machine's")
+    return plan(service, **{"cpus": 8.0, "gpus": gpus, "processes": None, "workers": {}, **changed})
+
+
+def threads(settled: Plan) -> dict[str, int]:
+    return {name: runner.threads for name, runner in settled.runners.items()}
 
 
 def test_auto_is_one_worker_a_core() -> None:
@@ -35,8 +41,62 @@ def test_auto_with_gpus_is_as_many_as_there_are() -> None:
 
 def test_threads_are_shared_among_all_workers() -> None:
     settled = settle(spec(RunnerSpec(name="a", workers=2), RunnerSpec(name="b", workers=1, threads=3)))
-    assert settled.threads == {"a": 2, "b": 3}
-    assert settle(spec(RunnerSpec(name="a", workers=20))).threads == {"a": 1}
+    assert threads(settled) == {"a": 2, "b": 3}
+    assert threads(settle(spec(RunnerSpec(name="a", workers=20)))) == {"a": 1}
+
+
+def test_a_range_starts_at_its_least_and_shares_the_cores_among_its_most() -> None:
+    settled = settle(
+        spec(RunnerSpec(name="a", workers=WorkerRange(min=2, max=4)), RunnerSpec(name="b")), cpus=10
+    )
+    assert (settled.runners["a"].least, settled.runners["a"].most, settled.workers["a"]) == (2, 4, 2)
+    assert threads(settled) == {"a": 2, "b": 2}
+    assert (settled.runners["b"].least, settled.runners["b"].most) == (1, 1)
+
+
+def test_a_range_up_to_auto() -> None:
+    wide = WorkerRange(min=1, max="auto")
+    assert settle(spec(RunnerSpec(name="a", workers=wide)), cpus=6.0).runners["a"].most == 6
+    assert settle(spec(RunnerSpec(name="a", workers=wide, gpus=0.5)), gpus=2).runners["a"].most == 4
+    assert (
+        settle(spec(RunnerSpec(name="a", workers=WorkerRange(min=3, max="auto"))), cpus=2).runners["a"].most
+        == 3
+    )
+
+
+def test_a_reload_starts_with_what_the_load_has_called_for() -> None:
+    service = spec(RunnerSpec(name="a", workers=WorkerRange(min=2, max=4)), RunnerSpec(name="b", workers=2))
+    assert settle(service, running={"a": 3}).workers["a"] == 3
+    assert settle(service, running={"a": 9}).workers["a"] == 4
+    assert settle(service, running={"a": 1, "b": 5}).workers == {"a": 2, "b": 2}
+
+
+def test_devices_are_set_aside_for_all_that_may_run() -> None:
+    service = spec(
+        RunnerSpec(name="a", workers=WorkerRange(min=1, max=2), gpus=1), RunnerSpec(name="b", gpus=0.5)
+    )
+    settled = settle(service, gpus=3)
+    assert settled.allotment.of("a") == [("0",), ("1",)]
+    assert settled.allotment.of("b") == [("2",)]
+    with pytest.raises(ServerError, match=r"need 2\.5 GPUs \(a 2 × 1, b 1 × 0\.5\), here are 2: 0, 1 "):
+        settle(service, gpus=2)
+
+
+def test_who_holds_devices_keeps_them() -> None:
+    service = spec(RunnerSpec(name="a", workers=2, gpus=1))
+    before = settle(service, gpus=3)
+    after = settle(service, gpus=3, workers={"a": 3}, allotment=before.allotment)
+    assert after.allotment.of("a") == [("0",), ("1",), ("2",)]
+
+
+def test_more_than_the_cores_is_warned_of() -> None:
+    fine = settle(spec(RunnerSpec(name="a", workers=4), RunnerSpec(name="b", workers=4)), processes=8)
+    assert fine.warnings == ()
+    many = settle(spec(RunnerSpec(name="a", workers=5, threads=2)), cpus=2.0, processes=3)
+    assert many.warnings == (
+        "10 threads of workers (a 5 × 2) share 2 cores: use fewer of either, or each is slower",
+        "3 API processes share 2 cores: more than one a core gains nothing",
+    )
 
 
 def test_the_command_line_wins() -> None:
@@ -57,48 +117,13 @@ def test_a_number_below_one(number: int | str) -> None:
 
 
 def test_more_gpus_than_there_are() -> None:
-    with pytest.raises(ServerError, match=r"need 4 GPUs \(net 2 × 2\), 3 are here"):
+    with pytest.raises(ServerError, match=r"need 4 GPUs \(net 2 × 2\), here are 3: 0, 1, 2 "):
         settle(spec(RunnerSpec(name="net", workers=2, gpus=2)), gpus=3)
 
 
-@pytest.mark.parametrize(
-    ("visible", "found"),
-    [
-        ("0,2", ["0", "2"]),
-        ("", []),
-        ("-1", []),
-        ("1,-1,2", ["1"]),
-        ("GPU-8932f937-d72c, MIG-1f2e", ["GPU-8932f937-d72c", "MIG-1f2e"]),
-    ],
-)
-def test_devices_from_the_environment(visible: str, found: list[str], tmp_path: Path) -> None:
-    assert devices({"CUDA_VISIBLE_DEVICES": visible}, tmp_path / "none") == found
-
-
-def test_devices_from_the_driver(tmp_path: Path) -> None:
-    assert devices({}, tmp_path / "none") == []
-    for bus in ("0000:17:00.0", "0000:65:00.0"):
-        (tmp_path / bus).mkdir()
-    assert devices({}, tmp_path) == ["0", "1"]
-
-
-def test_no_device_is_given_twice() -> None:
-    free = Devices(["0", "1", "2"])
-    assert free.take("a", 2) == ["0", "1"]
-    assert free.take("b", 0) == []
-    with pytest.raises(ServerError, match=r"'b' needs 2 GPU.* 1 of 3"):
-        free.take("b", 2)
-    assert free.take("b", 1) == ["2"]
-
-
-def test_a_fraction_of_a_device() -> None:
-    with pytest.raises(ServerError, match=r"gpus=0\.5"):
-        Devices(["0"]).take("a", 0.5)
-
-
 def test_environment_of_a_worker() -> None:
-    environ = worker_environ(2, ["1", "3"], {"HOME": "/home/ann", "OMP_NUM_THREADS": "64"})
+    environ = worker_environ(2, ("1", "3"), {"HOME": "/home/ann", "OMP_NUM_THREADS": "64"})
     assert environ["HOME"] == "/home/ann"
     assert {environ[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} == {"2"}
     assert environ["CUDA_VISIBLE_DEVICES"] == "1,3"
-    assert worker_environ(1, [], {"CUDA_VISIBLE_DEVICES": "0"})["CUDA_VISIBLE_DEVICES"] == ""
+    assert worker_environ(1, (), {"CUDA_VISIBLE_DEVICES": "0"})["CUDA_VISIBLE_DEVICES"] == ""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tiffin.errors import ConfigError, ServerError, TiffinError, UsageError
-from tiffin.runtime.supervisor import house, slot, supervisor
+from tiffin.runtime.supervisor import house, slot
 from tiffin.runtime.supervisor.control import Target
 from tiffin.runtime.supervisor.options import Event, ServeOptions
 from tiffin.runtime.supervisor.run_folder import RunFolder
@@ -185,7 +185,7 @@ def test_an_override_of_no_runner_ends_it(server: Server) -> None:
 
 
 def test_too_few_gpus(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "devices", lambda: ["0"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     server.order(runners={"forest": 2}, gpus=1)
     with pytest.raises(ServerError, match="need 2 GPUs"):
         server.run()
