@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     import rich.console
     import rich.progress
+    from rich.console import RenderableType
 
 Rows = Mapping[str, object] | Iterable[tuple[str, object]]
 
@@ -117,6 +118,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
             for value, width, to_right in zip(line, widths, right, strict=True)
         )
         say("  ".join(aligned).rstrip())
+
+
+def show(drawing: RenderableType) -> None:
+    """Prints what rich draws, on stdout; for terminals."""
+    _rich().print(drawing)
+
+
+@contextmanager
+def live() -> Iterator[Callable[[RenderableType], None]]:
+    """Gives a function that draws over all of the terminal, and at the end gives the terminal back."""
+    from rich.live import Live
+
+    with Live(console=_rich(), screen=True, auto_refresh=False, vertical_overflow="crop") as display:
+        yield lambda drawing: display.update(drawing, refresh=True)
 
 
 def emit_json(value: object) -> None:

@@ -309,6 +309,7 @@ class Dispatcher:
                 batch: whether the method takes batches at all.
                 reasons: why batches left, to how many did: `idle worker`, `full`, `probe` (a size was tried),
                     `shared` (split among idle workers), `bisect` and `retry` (run again after a failure).
+                requests, rows: of all batches that are back.
                 last_batches: up to 64 that are back, oldest first: `{at, rows, requests, reason, waited_s,
                     service_s, worker, failed}`. `at` is when it left, Unix time; `waited_s` is that of its
                     oldest request; `service_s` from leaving until the answer; `failed`: it raised, or its

@@ -15,21 +15,26 @@ LAST = 64
 class Journal:
     """Written once a batch, when it is back."""
 
-    __slots__ = ("_last", "_reasons")
+    __slots__ = ("_last", "_reasons", "_requests", "_rows")
 
     def __init__(self) -> None:
         self._last: deque[tuple[float, float, int, int, str, float, str, bool]] = deque(maxlen=LAST)
         self._reasons: Counter[str] = Counter()
+        self._requests = 0
+        self._rows = 0
 
     def note(self, batch: Batch, now: float, *, failed: bool) -> None:
+        rows, requests = batch.rows, len(batch.requests)
         self._reasons[batch.reason] += 1
+        self._requests += requests
+        self._rows += rows
         waited_s = batch.started - batch.oldest
         self._last.append(
             (
                 batch.started,
                 now - batch.started,
-                batch.rows,
-                len(batch.requests),
+                rows,
+                requests,
                 batch.reason,
                 waited_s,
                 batch.worker,
@@ -38,7 +43,7 @@ class Journal:
         )
 
     def explain(self, now: float) -> dict[str, Any]:
-        """`reasons` and `last_batches`, see `Dispatcher.explain`.
+        """`reasons`, `requests`, `rows` and `last_batches`, see `Dispatcher.explain`.
 
         Args:
             now: of the clock that the batches were timed with.
@@ -46,6 +51,8 @@ class Journal:
         behind = time.time() - now
         return {
             "reasons": dict(self._reasons),
+            "requests": self._requests,
+            "rows": self._rows,
             "last_batches": [
                 {
                     "at": behind + started,

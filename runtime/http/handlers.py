@@ -12,11 +12,13 @@ from litestar.exceptions import HTTPException
 
 from ...errors import MethodNotAllowedError
 from ..metrics.exposition import render
+from ..schema.media import JSON, choose
 from ..service.context import RequestContext
 from ..service.reserved import PATHS
-from . import problem
+from . import explanation, problem
 from .health import health
-from .pages import CONTENT_SECURITY_POLICY, DESCRIPTION, FILES, asset, describe
+from .learned import learned
+from .pages import BATCHING, CONTENT_SECURITY_POLICY, DESCRIPTION, FILES, PAGE, PAGES, asset, describe, page
 from .schema import Schema
 from .serving import Serving
 from .state import ServerState
@@ -46,23 +48,25 @@ def litestar_app(state: ServerState, serving: Serving) -> Any:
 
     @route("/livez", http_method=read, sync_to_thread=False)
     def livez() -> Answer:
-        return Answer(b'{"live":true}', "application/json", _NO_STORE)
+        return Answer(b'{"live":true}', JSON, _NO_STORE)
 
     @route(["/readyz", "/healthz"], http_method=read, sync_to_thread=False)
     def readyz() -> Answer:
         ready, document = health(state)
-        return Answer(document, "application/json", _NO_STORE, 200 if ready else 503)
+        return Answer(document, JSON, _NO_STORE, 200 if ready else 503)
 
     @route("/metrics", http_method=read)
     async def metrics(request: AnyRequest) -> Answer:
+        processes, _ = await explanation.everybody(serving)
+        told = learned(state.spec.name, processes)
         page, media_type = await asyncio.to_thread(
-            render, state.run_folder, request.headers.get("accept", "")
+            render, state.run_folder, request.headers.get("accept", ""), told
         )
         return Answer(page, media_type)
 
     @route("/schema", http_method=read, sync_to_thread=False)
     def schema_json() -> Answer:
-        return Answer(schema.json(), "application/json")
+        return Answer(schema.json(), JSON)
 
     @route("/schema.yaml", http_method=read, sync_to_thread=False)
     def schema_yaml() -> Answer:
@@ -70,10 +74,21 @@ def litestar_app(state: ServerState, serving: Serving) -> Any:
 
     @route(DESCRIPTION, http_method=read, sync_to_thread=False)
     def description() -> Answer:
-        return Answer(describe(state, serving.table, schema.document()), "application/json")
+        return Answer(describe(state, serving.table, schema.document()), JSON)
+
+    @route(BATCHING, http_method=read)
+    async def batching(request: AnyRequest) -> Answer:
+        if choose(request.headers.get("accept", ""), (JSON, "text/html")) != JSON:
+            return Answer(page(BATCHING), PAGE, {**_PAGE_HEADERS, "vary": "accept"})
+        document = await explanation.of_server(serving, request.query_params.get("process", ""))
+        return Answer(document, JSON, {**_NO_STORE, "vary": "accept"})
+
+    @route([path for path in PAGES if path != BATCHING], http_method=read, sync_to_thread=False)
+    def pages(request: AnyRequest) -> Answer:
+        return Answer(page(request.scope["path"]), PAGE, _PAGE_HEADERS)
 
     @route(list(FILES), http_method=read, sync_to_thread=False)
-    def pages(request: AnyRequest) -> Answer:
+    def assets(request: AnyRequest) -> Answer:
         body, media_type = asset(request.scope["path"])
         return Answer(body, media_type, _PAGE_HEADERS)
 
@@ -81,10 +96,21 @@ def litestar_app(state: ServerState, serving: Serving) -> Any:
         return _refuse(request, error, serving)
 
     return Litestar(
-        route_handlers=[livez, readyz, metrics, schema_json, schema_yaml, description, pages],
+        route_handlers=[
+            livez,
+            readyz,
+            metrics,
+            schema_json,
+            schema_yaml,
+            description,
+            batching,
+            pages,
+            assets,
+        ],
         exception_handlers={HTTPException: refuse, Exception: refuse},
         openapi_config=None,
         logging_config=None,
+        on_startup=[serving.open],
         on_shutdown=[serving.close],
         debug=False,
     )

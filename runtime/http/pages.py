@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from string import Template
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -16,17 +17,44 @@ if TYPE_CHECKING:
     from .routes import RouteTable
     from .state import ServerState
 
-FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/docs": ("docs.html", "text/html; charset=utf-8"),
-    "/pages/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/pages/element.js": ("element.js", "text/javascript; charset=utf-8"),
-    "/pages/index.js": ("index.js", "text/javascript; charset=utf-8"),
-    "/pages/form.js": ("form.js", "text/javascript; charset=utf-8"),
-    "/pages/result.js": ("result.js", "text/javascript; charset=utf-8"),
-    "/pages/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
+BATCHING = "/debug/batching"
+"""Explains the batches: JSON, and a page for browsers."""
+
+
+class Page(NamedTuple):
+    """One page; all share `page.html`, and their scripts fill it."""
+
+    link: str
+    """What the navigation calls it."""
+    script: str
+    source: str
+    """Where a browser without JavaScript finds the same."""
+    source_note: str = ""
+
+
+PAGES = {
+    "/": Page("Try it", "index.js", "schema"),
+    "/docs": Page("Reference", "docs.js", "schema"),
+    BATCHING: Page("Batching", "batching.js", "debug/batching", " for a client that asks for JSON"),
 }
-"""Paths of the pages and what they load; nothing comes from another host."""
+PAGE = "text/html; charset=utf-8"
+LINKS = (
+    *((path, page.link) for path, page in PAGES.items()),
+    ("/schema", "OpenAPI"),
+    ("/metrics", "Metrics"),
+)
+"""The navigation of every page."""
+FILES = {
+    "/pages/page.css": "text/css; charset=utf-8",
+    "/pages/element.js": "text/javascript; charset=utf-8",
+    "/pages/index.js": "text/javascript; charset=utf-8",
+    "/pages/form.js": "text/javascript; charset=utf-8",
+    "/pages/result.js": "text/javascript; charset=utf-8",
+    "/pages/docs.js": "text/javascript; charset=utf-8",
+    "/pages/batching.js": "text/javascript; charset=utf-8",
+    "/pages/plot.js": "text/javascript; charset=utf-8",
+}
+"""What the pages load; nothing comes from another host."""
 DESCRIPTION = "/pages/service.json"
 """JSON that the pages show."""
 CONTENT_SECURITY_POLICY = (
@@ -35,13 +63,25 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
+@lru_cache(maxsize=len(PAGES))
+def page(path: str) -> bytes:
+    """The HTML of one of `PAGES`; its links are relative, so that a proxy may serve it below a prefix."""
+    shown = PAGES[path]
+    root = "../" * (path.count("/") - 1)
+    links = []
+    for target, name in LINKS:
+        current = ' aria-current="page"' if target == path else ""
+        links.append(f'<a href="{root + target[1:] or "./"}"{current}>{name}</a>')
+    frame = Template(_read("page.html").decode("utf-8"))
+    return frame.substitute(shown._asdict(), root=root, links="\n".join(links)).encode("utf-8")
+
+
 def asset(path: str) -> tuple[bytes, str]:
     """Body and media type of one of `FILES`."""
-    name, media_type = FILES[path]
-    return _read(name), media_type
+    return _read(path.rpartition("/")[2]), FILES[path]
 
 
-@lru_cache(maxsize=len(FILES))
+@lru_cache(maxsize=len(FILES) + 1)
 def _read(name: str) -> bytes:
     return (files(templates) / "pages" / name).read_bytes()
 

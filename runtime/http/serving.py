@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ..service.context import RequestContext
+from . import explanation
 from .access_log import AccessLog
 from .deadlines import Deadlines
+from .peers import Peers
 from .problem import Problem, problem
 from .routes import UNMATCHED, RouteTable
 from .sweeper import Sweeper
@@ -27,6 +31,12 @@ class Serving:
         self.deadlines = Deadlines()
         self.sweeper = Sweeper()
         self.threads = Threads()
+        self.peers = Peers(
+            state.run_folder,
+            state.generation,
+            state.metrics.process,
+            lambda: msgspec.json.encode(explanation.of_process(state)),
+        )
         self.log = AccessLog(json=state.options.log_format == "json") if state.options.access_log else None
         self._default_list: list[tuple[bytes, bytes]] | None = None
         self._default_bytes = b""
@@ -57,8 +67,13 @@ class Serving:
             self.log.write((time.time(), client, "-", "-", report.status, size, seconds, request_id, ""))
         return report, request_id
 
+    async def open(self) -> None:
+        """Once the loop runs."""
+        await self.peers.open()
+
     def close(self) -> None:
         """Writes the rest of the access log; sync apis that still run are left alone."""
+        self.peers.close()
         self.threads.close()
         if self.log is not None:
             self.log.close()

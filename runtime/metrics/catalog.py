@@ -82,6 +82,27 @@ MODEL_SECONDS = Family(
     "Time a worker computed a batch, in seconds.",
     SECONDS,
 )
+BATCH_LEARNED = Family(
+    "tiffin_batch_learned_seconds",
+    "gauge",
+    ("service", "runner", "method", "process", "rows"),
+    "Time of a batch of up to so many rows, from leaving to coming back, as an API process has learned it.",
+    across="max",
+)
+"""This and the next two come from the dispatchers when somebody scrapes, and end with their process."""
+BATCH_CAP = Family(
+    "tiffin_batch_cap_rows",
+    "gauge",
+    ("service", "runner", "method", "process"),
+    "Rows of the largest batch that an API process finds worth sending.",
+    across="max",
+)
+BATCH_HOLDS = Family(
+    "tiffin_batch_holds_total",
+    "counter",
+    ("service", "runner", "method", "process", "reason"),
+    "Times that rows waited for more although a worker was idle, by why.",
+)
 SHED = Family(
     "tiffin_shed_total",
     "counter",
@@ -122,6 +143,9 @@ FAMILIES = {
         BATCH_ROWS,
         BATCHES,
         MODEL_SECONDS,
+        BATCH_LEARNED,
+        BATCH_CAP,
+        BATCH_HOLDS,
         SHED,
         WORKER_UP,
         WORKER_RESTARTS,

@@ -8,10 +8,11 @@ and a scrape meets any of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
 
 from . import snapshot
 from .catalog import FAMILIES, INFO, PROCESS_MEMORY, Family
@@ -19,16 +20,21 @@ from .catalog import FAMILIES, INFO, PROCESS_MEMORY, Family
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
+Rows: TypeAlias = "dict[tuple[str, ...], list[float]]"
+"""Label values to cells, of one family."""
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text"
 
 
-def render(run_folder: Path, accept: str = "") -> tuple[bytes, str]:
+def render(
+    run_folder: Path, accept: str = "", told: Mapping[str, Rows] = MappingProxyType({})
+) -> tuple[bytes, str]:
     """All metrics of a server, over all its processes.
 
     Args:
         run_folder: the private folder of the server.
         accept: the request's `Accept` header; OpenMetrics when it names it, text otherwise.
+        told: families that nobody counts, with what somebody was asked for just now.
 
     Returns:
         The page and its content type.
@@ -38,7 +44,7 @@ def render(run_folder: Path, accept: str = "") -> tuple[bytes, str]:
     from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
     registry = CollectorRegistry()
-    registry.register(Collector(run_folder))
+    registry.register(Collector(run_folder, told))
     if _wants_openmetrics(accept):
         page: bytes = openmetrics(registry)  # type: ignore[no-untyped-call]
         return page, CONTENT_TYPE_LATEST
@@ -48,14 +54,15 @@ def render(run_folder: Path, accept: str = "") -> tuple[bytes, str]:
 class Collector:
     """A collector for `prometheus_client`: reads the files anew at every scrape."""
 
-    def __init__(self, run_folder: Path) -> None:
+    def __init__(self, run_folder: Path, told: Mapping[str, Rows] = MappingProxyType({})) -> None:
         self.run_folder = run_folder
+        self.told = told
 
     def describe(self) -> list[Metric]:
         return []  # or the registry would collect to learn the names
 
     def collect(self) -> Iterable[Metric]:
-        table = snapshot.read(self.run_folder)
+        table: dict[str, Rows] = {**snapshot.read(self.run_folder), **self.told}
         if PROCESS_MEMORY.name in table:
             table[PROCESS_MEMORY.name] = _measured(table[PROCESS_MEMORY.name])
         for name, family in FAMILIES.items():
@@ -63,7 +70,7 @@ class Collector:
                 yield _metric(family, table[name])
 
 
-def _metric(family: Family, rows: dict[tuple[str, ...], list[float]]) -> Metric:
+def _metric(family: Family, rows: Rows) -> Metric:
     from prometheus_client import core
 
     if family is INFO:
@@ -84,7 +91,7 @@ def _metric(family: Family, rows: dict[tuple[str, ...], list[float]]) -> Metric:
     return metric
 
 
-def _measured(pids: dict[tuple[str, ...], list[float]]) -> dict[tuple[str, ...], list[float]]:
+def _measured(pids: Rows) -> Rows:
     """Label values to resident bytes, of the processes that still run."""
     sizes = {values: _resident_bytes(int(pid)) for values, (pid,) in pids.items()}
     return {values: [float(size)] for values, size in sizes.items() if size is not None}

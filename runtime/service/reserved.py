@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-PATHS = ("/", "/docs", "/schema", "/schema.yaml", "/livez", "/readyz", "/healthz", "/metrics")
+PATHS = (
+    "/",
+    "/docs",
+    "/schema",
+    "/schema.yaml",
+    "/livez",
+    "/readyz",
+    "/healthz",
+    "/metrics",
+    "/debug/batching",
+)
 """Routes that every server has, besides what the pages load from `PAGES`."""
 PAGES = "/pages"
 """Below it lies what the pages load."""

@@ -1,4 +1,4 @@
-// Building blocks of both pages. Text only ever gets in as text nodes, so nothing in a docstring or an answer is markup.
+// Building blocks of all pages. Text only ever gets in as text nodes, so nothing in a docstring or an answer is markup.
 
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -15,13 +15,15 @@ export function chips(words) {
   return element("span", { class: "chips" }, words.map((word) => element("span", { class: "chip" }, word)));
 }
 
-// Relative to the page, so that a proxy may serve it below a prefix.
+// Where the server begins: a proxy may serve it below a prefix, and pages lie at several depths.
+const root = new URL("..", import.meta.url);
+
 export function address(route) {
-  return new URL(`.${route}`, document.baseURI).href;
+  return new URL(`.${route}`, root).href;
 }
 
 export async function load(path) {
-  const answer = await fetch(path, { headers: { accept: "application/json" } });
+  const answer = await fetch(new URL(path, root), { headers: { accept: "application/json" } });
   if (!answer.ok) throw new Error(`${path} answered ${answer.status}`);
   return answer.json();
 }
@@ -33,7 +35,7 @@ export function fail(main, error) {
 export async function showReadiness() {
   const badge = document.getElementById("ready");
   try {
-    const health = await (await fetch("healthz")).json();
+    const health = await (await fetch(new URL("healthz", root))).json();
     badge.className = `ready ${health.ready ? "good" : "bad"}`;
     badge.textContent = health.ready ? "ready" : health.reasons.join(", ");
   } catch {

@@ -216,6 +216,8 @@ class CountedRequests:
 
 
 class Metrics:
+    process = "api-0"
+
     def __init__(self) -> None:
         self.ended: list[tuple[str, str, int]] = []
         self.made: list[CountedRequests] = []

@@ -81,5 +81,6 @@ def test_it_remembers_the_last_batches_only() -> None:
         ats = [batch["at"] for batch in told["last_batches"]]
         assert ats == sorted(ats)
         assert sum(told["reasons"].values()) == 70
+        assert (told["requests"], told["rows"]) == (70, 70)
 
     run(main)

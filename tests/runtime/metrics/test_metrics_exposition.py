@@ -65,7 +65,13 @@ def value(found: dict[str, Metric], name: str, **labels: str) -> float:
 @pytest.mark.parametrize("accept", ["", "text/plain;version=0.0.4", OPENMETRICS])
 def test_every_metric_is_there_and_parses(tmp_path: Path, accept: str) -> None:
     everything(tmp_path)
-    found = families(*render(tmp_path, accept))
+    learned = ("iris", "forest", "predict", "api-0")
+    told = {
+        "tiffin_batch_learned_seconds": {(*learned, "8"): [0.25], (*learned, "64"): [0.5]},
+        "tiffin_batch_cap_rows": {learned: [48.0]},
+        "tiffin_batch_holds_total": {(*learned, "hold"): [3.0]},
+    }
+    found = families(*render(tmp_path, accept, told))
     info = "tiffin" if accept == OPENMETRICS else "tiffin_info"
     assert set(found) == {info} | {name.removesuffix("_total") for name in FAMILIES if name != "tiffin_info"}
     assert all(family.documentation for family in found.values())
@@ -73,6 +79,9 @@ def test_every_metric_is_there_and_parses(tmp_path: Path, accept: str) -> None:
     assert value(found, "tiffin_requests_total", code="200", method="POST", route="/classify") == 3
     assert value(found, "tiffin_requests_total", code="503") == 1
     assert value(found, "tiffin_requests_in_flight") == 1
+    assert value(found, "tiffin_batch_learned_seconds", process="api-0", rows="64") == 0.5
+    assert value(found, "tiffin_batch_cap_rows", method="predict") == 48
+    assert value(found, "tiffin_batch_holds_total", reason="hold") == 3
     duration = "tiffin_request_duration_seconds"
     assert value(found, f"{duration}_bucket", le="0.0001") == 1
     assert value(found, f"{duration}_bucket", le="0.001") == 2, "a bound belongs to its bucket"

@@ -1,0 +1,81 @@
+"""The API processes of one server tell each other what they know, when somebody asks one of them.
+
+Each listens on a Unix socket in the server's private folder, `<run folder>/a<generation>-<index>.sock`; who
+connects gets one JSON document and the end of the file. Between questions nothing happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+logger = logging.getLogger("tiffin.http")
+
+PATIENCE_S = 1.0
+"""A process that does not answer within this time is busy with something else."""
+
+
+class Peers:
+    """This process's place among the API processes of the server.
+
+    Args:
+        run_folder: the private folder of the server.
+        generation: 1 for the first load of the service, one more for each reload.
+        process: `api-0`
+        tell: what this process has to say, as JSON.
+    """
+
+    def __init__(self, run_folder: Path, generation: int, process: str, tell: Callable[[], bytes]) -> None:
+        # Short, since the path of a socket is; the same after a restart, so that a dead one is replaced.
+        self._folder = run_folder
+        self._path = run_folder / f"a{generation}-{process.removeprefix('api-')}.sock"
+        self._tell = tell
+        self._server: asyncio.AbstractServer | None = None
+
+    async def open(self) -> None:
+        """From now on the others can ask; without room on the disk they cannot, and requests are served."""
+        try:
+            self._server = await asyncio.start_unix_server(self._asked, self._path)
+        except OSError as error:
+            logger.warning("the other API processes cannot ask this one about its batches: %s", error)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
+
+    async def ask(self) -> tuple[list[bytes], list[str]]:
+        """What the others say, and the names of those that said nothing in time."""
+        paths = [path for path in sorted(self._folder.glob("a*-*.sock")) if path != self._path]
+        answers = await asyncio.gather(*(_ask(path) for path in paths))
+        told = [answer for answer in answers if answer]
+        silent = [
+            f"api-{path.stem.partition('-')[2]}"
+            for path, answer in zip(paths, answers, strict=True)
+            if answer is None
+        ]
+        return told, silent
+
+    async def _asked(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(self._tell())
+        writer.close()
+
+
+async def _ask(path: Path) -> bytes | None:
+    """Empty: nobody is there any more. None: somebody is, and says nothing."""
+    try:
+        return await asyncio.wait_for(_read(path), PATIENCE_S)
+    except asyncio.TimeoutError:
+        return None
+    except OSError:
+        return b""
+
+
+async def _read(path: Path) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(path)
+    try:
+        return await reader.read()
+    finally:
+        writer.close()

@@ -1,0 +1,95 @@
+"""An explanation of batching as lines of text, for the log and for terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+BLOCKS = " ▏▎▍▌▋▊▉█"
+BAR_CELLS = 24
+HOLDS = {"hold": "for callers that come back soon", "spread": "so that workers do not run in step"}
+
+
+def report(process: Mapping[str, Any]) -> str:
+    """One process, as `explanation.of_process` gives it."""
+    lines = [f"batching of {process['process']}, generation {process['generation']}"]
+    for runner, told in process["runners"].items():
+        for name, method in told["methods"].items():
+            lines += [f"{runner}.{name}: {summary(method)}"]
+            lines += [f"  {line}" for line in _details(method)]
+    if len(lines) == 1:
+        lines.append("no runners: nothing is batched")
+    return "\n".join(lines)
+
+
+def summary(method: Mapping[str, Any]) -> str:
+    """`1,204 batches, 18,020 rows, 15.0 a batch, 3 rows wait, 420 rows/s arrive`"""
+    if not method["reasons"]:
+        return "no batches yet"
+    batches, rows = sum(method["reasons"].values()), method["rows"]
+    return (
+        f"{batches:,} batches, {rows:,} rows, {rows / batches:.1f} a batch, "
+        f"{method['waiting']:g} rows wait, {method['arrival_rate']:,.0f} rows/s arrive"
+    )
+
+
+def cap(method: Mapping[str, Any]) -> str:
+    """`cap 24 of 64 rows (knee at 24), at most 100 ms, 2 workers`"""
+    most, now = method["max_rows"], method["cap"]
+    rows = f"cap {now:g} rows" if now == most else f"cap {now:g} of {most:g} rows"
+    shape = f" ({method['shape']})" if method["service_s"] else ""
+    limit = method["max_latency_s"]
+    latency = "no latency limit" if limit is None else f"at most {limit * 1000:g} ms"
+    workers = method["workers"]
+    return f"{rows}{shape}, {latency}, {workers} worker{'s' if workers != 1 else ''}"
+
+
+def curve(method: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:
+    """What was learned, smallest batch first: rows, ms, rows a second, batches, and a bar of the pace."""
+    learned = [each for each in method["service_s"] if each["seconds"] > 0]
+    best = max((each["rows"] / each["seconds"] for each in learned), default=0.0)
+    for each in learned:
+        pace = each["rows"] / each["seconds"]
+        seconds = milliseconds(each["seconds"])
+        yield f"{each['rows']:.1f}", seconds, f"{pace:,.0f}", f"{each['samples']:,}", bar(pace / best)
+
+
+def reasons(method: Mapping[str, Any]) -> str:
+    """`idle worker 812 (66 %), full 422 (34 %)`: the commonest first."""
+    counted = method["reasons"]
+    total = sum(counted.values())
+    common = sorted(counted.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {count:,} ({count / total:.0%})" for name, count in common)
+
+
+def held(method: Mapping[str, Any]) -> str:
+    """`12 for callers that come back soon, 3 so that workers do not run in step`; empty: never."""
+    decisions = method["decisions"]
+    return ", ".join(f"{decisions[kind]:,} {why}" for kind, why in HOLDS.items() if decisions.get(kind))
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1 if seconds >= 0.01 else 2}f}"
+
+
+def bar(part: float) -> str:
+    """A line of blocks, `part` of BAR_CELLS long."""
+    whole, rest = divmod(round(part * BAR_CELLS * 8), 8)
+    return ("█" * whole + BLOCKS[rest]).rstrip()
+
+
+def _details(method: Mapping[str, Any]) -> Iterator[str]:
+    yield cap(method)
+    if not method["reasons"]:
+        return
+    rows = [("rows", "ms", "rows/s", "batches", ""), *curve(method)]
+    if len(rows) == 1:
+        yield "nothing learned yet: the first batch of a worker does not count"
+    else:
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        for *cells, blocks in rows:
+            aligned = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+            yield f"{'  '.join(aligned)}  {blocks}".rstrip()
+    yield f"left because: {reasons(method)}"
+    if waited := held(method):
+        yield f"held back: {waited}"
