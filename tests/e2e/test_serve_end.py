@@ -55,7 +55,7 @@ async def in_flight(server: Server) -> None:
     raise AssertionError("nothing is in flight")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_requests_in_hand_are_finished_and_new_ones_not_taken(folder: Path, number: signal.Signals) -> None:
     async def play(server: Server) -> None:
         slow = slow_request(server, 1.0)

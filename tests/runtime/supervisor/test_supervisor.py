@@ -23,6 +23,34 @@ from tiffin.runtime.supervisor.sockets import listen
 from tiffin.runtime.supervisor.subject import Subject
 from tiffin.runtime.supervisor.supervisor import Supervisor
 
+SERVICE = """
+import tiffin
+
+
+@tiffin.service
+class Fake:
+    pass
+"""
+ALONE = """
+import asyncio, sys, time
+from tiffin.runtime.supervisor import house
+house.SERVER_MODULE = house.WORKER_MODULE = "fake_children"
+from tiffin.runtime.supervisor.control import Target
+from tiffin.runtime.supervisor.options import ServeOptions
+from tiffin.runtime.supervisor.run_folder import RunFolder
+from tiffin.runtime.supervisor.sockets import listen
+from tiffin.runtime.supervisor.subject import Subject
+from tiffin.runtime.supervisor.supervisor import Supervisor
+def told(event):
+    if event.kind == "ready":
+        print(*(slot.child.pid for slot in one._succession.current._slots()), flush=True)
+from pathlib import Path
+subject = Subject(".", Path("."), Target(source=".", service="m:C"), "", None)
+one = Supervisor(subject, options=ServeOptions(on_event=told), started=0.0)
+asyncio.run(one.run(listen("127.0.0.1", 0), RunFolder(Path(sys.argv[1]))))
+"""
+"""A supervisor in a process of its own, which prints the numbers of its children."""
+
 
 class Server:
     """One supervisor in this process and what it tells."""
@@ -416,6 +444,101 @@ def test_what_is_not_source_starts_nothing(server: Server) -> None:
     assert server.run(play, reload=True) == 0
 
 
+def test_sighup_swaps_and_those_during_a_reload_are_one_more(server: Server) -> None:
+    server.order(runners={"forest": 2})
+
+    async def play() -> None:
+        (server.source / "service.py").write_text(SERVICE)
+        before = server.pids()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await server.event("reloading")
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0)
+        await server.event("reloaded", nth=2)
+        assert (await server.ask())[0] == 3
+        assert not set(before) & set(server.pids())
+        await until(lambda: not any(alive(pid) for pid in before))
+        stop()
+
+    assert server.run(play) == 0
+    assert [event.kind for event in server.events].count("reloading") == 2
+    assert server.events[-1].kind == "stopped"
+
+
+def test_one_that_fails_leaves_the_metrics_of_the_one_that_serves(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    from tiffin.runtime.metrics.exposition import render
+
+    server.order(runners={"forest": 2})
+
+    async def play() -> None:
+        (server.source / "service.py").write_text(SERVICE)
+        pids = server.pids()
+        server.order(runners={"forest": 2}, **{"worker_forest-1": "exit 3"})
+        os.kill(os.getpid(), signal.SIGHUP)
+        failed = await server.event("reload failed")
+        assert failed.fields["error"].startswith("service:Fake does not start, fake keeps serving: forest-1")
+        assert server.pids() == pids
+        assert (await server.ask())[0] == 1
+        page = render(server.run_folder.path)[0].decode()
+        for name in ("forest-0", "forest-1"):
+            assert f'tiffin_worker_up{{runner="forest",service="fake",worker="{name}"}} 1.0' in page
+        stop()
+
+    assert server.run(play) == 0
+    assert "keeps serving" in caplog.text
+
+
+def test_a_stop_during_a_reload_gives_it_up(server: Server) -> None:
+    server.order(runners={"forest": 1})
+    children: list[int] = []
+
+    async def play() -> None:
+        (server.source / "service.py").write_text(SERVICE)
+        server.order(runners={"forest": 1}, worker="hang")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await server.event("reloading")
+        await until(lambda: len(_children()) > 3)
+        children.extend(_children())
+        stop()
+
+    assert server.run(play) == 0
+    assert len(children) == 4
+    assert not any(alive(pid) for pid in children)
+    assert server.events[-1].kind == "stopped"
+
+
+def _children() -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+def test_a_closed_terminal_stops(tmp_path: Path, server: Server) -> None:
+    """In a session of its own with a terminal, which is then closed: that sends SIGHUP too."""
+    import pty
+    import subprocess
+    import sys
+
+    server.order(runners={"forest": 1})
+    master, slave = pty.openpty()
+    code = "import fcntl, termios; fcntl.ioctl(int(sys.argv[2]), termios.TIOCSCTTY, 0)\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; " + code + ALONE, str(tmp_path), str(slave)],
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=[slave],
+        start_new_session=True,
+    ) as process:
+        os.close(slave)
+        assert process.stdout is not None
+        pids = [int(word) for word in process.stdout.readline().split()]
+        os.close(master)
+        assert process.wait(60) == 0
+    assert len(pids) == 2
+    assert not any(_running(pid) for pid in pids)
+
+
 def test_restarts_and_living_workers_are_counted(server: Server) -> None:
     from tiffin.runtime.metrics.exposition import render
 
@@ -442,26 +565,8 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path, server: Serv
     import sys
 
     server.order(runners={"forest": 1})
-    code = """
-import asyncio, sys, time
-from tiffin.runtime.supervisor import house
-house.SERVER_MODULE = house.WORKER_MODULE = "fake_children"
-from tiffin.runtime.supervisor.control import Target
-from tiffin.runtime.supervisor.options import ServeOptions
-from tiffin.runtime.supervisor.run_folder import RunFolder
-from tiffin.runtime.supervisor.sockets import listen
-from tiffin.runtime.supervisor.subject import Subject
-from tiffin.runtime.supervisor.supervisor import Supervisor
-def told(event):
-    if event.kind == "ready":
-        print(*(slot.child.pid for slot in one._succession.current._slots()), flush=True)
-from pathlib import Path
-subject = Subject(".", Path("."), Target(source=".", service="m:C"), "", None)
-one = Supervisor(subject, options=ServeOptions(on_event=told), started=0.0)
-asyncio.run(one.run(listen("127.0.0.1", 0), RunFolder(Path(sys.argv[1]))))
-"""
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", ALONE, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         pids = [int(word) for word in process.stdout.readline().split()]
