@@ -27,12 +27,13 @@ def learned(service: str, processes: Iterable[Mapping[str, Any]]) -> Table:
         for runner, told in process["runners"].items():
             for name, method in told["methods"].items():
                 labels = (service, runner, name, process["process"])
-                caps[labels] = [method["cap"]]
                 for each in method["service_s"]:
                     size = (*labels, str(upper_edge(bucket_of(each["rows"]))))
                     times[size] = [each["seconds"]]
-                for kind in HOLDS:
-                    reason = (*labels, kind)
-                    holds[reason] = [method["decisions"][kind]]
+                if method["batch"]:
+                    caps[labels] = [method["cap"]]
+                    for kind in HOLDS:
+                        reason = (*labels, kind)
+                        holds[reason] = [method["decisions"][kind]]
     found = ((catalog.BATCH_LEARNED, times), (catalog.BATCH_CAP, caps), (catalog.BATCH_HOLDS, holds))
     return {family.name: rows for family, rows in found if rows}

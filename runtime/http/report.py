@@ -28,7 +28,7 @@ def summary(method: Mapping[str, Any]) -> str:
         return "no batches yet"
     batches, rows = sum(method["reasons"].values()), method["rows"]
     return (
-        f"{batches:,} batches, {rows:,} rows, {rows / batches:.1f} a batch, "
+        f"{batches:,} batch{'es' if batches != 1 else ''}, {rows:,} rows, {rows / batches:.1f} a batch, "
         f"{method['waiting']:g} rows wait, {method['arrival_rate']:,.0f} rows/s arrive"
     )
 
@@ -37,11 +37,14 @@ def cap(method: Mapping[str, Any]) -> str:
     """`cap 24 of 64 rows (knee at 24), at most 100 ms, 2 workers`"""
     most, now = method["max_rows"], method["cap"]
     rows = f"cap {now:g} rows" if now == most else f"cap {now:g} of {most:g} rows"
-    shape = f" ({method['shape']})" if method["service_s"] else ""
+    if not method["batch"]:
+        rows = "one call at a time"
+    elif method["service_s"]:
+        rows += f" ({method['shape']})"
     limit = method["max_latency_s"]
     latency = "no latency limit" if limit is None else f"at most {limit * 1000:g} ms"
     workers = method["workers"]
-    return f"{rows}{shape}, {latency}, {workers} worker{'s' if workers != 1 else ''}"
+    return f"{rows}, {latency}, {workers} worker{'s' if workers != 1 else ''}"
 
 
 def curve(method: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:
@@ -59,13 +62,18 @@ def reasons(method: Mapping[str, Any]) -> str:
     counted = method["reasons"]
     total = sum(counted.values())
     common = sorted(counted.items(), key=lambda item: -item[1])
-    return ", ".join(f"{name} {count:,} ({count / total:.0%})" for name, count in common)
+    return ", ".join(f"{name} {count:,} ({share(count / total)})" for name, count in common)
 
 
 def held(method: Mapping[str, Any]) -> str:
     """`12 for callers that come back soon, 3 so that workers do not run in step`; empty: never."""
     decisions = method["decisions"]
     return ", ".join(f"{decisions[kind]:,} {why}" for kind, why in HOLDS.items() if decisions.get(kind))
+
+
+def share(part: float) -> str:
+    """`66 %`; what is there is never `0 %`."""
+    return "< 1 %" if 0 < part < 0.01 else f"{100 * part:.0f} %"
 
 
 def milliseconds(seconds: float) -> str:

@@ -16,18 +16,23 @@ from .. import logs
 from ..batching.dispatcher import STUCK_GRACE_S, Dispatcher
 from ..batching.link import HELLO_TIMEOUT_S
 from ..batching.remote import RemoteRunner
+from ..http.explanation import of_process
+from ..http.report import report
 from ..http.state import ServerState
 from ..manifest import ServiceSpec
 from ..metrics.metrics import Metrics
 from ..service.context import current_context
 from ..service.hooks import READY, START, STOP, run_hooks
 from ..service.service import ServiceInfo
-from ..supervisor.control import Drain, Drained, Draining, Message, Ready, StartApi, Stuck, Workers
+from ..supervisor.control import Drain, Drained, Draining, Explain, Message, Ready, StartApi, Stuck, Workers
 from .control import Control
 from .links import Links
 from .listener import Listener
 
 logger = logging.getLogger("tiffin.server")
+told = logging.getLogger("tiffin.explain")
+"""What somebody asked for: it is written whatever `--log-level` says."""
+told.setLevel(logging.INFO)
 
 GC_THRESHOLD = 10_000
 """Objects made and not yet freed before the cycle collector looks. Requests leave no cycles; at the default
@@ -111,6 +116,8 @@ class ApiProcess:
             self._changed.set()
         elif isinstance(message, Drain):
             self._asked_to_end(message)
+        elif isinstance(message, Explain):
+            told.info("%s", report(of_process(self._state)))
 
     def _asked_to_end(self, order: Drain) -> None:
         if self._order is not None:

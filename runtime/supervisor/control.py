@@ -102,6 +102,10 @@ class Drain(msgspec.Struct, kw_only=True, tag=True):
     """Another generation has taken over: to callers that are still connected the server stays ready."""
 
 
+class Explain(msgspec.Struct, kw_only=True, tag=True):
+    """To API processes: write what batching has learned to the log."""
+
+
 # child → supervisor
 
 
@@ -139,7 +143,9 @@ class Drained(msgspec.Struct, kw_only=True, tag=True):
     """Requests that the limit cut off."""
 
 
-Message = Union[StartApi, StartWorker, Workers, Drain, Described, Ready, Failed, Stuck, Draining, Drained]  # noqa: UP007 - 3.10
+Message = Union[  # noqa: UP007 - 3.10
+    StartApi, StartWorker, Workers, Drain, Explain, Described, Ready, Failed, Stuck, Draining, Drained
+]
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

@@ -19,6 +19,7 @@ from .control import (
     Described,
     Drain,
     Draining,
+    Explain,
     Failed,
     Message,
     Ready,
@@ -376,6 +377,12 @@ class Generation:
     def _count(self, worker: Worker) -> None:
         if self._counted and worker.child is not None:
             self._house.worker_up(worker.runner.name, worker.name, worker.child.pid)
+
+    def explain(self) -> None:
+        """Has every API process log what batching has learned."""
+        for api in self.apis:
+            if api.child is not None and api.child.alive:
+                api.child.send(Explain())
 
     # the end
 

@@ -122,6 +122,11 @@ class Succession:
             for worker in workers[kept:]:
                 self._house.worker_gone(runner, worker.name)
 
+    def explain(self) -> None:
+        """Has every API process log what batching has learned."""
+        for generation in (*self._old, self.current):
+            generation.explain()
+
     # the end
 
     async def drain(self) -> None:

@@ -90,6 +90,7 @@ class Supervisor:
         self._succession = Succession(
             self._house, self._subject, drain_s=self._options.drain_s, stop=self._stop
         )
+        loop.add_signal_handler(signal.SIGUSR1, self._succession.explain)
         try:
             await self._serve(watching)
         finally:

@@ -14,9 +14,6 @@ const reasons = {
   probe: "another size was tried, to learn how long it takes",
   retry: "run again after its worker ended",
   bisect: "half of a batch that failed, to find the guilty request",
-  single: "the method takes one call at a time",
-  deadline: "the oldest row could not wait longer",
-  gap: "no more callers were expected soon",
 };
 const holds = {
   hold: "waited for callers that come back soon after their answer",
@@ -129,7 +126,7 @@ function facts(method) {
     ["Batches", number(method.batches)],
     ["Rows", number(method.rows)],
     ["Rows a batch", rowsEach(method)],
-    ["Cap", method.cap === method.max_rows ? `${number(method.cap)} rows` : `${number(method.cap)} of ${number(method.max_rows)} rows`],
+    ["Cap", !method.batch ? "one call at a time" : method.cap === method.max_rows ? `${number(method.cap)} rows` : `${number(method.cap)} of ${number(method.max_rows)} rows`],
     ["Latency limit", limit],
     ["Workers", number(method.workers)],
     ["Waiting now", `${number(method.waiting)} rows`],
@@ -168,7 +165,7 @@ function figure(title, drawn) {
 function counts(method) {
   return element("div", { class: "plots" },
     bars("Why batches left", method.reasons, reasons),
-    bars("Why batches were held back", chosen(method.decisions, Object.keys(holds)), holds, "Never: nothing was gained by waiting."));
+    method.batch ? bars("Why batches were held back", chosen(method.decisions, Object.keys(holds)), holds, "Never: nothing was gained by waiting.") : "");
 }
 
 function bars(title, counted, meanings, empty = "") {
