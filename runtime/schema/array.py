@@ -27,6 +27,7 @@ class ArrayKind(Kind):
 
     raw_media = (npy.MEDIA_TYPE,)
     spec_kind = "array"
+    heavy_bytes = 128 * 1024
 
     def __init__(self, dtypes: Dtypes, dims: Dims | None) -> None:
         shape = f" of shape {dims}" if dims is not None else ""
@@ -36,22 +37,30 @@ class ArrayKind(Kind):
         self.depth = dims.ndim if dims is not None else None
         self.list_type = nested.list_type(dtypes.element, self.depth) if self.depth else None
         """What msgspec decodes JSON into for `from_list`; None when the number of axes is open, or zero."""
+        self._front, self._tail = (None, ()) if dims is None else dims.front_and_tail()
 
     def from_list(self, value: Any) -> Any:
         """`value` has passed msgspec as `list_type` → array. The hot path."""
-        return self.finish(self._fit(nested.to_array(value, self.dtypes, self.depth or 0)))
+        return self.shaped(nested.to_array(value, self.dtypes, self.depth or 0))
+
+    def shaped(self, array: np.ndarray[Any, Any]) -> Any:
+        """An array of an allowed dtype → the user's type; raises WrongValueError for another shape."""
+        front, shape = self._front, array.shape
+        if len(shape) != self.depth or front is None or shape[front:] != self._tail or not array.size:
+            array = self._fit(array)
+        return self.finish(array)
 
     def from_plain(self, value: Any) -> Any:
         if self.is_value(value):
-            return self.finish(self._fit(self.dtypes.cast(self.to_numpy(value))))
+            return self.shaped(self.dtypes.cast(self.to_numpy(value)))
         if isinstance(value, dict):
             array = self.dtypes.cast(_compact(value))
         else:
             array = nested.from_plain(value, self.dtypes, self.depth)
-        return self.finish(self._fit(array))
+        return self.shaped(array)
 
     def from_raw(self, body: bytes, media_type: str, name: str = "") -> Any:  # noqa: ARG002 - the body says it all
-        return self.finish(self._fit(self.dtypes.cast(npy.read(body))))
+        return self.shaped(self.dtypes.cast(npy.read(body)))
 
     def _fit(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         dims = self.dims

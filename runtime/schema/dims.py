@@ -148,6 +148,16 @@ class Dims:
             if shape[at] != size and not (stretches and shape[at] == 1):
                 raise self._wrong(shape)
 
+    def front_and_tail(self) -> tuple[int | None, tuple[int, ...]]:
+        """(2, (3, 4)) for "n m 3 4": how many free axes stand in front of fixed sizes, and these.
+
+        (None, ()) for every other shape, which `check` and `bind` must look at.
+        """
+        front = next((at for at, axis in enumerate(self.axes) if axis.size is not None), len(self.axes))
+        tail = tuple(axis.size for axis in self.axes[front:] if axis.size is not None and not axis.stretches)
+        plain = self.variadic is None and not self.linked and front + len(tail) == len(self.axes)
+        return (front, tail) if plain else (None, ())
+
     def _wrong(self, shape: tuple[int, ...]) -> WrongValueError:
         return WrongValueError(f"expected shape {self}, got {list(shape)}")
 

@@ -57,6 +57,7 @@ class FileKind(Kind):
 
     raw_media = ("*/*",)
     any_part = True
+    heavy_bytes = 512 * 1024
 
     def __init__(self) -> None:
         super().__init__("file")
@@ -102,6 +103,7 @@ class BytesKind(Kind):
 
     raw_media = (OCTETS,)
     any_part = True
+    heavy_bytes = 512 * 1024
 
     def __init__(self) -> None:
         super().__init__("bytes")

@@ -24,6 +24,7 @@ class ImageKind(Kind):
 
     raw_media = ("image/*",)
     any_part = True
+    heavy_bytes = 0  # 3 kB of PNG may be a million pixels
 
     def __init__(self) -> None:
         super().__init__("image")

@@ -24,9 +24,12 @@ from .json_schema import schema_in
 from .kind import Buffer
 from .links import Links
 from .lower import dec_hook
+from .numbers import SMALLEST_BYTES, NumberBody
 from .parameter import Parameter
 from .raw import RawBody
 from .wrong import WrongValueError
+
+_NEVER_HEAVY_BYTES = 2**62
 
 _PARSERS: dict[str, tuple[Callable[[Buffer], Any], str]] = {
     "": (msgspec.json.decode, "JSON"),
@@ -53,10 +56,13 @@ class Inputs:
             for each in found
             if each.array is not None and each.array.list_type
         )
+        self._numbers = NumberBody.of(found)
         self._fields = tuple((each.name, each.fields) for each in found if each.fields is not None)
         self._empty_is_fine = all(not each.required for each in found)
         self._raw = RawBody.of(found)
         self.media_types = self._media_types(found)
+        self.heavy_bytes = min((each.heavy_bytes for each in found), default=_NEVER_HEAVY_BYTES)
+        """From this size on, decoding takes about half a millisecond or more (see `is_heavy`)."""
 
     @classmethod
     def of(
@@ -92,6 +98,14 @@ class Inputs:
             types.extend(self._raw.media_types)
         return tuple(dict.fromkeys(types))
 
+    def is_heavy(self, size_bytes: int) -> bool:
+        """Whether a body of that size should be decoded in a thread, to spare the event loop.
+
+        Worth it for what lets the other threads run: arrays of numbers in JSON (read in pieces), npy and
+        msgpack arrays, images, tables. One large text of other JSON holds the interpreter lock to its end.
+        """
+        return size_bytes >= self.heavy_bytes
+
     def decode_json(self, body: Buffer) -> dict[str, Any]:
         """A JSON body → keyword arguments. The hot path.
 
@@ -99,6 +113,12 @@ class Inputs:
             MalformedInputError: not JSON.
             InvalidInputError: wrong type, shape, dtype or range; `.path` says where.
         """
+        if self._numbers is not None and len(body) >= SMALLEST_BYTES:
+            read = self._numbers.read(body)
+            if read is not None:
+                if self._links.any:
+                    self._links.check(read)
+                return read
         try:
             record = self._json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

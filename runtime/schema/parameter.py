@@ -23,6 +23,8 @@ from .lower import UnsupportedHintError, dec_hook, lower
 from .wrong import WrongValueError
 
 _SCALARS = (str, int, float, bool)
+_HEAVY_BYTES = 128 * 1024
+_HEAVY_BYTES_OF_CLASSES = 4 * 1024  # their fields are looked at one by one
 
 
 class Parameter:
@@ -82,6 +84,14 @@ class Parameter:
             return self.plain
         lists = self.array.list_type
         return lists | None if self.optional else lists
+
+    @property
+    def heavy_bytes(self) -> int:
+        """From what size of the body on this parameter alone takes half a millisecond or more."""
+        kind = self.kind or self.element
+        if kind is not None:
+            return kind.heavy_bytes
+        return _HEAVY_BYTES if self.fields is None else _HEAVY_BYTES_OF_CLASSES
 
     def field(self, kind: Any) -> tuple[Any, ...]:
         """The entry for `msgspec.defstruct`, of type `kind`."""

@@ -467,3 +467,19 @@ def test_what_curl_sends_by_default_is_explained() -> None:
         compiled.decode("application/x-www-form-urlencoded", b'{"x": [[1]]}')
     with pytest.raises(MalformedInputError, match="the body is empty; send a JSON object with `x`"):
         compiled.decode("application/json", b"")
+
+
+def test_what_is_heavy_depends_on_the_hints() -> None:
+    def numbers(x: Float32[np.ndarray, "n 4"], k: int = 1) -> None: ...
+    def picture(x: Float32[np.ndarray, "n 4"], y: Image.Image) -> None: ...
+    def pictures(x: list[Image.Image]) -> None: ...
+    def table(x: pd.DataFrame) -> None: ...
+    def nothing() -> None: ...
+
+    plain = Inputs.of(numbers, where="test")
+    assert not plain.is_heavy(plain.heavy_bytes - 1)
+    assert plain.is_heavy(plain.heavy_bytes)
+    assert plain.heavy_bytes > 10_000
+    for function in (picture, pictures, table):
+        assert Inputs.of(function, where="test").is_heavy(100)
+    assert not Inputs.of(nothing, where="test").is_heavy(2**40)
