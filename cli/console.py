@@ -52,12 +52,12 @@ def warning(message: str) -> None:
 
 def note(message: str) -> None:
     """A remark on stderr, dim on a terminal."""
-    click.echo(_style(_clean(message), dim=True), err=True)
+    click.echo(_style(clean(message), dim=True), err=True)
 
 
 def say(message: str) -> None:
     """A line of the result, on stdout."""
-    click.echo(_clean(message))
+    click.echo(clean(message))
 
 
 def panel(title: str, rows: Rows, next_steps: Sequence[str] = ()) -> None:
@@ -68,9 +68,9 @@ def panel(title: str, rows: Rows, next_steps: Sequence[str] = ()) -> None:
         rows: label and value; values become text, None and empty text are left out.
         next_steps: commands, each with an optional remark after `  #`.
     """
-    title = _clean(title)
+    title = clean(title)
     facts = [
-        (_clean(label), _clean(value)) for label, value in _pairs(rows) if value is not None and value != ""
+        (clean(label), clean(value)) for label, value in _pairs(rows) if value is not None and value != ""
     ]
     width = max((len(label) for label, _ in facts), default=0)
     if not is_terminal():
@@ -101,7 +101,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
         rows: values in the order of the columns; None is shown as nothing.
         empty: said (on stderr) in place of a table without rows.
     """
-    cells = [["" if value is None else _clean(value) for value in row] for row in rows]
+    cells = [["" if value is None else clean(value) for value in row] for row in rows]
     if not cells:
         if empty:
             note(empty)
@@ -213,7 +213,8 @@ def progress(text: str, *, total: float | None = None, quiet: bool = False) -> I
         yield Progress(bar, bar.add_task(text, total=total))
 
 
-def _clean(value: object) -> str:
+def clean(value: object) -> str:
+    """As text that does not speak to the terminal."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value))
 
 
@@ -222,7 +223,7 @@ def _pairs(rows: Rows) -> Iterable[tuple[str, object]]:
 
 
 def _labelled(label: str, colour: str, message: str) -> None:
-    click.echo(f"{_style(f'{label}:', fg=colour, bold=True)} {_clean(message)}", err=True)
+    click.echo(f"{_style(f'{label}:', fg=colour, bold=True)} {clean(message)}", err=True)
 
 
 def _style(text: str, **style: Any) -> str:

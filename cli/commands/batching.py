@@ -128,7 +128,20 @@ def _told(body: bytes, headers: Message, where: str) -> dict[str, Any]:
         told = None
     if not isinstance(told, dict) or "tiffin" not in told:
         raise ServerError(f"what answers at {where} is no tiffin server: it says nothing of batching")
-    return told
+    return {name: _harmless(value) for name, value in told.items()}
+
+
+def _harmless(value: Any) -> Any:
+    """The server may be somebody else's: its texts must not speak to the terminal."""
+    if isinstance(value, str):
+        return console.clean(value)
+    if isinstance(value, list):
+        return [_harmless(each) for each in value]
+    return (
+        {console.clean(name): _harmless(each) for name, each in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
 
 
 def _refusal(status: int, body: bytes, headers: Message, where: str) -> Exception:
