@@ -21,12 +21,21 @@ class Admission:
         self._metrics = metrics
 
     def check(
-        self, method: Method, size: int, now: float, deadline: float, *, waiting: int, workers: int
+        self,
+        method: Method,
+        size: int,
+        weight: int,
+        now: float,
+        deadline: float,
+        *,
+        waiting: int,
+        workers: int,
     ) -> None:
         """Returns when the request may join the queue; the policy has then counted it in.
 
         Args:
             size: rows of the request.
+            weight: the same in the unit of the policy.
             waiting: rows in the queue of the runner.
             workers: workers that take batches.
 
@@ -36,13 +45,13 @@ class Admission:
         """
         if deadline <= now:
             raise DeadlineExceededError(f"the deadline had passed before runner {self._runner!r} was called")
-        wait_s = method.policy.wait_s(size)
+        wait_s = method.policy.wait_s(weight)
         limit = self._limit if self._limit is not None else self._rows_per_worker * max(1, workers)
         if waiting and waiting + size > limit:  # a request above the limit gets in when nobody else waits
             raise self.refusal("queue full", wait_s, f"{waiting} rows wait, the limit is {limit}")
         if wait_s > deadline - now:
             raise self.refusal("deadline", wait_s, f"it would take {wait_s:.3g} s, past the deadline")
-        if not method.policy.on_arrival(now, size):
+        if not method.policy.on_arrival(now, weight):
             raise self.refusal("latency", wait_s, f"it would take {wait_s:.3g} s, past the latency limit")
 
     def refusal(self, reason: str, wait_s: float, why: str) -> OverloadedError:

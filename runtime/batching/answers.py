@@ -13,7 +13,7 @@ from .crew import Crew
 from .deadlines import Deadlines
 from .ports import RunnerMetrics, WorkerLink
 from .recovery import Recovery
-from .request import Batch, Request
+from .request import Batch, Method, Request
 from .sending import Sending
 from .waiting import WaitingRoom
 
@@ -46,13 +46,13 @@ class Answers:
         """See `Dispatcher.on_result`."""
         batch, now = self._crew.take(link, number), self._clock()
         method, asked = batch.lane.method, self._not_dropped(batch, dropped, now)
-        method.policy.on_complete(now, batch.rows, now - batch.started)
+        method.policy.on_complete(now, batch.weight, now - batch.started)
         method.journal.note(batch, now, failed=False)
         self._metrics.batch(method.name, batch.rows, batch.reason, model_s)
         if self._room:
             self._sending.turn()  # the worker gets its next batch before this one is shared out
         try:
-            parts = rows.split(value, [r.count for r in asked]) if method.spec.batch else [value]
+            parts = _shared_out(method, value, asked)
         except ResultMismatchError as error:
             text = f"{self._runner}.{method.name}: {error}"
             log.error("%s", text)  # noqa: TRY400 - the message is all there is
@@ -86,3 +86,16 @@ class Answers:
             if place < len(batch.requests):
                 self._deadlines.refuse(batch.requests[place], now)
         return [request for place, request in enumerate(batch.requests) if place not in gone]
+
+
+def _shared_out(method: Method, value: Any, asked: list[Request]) -> list[Any]:
+    """Each request's own part of the result.
+
+    Raises:
+        ResultMismatchError: it cannot be told apart.
+    """
+    if not method.spec.batch:
+        return [value]
+    if method.padding is not None:
+        return method.padding.split(value, [request.args for request in asked])
+    return rows.split(value, [request.count for request in asked])

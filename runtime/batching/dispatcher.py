@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import difflib
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from math import inf
 from typing import Any
 
@@ -27,12 +27,10 @@ from .answers import Answers
 from .crew import Crew
 from .deadlines import Deadlines
 from .decision import Policy
-from .journal import Journal
-from .limits import max_latency_s, max_rows
-from .policy import AdaptivePolicy
+from .methods import methods_of
 from .ports import RunnerMetrics, WorkerLink
 from .recovery import Recovery
-from .request import AGAIN, NO_KWARGS, SENT, WAITING, Method, Request, content
+from .request import AGAIN, NO_KWARGS, SENT, WAITING, Request, content
 from .sending import Sending
 from .waiting import WaitingRoom
 
@@ -46,6 +44,7 @@ class Dispatcher:
     Args:
         spec: the runner.
         metrics: where to count.
+        costs: method to the function that weighs its calls, for those that have one.
         policy: makes the policy of each method; `AdaptivePolicy` when not given.
         clock: monotonic seconds.
         on_stuck: told (worker id, reason), once a batch, of a worker whose batch nobody waits for any more.
@@ -57,6 +56,7 @@ class Dispatcher:
         spec: RunnerSpec,
         *,
         metrics: RunnerMetrics,
+        costs: Mapping[str, Callable[..., Any]] | None = None,
         policy: Callable[[MethodSpec], Policy] | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_stuck: Callable[[str, str], None] | None = None,
@@ -70,7 +70,7 @@ class Dispatcher:
         self._no_request = contextvars.Context()
         self._alarm = Alarm(self._loop, self._no_request, self._rang)
         self._admission = Admission(spec, metrics)
-        self._methods = _methods(spec, policy or _learning(spec))
+        self._methods = methods_of(spec, policy, costs)
         self._room = WaitingRoom()
         self._crew = Crew()
         self._deadlines = Deadlines(
@@ -174,7 +174,7 @@ class Dispatcher:
         """Fails everything that waits or runs, and drops the workers."""
         self._closed = True
         for request in self._room.clear():
-            self._metrics.queued(-request.rows)
+            self._metrics.queued(-request.size)
             request.fail(_stopping())
         for batch in self._crew.batches():
             for request in batch.requests:
@@ -198,21 +198,29 @@ class Dispatcher:
         context = current_context()
         deadline = inf if context is None else context.deadline
         key: Hashable
+        given: Any = args
         if method.spec.batch:
             size = rows.count(args)
             packed = pack(dict(sorted(kwargs.items()))) if kwargs else NO_KWARGS
-            key = (name, rows.shape_key(args), content(packed))
+            if method.padding is not None:
+                given = method.padding.take(args, kwargs)
+                key = (name, given.key, content(packed))
+            else:
+                key = (name, rows.shape_key(args), content(packed))
         else:
             size, packed, key = 1, NO_KWARGS, name
-            args = (args, kwargs)
-        now, room = self._clock(), self._room
-        self._admission.check(method, size or 1, now, deadline, waiting=room.rows, workers=self._crew.size)
+            given = (args, kwargs)
+        weight = size or 1
+        if method.cost is not None:
+            weight = method.cost(args, kwargs, size, given if method.padding is not None else None)
+        now, room, workers = self._clock(), self._room, self._crew.size
+        self._admission.check(method, size or 1, weight, now, deadline, waiting=room.rows, workers=workers)
         self._requests += 1
         future: asyncio.Future[Any] = self._loop.create_future()
         lane = room.lane(key, method, packed)
-        request = Request(self._requests, args, size, now, deadline, future, lane, size or 1)
+        request = Request(self._requests, given, size, now, deadline, future, lane, weight)
         room.add(request)
-        self._metrics.queued(request.rows)
+        self._metrics.queued(size or 1)
         alarm = self._alarm
         if self._crew.idle or room.fresh:
             alarm.deadline = min(alarm.deadline, deadline)
@@ -235,7 +243,7 @@ class Dispatcher:
 
     def _drop(self, request: Request) -> None:
         self._room.remove(request)
-        self._metrics.queued(-request.rows)
+        self._metrics.queued(-request.size)
         if request.state == WAITING:
             request.lane.method.policy.on_cancel(self._clock(), request.rows)
 
@@ -297,7 +305,7 @@ class Dispatcher:
     def explain(self) -> dict[str, Any]:
         """What batching of this process has learned and done, as plain JSON values; reads, changes nothing.
 
-        Seconds and rows (or whatever weight requests have). Keys:
+        Seconds and rows; a policy counts what `cost` counts instead. Keys:
             runner: name.
             workers: connected and taking batches.
             idle: of them, workers that hold no batch of this process.
@@ -307,6 +315,7 @@ class Dispatcher:
                 workers, waiting, cap, shape, spread, batches, service_s, arrival_rate, expected_returns,
                 decisions) and
                 batch: whether the method takes batches at all.
+                unit: of the policy's sizes: `rows`, or the name of the `cost`.
                 reasons: why batches left, to how many did: `idle worker`, `full`, `probe` (a size was tried),
                     `shared` (split among idle workers), `bisect` and `retry` (run again after a failure).
                 requests, rows: of all batches that are back.
@@ -336,23 +345,12 @@ class Dispatcher:
                 name: {
                     **method.policy.explain(),
                     "batch": method.spec.batch,
+                    "unit": method.spec.cost or "rows",
                     **method.journal.explain(now),
                 }
                 for name, method in self._methods.items()
             },
         }
-
-
-def _methods(spec: RunnerSpec, make: Callable[[MethodSpec], Policy]) -> dict[str, Method]:
-    return {
-        name: Method(name, method, max_rows(spec, method), make(method), Journal())
-        for name, method in spec.methods.items()
-    }
-
-
-def _learning(spec: RunnerSpec) -> Callable[[MethodSpec], Policy]:
-    """Makes the policy of each method of a runner; the crew tells it how many workers are up."""
-    return lambda method: AdaptivePolicy(max_rows(spec, method), max_latency_s(spec, method), 1)
 
 
 def _stopping() -> UnavailableError:

@@ -14,6 +14,11 @@ def max_rows(spec: RunnerSpec, method: MethodSpec) -> int:
     return method.max_batch_size if method.max_batch_size is not None else spec.max_batch_size
 
 
+def max_weight(spec: RunnerSpec, method: MethodSpec) -> int:
+    """Cap of a batch in the unit of the policy: what `cost` counts, else rows."""
+    return max_rows(spec, method) if method.max_cost is None else method.max_cost
+
+
 def max_latency_s(spec: RunnerSpec, method: MethodSpec) -> float:
     """Longest that a row may spend in the runner: the method's own, else the runner's; `inf` for none."""
     limit = method.max_latency_ms if method.max_latency_ms is not None else spec.max_latency_ms

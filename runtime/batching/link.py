@@ -107,7 +107,7 @@ class Link(asyncio.BufferedProtocol):
 
     def send(self, parcel: Parcel) -> None:
         packed, buffers = pack(parcel.args, list(parcel.kwargs[1]))
-        head = Call(parcel.method, parcel.counts, parcel.remaining_s, packed, parcel.kwargs[0])
+        head = Call(parcel.method, parcel.counts, parcel.remaining_s, packed, parcel.kwargs[0], parcel.weight)
         flags = frame.ALONE if parcel.alone else 0
         self._write(
             frame.encode(frame.CALL, parcel.batch, dump(head), buffers, flags=flags, arena=self._outgoing)

@@ -23,6 +23,8 @@ class Parcel(NamedTuple):
     """Seconds until each request's deadline; empty when none has one."""
     alone: bool
     """The worker must not put it together with the batches of others."""
+    weight: int = 0
+    """Of all rows, for a method with a `cost`."""
 
 
 def parcel_of(batch: Batch, now: float) -> Parcel:
@@ -37,9 +39,12 @@ def parcel_of(batch: Batch, now: float) -> Parcel:
     if all(seconds == inf for seconds in remaining):
         remaining = []
     if method.spec.batch:
-        args, kwargs = rows.join([request.args for request in requests]), batch.lane.kwargs
+        calls = [request.args for request in requests]
+        args = rows.join(calls) if method.padding is None else method.padding.join(calls)
+        kwargs = batch.lane.kwargs
         counts = [request.count for request in requests]
     else:
         args, named = requests[0].args
         kwargs, counts = pack(named) if named else NO_KWARGS, []
-    return Parcel(batch.number, method.name, args, kwargs, counts, remaining, batch.alone)
+    weight = 0 if method.cost is None else batch.weight
+    return Parcel(batch.number, method.name, args, kwargs, counts, remaining, batch.alone, weight)

@@ -14,7 +14,9 @@ from ..wire.frame import Buffer
 from .decision import Policy
 
 if TYPE_CHECKING:
+    from .cost import Cost
     from .journal import Journal
+    from .padding import Padding
 
 Packed = tuple[bytes, "list[Buffer]"]
 """Keyword arguments as `wire.values.pack` gives them; empty bytes for none."""
@@ -37,8 +39,13 @@ class Method:
     name: str
     spec: MethodSpec
     max_rows: int
+    """Rows of a batch."""
+    max_weight: int
+    """The same in the unit of the policy: rows, or what `cost` counts."""
     policy: Policy
     journal: Journal
+    cost: Cost | None = None
+    padding: Padding | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -47,8 +54,9 @@ class Request:
 
     number: int
     """Grows with every request: tells equal arrival times apart."""
-    args: tuple[Any, ...]
-    """Positional arguments; for a method that takes no batches, these and the keyword arguments."""
+    args: Any
+    """Positional arguments, a tuple or, when they are padded, `Ragged`; for a method that takes no batches,
+    these and the keyword arguments."""
     count: int
     """Rows on axis 0; may be 0."""
     arrival: float
@@ -56,13 +64,18 @@ class Request:
     future: asyncio.Future[Any]
     lane: Lane
     rows: int
-    """What policies and limits count: at least 1, for an empty request is work too."""
+    """Weight: what policies count, rows or their cost. At least 1, for an empty request is work too."""
     crashes: int = 0
     """Workers that ended while they ran it."""
     state: int = WAITING
     batch: Batch | None = None
     """The batch it was sent in, or is to run again in. None once it is answered: request and batch would hold
     each other, and with them arrays of any size, until the cycle collector comes by."""
+
+    @property
+    def size(self) -> int:
+        """Rows that queues and metrics count: at least 1."""
+        return self.count or 1
 
     def succeed(self, value: Any) -> None:
         """Its caller gets the value, if it still waits."""
@@ -95,6 +108,7 @@ class Lane:
         self.kwargs = kwargs
         self.requests: deque[Request] = deque()
         self.rows = 0
+        """Weight of all of them."""
         self.wake_at: float | None = None
         self.listed = False
         """Whether it stands in the waiting room's order of age."""
@@ -144,4 +158,9 @@ class Batch:
 
     @property
     def rows(self) -> int:
+        return sum(request.size for request in self.requests)
+
+    @property
+    def weight(self) -> int:
+        """What the policy counts."""
         return sum(request.rows for request in self.requests)

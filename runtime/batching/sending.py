@@ -85,12 +85,12 @@ class Sending:
                 self._too_old(room.take(lane, min(decision.shed, len(lane))), method)
                 continue
             if decision.dispatch and self._crew.idle:
-                number = min(decision.dispatch, len(lane))
-                if number > 1:
-                    number = min(number, fitting(lane, method.max_rows)[0])
-                taken = room.take(lane, number)
-                self._metrics.queued(-sum(request.rows for request in taken))
-                self._send(lane, taken, decision.reason, now)
+                self._dispatch(lane, decision.dispatch, decision.reason, now)
+                return True
+            if method.cost is not None and self._crew.idle and (full := _full(lane)):
+                # The policy waits for more weight, and there is no room for more rows.
+                method.policy.on_cancel(now, sum(lane[place].rows for place in range(full)))
+                self._dispatch(lane, full, "full", now)
                 return True
             lane.wake_at = inf if decision.wake_at is None else decision.wake_at
             self._alarm.wake = min(self._alarm.wake, lane.wake_at)
@@ -98,10 +98,21 @@ class Sending:
         room.fresh.pop(lane, None)
         return not lane.requests
 
+    def _dispatch(self, lane: Lane, number: int, reason: str, now: float) -> None:
+        method = lane.method
+        number = min(number, len(lane))
+        if number > 1:
+            number = min(number, fitting(lane, method.max_weight)[0])
+            if method.cost is not None:
+                number = min(number, _full(lane) or number)
+        taken = self._room.take(lane, number)
+        self._metrics.queued(-sum(request.size for request in taken))
+        self._send(lane, taken, reason, now)
+
     def _too_old(self, requests: list[Request], method: Method) -> None:
-        wait_s = method.policy.wait_s(method.max_rows + 1)
+        wait_s = method.policy.wait_s(method.max_weight + 1)
         for request in requests:
-            self._metrics.queued(-request.rows)
+            self._metrics.queued(-request.size)
             request.fail(self._admission.refusal("latency", wait_s, "it waited past the latency limit"))
 
     def _send(self, lane: Lane, requests: list[Request], reason: str, now: float) -> None:
@@ -139,3 +150,15 @@ class Sending:
             self._metrics.waited(now - request.arrival)
         self._crew.give(batch)
         self._alarm.deadline = min(self._alarm.deadline, batch.stuck_at)
+
+
+def _full(lane: Lane) -> int:
+    """Requests at the head of a lane that fill a batch with rows, whatever they weigh; 0 when all fit in."""
+    rows, most = 0, lane.method.max_rows
+    for number, request in enumerate(lane.requests):
+        rows += request.size
+        if rows > most:
+            return max(1, number)
+        if rows == most:
+            return number + 1
+    return 0

@@ -31,7 +31,7 @@ class WaitingRoom:
     def add(self, request: Request) -> None:
         lane = request.lane
         lane.append(request)
-        self.rows += request.rows
+        self.rows += request.size
         if len(lane.requests) == 1:
             self._lanes[lane.key] = lane
             self.fresh[lane] = None
@@ -57,13 +57,13 @@ class WaitingRoom:
     def take(self, lane: Lane, number: int) -> list[Request]:
         """The oldest requests of a lane, which leave it."""
         taken = [lane.popleft() for _ in range(number)]
-        self.rows -= sum(request.rows for request in taken)
+        self.rows -= sum(request.size for request in taken)
         self._tidy(lane)
         return taken
 
     def remove(self, request: Request) -> None:
         """A request leaves its lane, or the batch in which it was to run again."""
-        self.rows -= request.rows
+        self.rows -= request.size
         if request.state == AGAIN and request.batch is not None:
             request.batch.requests.remove(request)
             if not request.batch.requests:

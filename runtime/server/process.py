@@ -23,6 +23,7 @@ from ..manifest import ServiceSpec
 from ..metrics.metrics import Metrics
 from ..service.context import current_context
 from ..service.hooks import READY, START, STOP, run_hooks
+from ..service.methods import cost_functions
 from ..service.service import ServiceInfo
 from ..supervisor.control import Drain, Drained, Draining, Explain, Message, Ready, StartApi, Stuck, Workers
 from .control import Control
@@ -96,7 +97,12 @@ class ApiProcess:
 
     def _dispatchers(self, metrics: Metrics) -> dict[str, Dispatcher]:
         return {
-            runner.name: Dispatcher(runner, metrics=metrics.runner(runner.name), on_stuck=self._stuck)
+            runner.name: Dispatcher(
+                runner,
+                metrics=metrics.runner(runner.name),
+                costs=cost_functions(self._info.runners[runner.name].cls),
+                on_stuck=self._stuck,
+            )
             for runner in self._spec.runners
         }
 

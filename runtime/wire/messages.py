@@ -32,6 +32,8 @@ class Call(_Head, array_like=True, frozen=True, gc=False):
     """Positional arguments as `values.pack` gives them."""
     kwargs: bytes
     """Keyword arguments, the same; empty for none. Their buffers are numbered after those of `args`."""
+    weight: int = 0
+    """Of all rows, in the unit of the method's `max_cost`; 0 when it has none."""
 
 
 class Result(_Head, array_like=True, frozen=True, gc=False):

@@ -7,12 +7,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ...errors import ModelError, ServiceDefinitionError
-from ..manifest import MethodSpec, RunnerSpec, TypeSpec
+from ..batching.padding import with_lengths
+from ..batching.sizes import with_sizes
+from ..manifest import MethodSpec, RunnerSpec
 from ..schema.convert import convert, has_class, hints_of
 from ..supervisor.control import Target
+from .warming import warm_batches
 
 log = logging.getLogger("tiffin.worker")
 
@@ -29,7 +30,7 @@ class Inference:
 
     def __init__(self, spec: RunnerSpec, methods: dict[str, Run]) -> None:
         self.spec = spec
-        self._methods = methods
+        self._methods = {name: _adapted(run, spec.methods[name]) for name, run in methods.items()}
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs a method.
@@ -40,40 +41,27 @@ class Inference:
         return self._methods[method](*args, **kwargs)
 
     def warm(self) -> None:
-        """Runs every batch method whose input shapes are known on one row of zeros.
+        """Runs every batch method whose input shapes are known on zeros: a row, or each size and bucket.
 
         The first call of a model is often many times slower than the next: libraries load, kernels compile.
         Code that does not like zeros is no error.
         """
         for name, method in self.spec.methods.items():
-            args = zeros(method) if method.batch else None
-            if args is None:
-                continue
-            try:
-                self.call(name, args, {})
-            except Exception as error:  # noqa: BLE001 - user code
-                log.info("warming %s.%s with zeros raised %r", self.spec.name, name, error)
+            for args in warm_batches(method):
+                self._try(name, args)
+
+    def _try(self, name: str, args: tuple[Any, ...]) -> None:
+        try:
+            self.call(name, args, {})
+        except Exception as error:  # noqa: BLE001 - user code
+            log.info("warming %s.%s with zeros raised %r", self.spec.name, name, error)
 
 
-def zeros(method: MethodSpec) -> tuple[Any, ...] | None:
-    """One row of zeros for each input; None when a shape or dtype is not known."""
-    made = [_zeros(spec) for spec in method.inputs.values()]
-    return None if not made or any(value is None for value in made) else tuple(made)
-
-
-def _zeros(spec: TypeSpec) -> Any:
-    dtype = spec.dtype or (spec.dtypes[0] if spec.dtypes else "")
-    if spec.kind not in ("array", "tensor") or not dtype or not spec.shape:
-        return None
-    axis, *row = spec.shape
-    if axis == "..." or not all(isinstance(size, int) for size in row):
-        return None
-    shape = [1, *(size for size in row if isinstance(size, int))]
-    if spec.kind == "array":
-        return np.zeros(shape, dtype)
-    import torch
-
-    return torch.zeros(shape, dtype=getattr(torch, dtype))
+def _adapted(run: Run, spec: MethodSpec) -> Run:
+    """The method as it is called: with its lengths by name, and with the sizes that it was promised."""
+    if spec.padding is not None and spec.padding.lengths:
+        run = with_lengths(run)
+    return with_sizes(run, spec.sizes) if spec.sizes else run
 
 
 def load(target: Target, spec: RunnerSpec) -> Inference:

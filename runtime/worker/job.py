@@ -39,6 +39,7 @@ class Job:
         "key",
         "kwargs",
         "method",
+        "weight",
     )
 
     def __init__(self, connection: Connection, received: Frame, now: float) -> None:
@@ -47,6 +48,7 @@ class Job:
         self.batch = received.batch
         self.method = call.method
         self.counts = call.counts
+        self.weight = call.weight
         self.alone = bool(received.flags & frame.ALONE)
         self.args: tuple[Any, ...] = unpack(call.args, received.buffers)
         self.kwargs: dict[str, Any] = unpack(call.kwargs, received.buffers) if call.kwargs else {}

@@ -184,11 +184,14 @@ class Server:
         # A call that must not run twice cannot be joined: when the whole fails, the parts run again.
         if first.key is None or not self._jobs or not self._spec.retry:
             return jobs
-        room = max_rows(self._spec, self._spec.methods[first.method]) - first.rows
+        method = self._spec.methods[first.method]
+        room = max_rows(self._spec, method) - first.rows
+        left = inf if method.max_cost is None else method.max_cost - first.weight
         rest = []
         for job in self._jobs:
-            if job.key == first.key and job.rows <= room:
+            if job.key == first.key and job.rows <= room and job.weight <= left:
                 room -= job.rows
+                left -= job.weight
                 jobs.append(job)
             else:
                 rest.append(job)

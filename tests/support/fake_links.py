@@ -105,7 +105,7 @@ class FakeLink:
 def runner(**fields: Any) -> RunnerSpec:
     """A runner with the batch methods `double` and `other`, and the plain one `hello`."""
     methods = {"double": MethodSpec(), "other": MethodSpec(), "hello": MethodSpec(batch=False)}
-    return RunnerSpec(name="toy", cls="toy:Toy", methods=methods, **{"max_batch_size": 8, **fields})
+    return RunnerSpec(name="toy", cls="toy:Toy", **{"methods": methods, "max_batch_size": 8, **fields})
 
 
 class Bench:
@@ -119,7 +119,7 @@ class Bench:
         self, workers: int = 1, serve: Callable[[FakeLink, Parcel], None] | None = None, **fields: Any
     ):
         loop = asyncio.get_running_loop()
-        options = {name: fields.pop(name) for name in ("policy", "stuck_grace_s") if name in fields}
+        options = {name: fields.pop(name) for name in ("policy", "stuck_grace_s", "costs") if name in fields}
         self.stuck: list[tuple[str, str]] = []
         self.counts = Counts()
         self.now = loop.time

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tiffin.errors import InvalidInputError
-from tiffin.runtime.manifest import MethodSpec, RunnerSpec, TypeSpec
-from tiffin.runtime.worker.inference import Inference, typed, zeros
+from tiffin.runtime.manifest import MethodSpec, PaddingSpec, RunnerSpec, TypeSpec
+from tiffin.runtime.worker.inference import Inference, typed
+from tiffin.runtime.worker.warming import zeros
 
 
 def test_one_row_of_zeros_is_made_from_the_signature() -> None:
@@ -60,6 +61,32 @@ def test_warming_runs_batch_methods_once_and_survives_their_errors() -> None:
     }
     Inference(RunnerSpec(name="r", methods=specs), {name: note(name) for name in specs}).warm()
     assert ran == [("picky", (1, 4)), ("good", (1, 4))]
+
+
+def test_every_bucket_and_size_is_warmed() -> None:
+    """A compiled model compiles for each: not while somebody waits."""
+    seen: list[Any] = []
+
+    def tag(tokens: Any, bias: Any, *, lengths: Any) -> Any:
+        seen.append((tokens.shape, tokens.dtype, bias.shape, lengths.tolist()))
+        return tokens
+
+    spec = MethodSpec(
+        inputs={
+            "tokens": TypeSpec(kind="array", dtype="int32", shape=["n", "t"]),
+            "bias": TypeSpec(kind="array", dtype="float32", shape=["n"]),
+            "scale": TypeSpec(kind="number"),
+        },
+        padding=PaddingSpec(value=0, arguments=["tokens", "bias"], buckets=[4, 8], lengths=True),
+        sizes=[1, 2],
+    )
+    Inference(RunnerSpec(name="r", methods={"tag": spec}), {"tag": tag}).warm()
+    assert seen == [
+        ((rows, length), np.int32, (rows,), [length] * rows) for length in (4, 8) for rows in (1, 2)
+    ]
+    inputs = {"tokens": spec.inputs["tokens"]}
+    made = zeros(MethodSpec(inputs=inputs, padding=PaddingSpec(values={"other": 0})), 1, 4)
+    assert made is None
 
 
 class Colour(enum.Enum):
