@@ -17,6 +17,7 @@ from .service_times import ServiceTimes
 
 MIN_BATCHES = 8
 """Nobody is refused at arrival on less knowledge than this."""
+_NOTHING = Decision()
 APART = 1.05
 """Waiting for callers must be better than sending two batches by that factor."""
 SHORTER = 0.95
@@ -49,86 +50,115 @@ class AdaptivePolicy:
         self._returns = Returns()
         self._probes = Probes()
         self._waiting = 0.0
+        self._sure = inf
+        """Up to so many may wait without a question."""
+        self._full_s = 0.0
+        """Service time of a batch at the cap."""
         self._batches = 0
         self._last_start = -inf
         self._held: Queue | None = None
         """The queue that is held back until a time, or until so many rows wait."""
         self._held_until = 0.0
         self._held_rows = 0.0
-        self._epoch = [-inf, 0.0, 0.0]
-        """Start of a span of the latency limit, rows that arrived in it, rows of the span before."""
+        # Rows that arrived in this span of the latency limit, and in the one before.
+        self._span_ends = -inf
+        self._span_rows = 0.0
+        self._span_before = 0.0
         self._counts = dict.fromkeys(("refused", "shed", "hold", "spread"), 0)
 
     # -- what happens
 
     def on_arrival(self, now: float, rows: int) -> bool:
         """False refuses the request: its answer would come after the latency limit."""
-        epoch = self._epoch
-        if now - epoch[0] > self.max_latency_s:
-            epoch[:] = now, 0.0, epoch[1] if now - epoch[0] <= 2 * self.max_latency_s else 0.0
+        if now > self._span_ends:
+            self._next_span(now)
         waiting = self._waiting + rows
-        cap = self._times.cap
-        if waiting > cap and self._batches > MIN_BATCHES:
-            # Nobody waits longer than the limit: should the count have drifted, this mends it.
-            waiting = min(waiting, epoch[1] + epoch[2] + rows)
-            full_s = self._times(cap)
-            wait_s = waiting / cap * full_s / max(1, self.workers)
-            if waiting > cap and wait_s + full_s * (1 + 2 * self._times.spread) > self.max_latency_s:
-                self._waiting = waiting - rows
+        if waiting > self._sure:
+            if self._too_many(rows):
                 self._counts["refused"] += 1
                 return False
-        epoch[1] += rows
+            waiting = self._waiting + rows
         self._waiting = waiting
-        self._returns.on_arrival(now, rows)
+        self._span_rows += rows
+        returns = self._returns  # what `Returns.on_arrival` does, without the call
+        returns.arrived += rows
+        if now <= returns.until:
+            returns.times.append(now)
+            returns.totals.append(returns.arrived)
         return True
 
     def on_complete(self, now: float, rows: int, service_s: float) -> None:
         """A batch of `rows` came back `service_s` seconds after it was sent."""
         self._batches += 1
         self._held = None
+        times = self._times
         if self._batches > max(1, self.workers):  # the first batch of a worker is warm-up, not its pace
-            self._times.learn(max(1, rows), max(0.0, service_s))
-        self._returns.on_answer(now, rows, 0.75 * self._times.mean_s)
+            times.learn(max(1, rows), max(0.0, service_s))
+            self._full_s = times(times.cap)
+            if self._batches > MIN_BATCHES and self.max_latency_s < inf:
+                self._sure = times.cap
+        self._returns.on_answer(now, rows, 0.75 * times.mean_s)
 
     def on_cancel(self, now: float, rows: int) -> None:  # noqa: ARG002 - the seam gives the time
         """A waiting request left the queue."""
         self._waiting = max(0.0, self._waiting - rows)
 
+    def _next_span(self, now: float) -> None:
+        limit = self.max_latency_s
+        self._span_before = self._span_rows if now <= self._span_ends + limit else 0.0
+        self._span_rows = 0.0
+        self._span_ends = now + limit
+
+    def _too_many(self, rows: int) -> bool:
+        """Whether `rows` more would have their answer after the limit."""
+        cap, full_s = self._times.cap, self._full_s
+        # Nobody waits longer than the limit: should the count have drifted, this mends it.
+        self._waiting = min(self._waiting, self._span_rows + self._span_before)
+        waiting = self._waiting + rows
+        wait_s = waiting / cap * full_s / max(1, self.workers)
+        return waiting > cap and wait_s + full_s * (1 + 2 * self._times.spread) > self.max_latency_s
+
     # -- what to do
 
     def decide(self, now: float, queue: Queue, idle: int) -> Decision:
         """Sheds the oldest, sends the oldest, or says when to ask again."""
-        if not len(queue):
-            return Decision()
+        length = len(queue)
+        if not length:
+            return _NOTHING
         rows, limit, oldest = queue.rows, self.max_latency_s, queue[0].arrival
         self._waiting = max(self._waiting, rows)
-        late, room = self._in_time(now, queue, rows)
-        if late:
-            self._counts["shed"] += late
-            self._waiting = max(0.0, self._waiting - sum(queue[place].rows for place in range(late)))
-            return Decision(shed=late, reason="latency")
+        room = self._times.cap
+        if limit < inf:
+            late, room = self._in_time(now, queue, rows)
+            if late:
+                self._counts["shed"] += late
+                self._waiting = max(0.0, self._waiting - sum(queue[place].rows for place in range(late)))
+                return Decision(shed=late, reason="latency")
         if idle <= 0:
-            return Decision(wake_at=max(oldest + limit, now + SHORTEST_WAIT_S) if limit < inf else None)
+            return _NOTHING if limit == inf else Decision(0, 0, max(oldest + limit, now + SHORTEST_WAIT_S))
         if rows < room and self._times.samples:
             until, reason = self._wait(now, queue, room, idle)
             if until:
-                return Decision(wake_at=until, reason=reason)
+                return Decision(0, 0, until, reason)
         size, reason = self._size(rows, room, idle, now - oldest)
-        number, taken = fitting(queue, size)
+        if size >= rows:
+            number, taken = length, rows
+        else:
+            number, taken = fitting(queue, size)
         self._waiting = max(0.0, self._waiting - taken)
         self._last_start = now
         self._held = None
-        return Decision(number, reason=reason)
+        return Decision(number, 0, None, reason)
 
     def _in_time(self, now: float, queue: Queue, rows: float) -> tuple[int, float]:
         """(how many of the oldest can no longer be answered within the limit, the most rows to send)."""
         times, limit = self._times, self.max_latency_s
         room = times.cap
-        if limit == inf:
-            return 0, room
         age = now - queue[0].arrival
-        size = min(rows, room)
         margin = 1 + 2 * times.spread
+        if age + self._full_s * margin <= limit:
+            return 0, room
+        size = min(rows, room)
         left = limit - times(size) * margin
         if age <= left:
             return 0, room
@@ -165,28 +195,31 @@ class AdaptivePolicy:
 
     def _hold(self, now: float, rows: float, room: float, age: float) -> float:
         """Until when to wait for callers that are about to come back; 0: send now."""
-        expected = self._returns.expected(now)
-        if not expected or expected[-1].rows < 0.5:
+        past, expected = self._returns.expected(now)
+        if not expected or expected[-1][1] < 0.5:
             return 0.0
         times = self._times
-        missing = expected[-1].rows
+        missing = expected[-1][1]
         back = missing + self._returns.arrived
         both_s = times(rows) + times(missing)
         best = APART * (rows + missing) / both_s if both_s > 0 else inf
         margin = 1 + 2 * times.spread
-        wait = 0.0
-        for step in expected:
-            n = min(room, rows + step.rows)
-            n_s = times(n)
-            waited = age + step.wait_s
-            if waited + n_s * margin > self.max_latency_s or waited > LONGEST_HOLD * times.mean_s:
+        longest = min(self.max_latency_s, LONGEST_HOLD * times.mean_s) - age
+        hold = 0.0
+        for delay, coming in expected:
+            wait = delay - past
+            if wait > longest:
                 break
-            if step.wait_s >= SHORTEST_WAIT_S:
-                together = n / (step.wait_s * max(1.0, n / back) + n_s)
+            n = min(room, rows + coming)
+            n_s = times(n)
+            if age + wait + n_s * margin > self.max_latency_s:
+                break
+            if wait >= SHORTEST_WAIT_S:
+                together = n / (wait * max(1.0, n / back) + n_s)
                 if together > best:
-                    best, wait = together, step.wait_s
+                    best, hold = together, wait
         self._held_rows = min(room, rows + missing - 0.5)
-        return now + wait if wait else 0.0
+        return now + hold if hold else 0.0
 
     def _spread(self, now: float, rows: float, age: float) -> float:
         """Until when to wait so that workers do not run in step; 0: send now."""
@@ -208,6 +241,8 @@ class AdaptivePolicy:
         if rows >= room:
             probe = self._probes.next(times, room) if room == times.cap else 0
             return (probe, "probe") if probe else (times.shape.rounded(room), "full")
+        if rows == 1:
+            return 1, "idle worker"
         if idle >= max(2, self.workers):
             share = ceil(rows / idle)
             if times(share) < SHORTER * times(rows):
@@ -231,8 +266,7 @@ class AdaptivePolicy:
         cap, waiting = self._times.cap, self._waiting + rows
         if waiting <= cap or self._batches <= MIN_BATCHES:
             return 0.0
-        full_s = self._times(cap)
-        return waiting / cap * full_s / max(1, self.workers) + full_s
+        return waiting / cap * self._full_s / max(1, self.workers) + self._full_s
 
     def explain(self) -> dict[str, Any]:
         """What was learned and decided so far: plain JSON values, seconds and rows.

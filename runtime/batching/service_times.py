@@ -25,6 +25,11 @@ def upper_edge(bucket: int) -> int:
     return 3 << (octave - 2) if not upper else 1 << octave
 
 
+_BUCKETS = [0, *map(bucket_of, range(1, 1025))]
+
+SETTLED = 64
+"""Batches after which the curve is drawn anew less often."""
+OFTEN = 8
 SURE = 16
 """Before that many batches one sample of a size tells little."""
 
@@ -112,25 +117,31 @@ class ServiceTimes:
 
     def learn(self, rows: float, seconds: float) -> None:
         """A batch of that many rows took that long."""
-        self.samples += 1
+        self.samples = samples = self.samples + 1
         expected = self(rows)
-        number = bucket_of(rows)
+        number = _BUCKETS[rows] if type(rows) is int and rows < len(_BUCKETS) else bucket_of(rows)
         bucket = self._buckets.get(number)
+        new = bucket is None
         if bucket is None:
-            bucket = self._buckets[number] = Bucket(number, self.samples)
-        elif expected > 0 and bucket.samples >= 3:
-            off = min(1.0, abs(seconds - expected) / expected)
-            self.spread += 0.05 * (off - self.spread)
+            bucket = self._buckets[number] = Bucket(number, samples)
+        off = abs(seconds - expected)
+        if not new and expected > 0 and bucket.samples >= 3:
+            self.spread += 0.05 * (min(1.0, off / expected) - self.spread)
         bucket.learn(rows, seconds)
-        bucket.last = self.samples
-        surprising = abs(seconds - expected) > max(0.1, 3 * self.spread) * expected
-        self.shape.learn(rows, min(seconds, Bucket.CLIP * bucket.seconds), surprising)
-        gain = 1 / min(self.samples, 10)
+        bucket.last = samples
+        longest = Bucket.CLIP * bucket.seconds
+        clipped = min(longest, seconds)
+        surprising = off > max(0.1, 3 * self.spread) * expected
+        drawn = self.shape.learn(rows, clipped, surprising)
+        gain = 1 / samples if samples < 10 else 0.1
         self.mean_rows += gain * (rows - self.mean_rows)
-        self.mean_s += gain * (min(seconds, Bucket.CLIP * bucket.seconds) - self.mean_s)
-        self._forget()
-        self._redraw()
-        self._choose_cap()
+        self.mean_s += gain * (clipped - self.mean_s)
+        # A mean moves little by one sample more: once much is known, not every batch is worth a new curve.
+        if samples <= SETTLED or new or drawn or surprising or samples % OFTEN == 0:
+            if samples <= SETTLED or samples % SETTLED == 0:
+                self._forget()
+            self._redraw()
+            self._choose_cap()
 
     def __call__(self, rows: float) -> float:
         """Seconds of a batch of that many rows; 0 while nothing is known.
@@ -173,7 +184,7 @@ class ServiceTimes:
 
         A slow first call is not the pace of its size; nor is what was last seen thousands of batches ago.
         """
-        best = max(bucket.pace for bucket in self._buckets.values())
+        best = max([bucket.pace for bucket in self._buckets.values()])
         doubtful = [
             b.number
             for b in self._buckets.values()
@@ -188,7 +199,9 @@ class ServiceTimes:
         at: list[float] = []
         seconds: list[float] = []
         weights: list[int] = []
-        for _, bucket in sorted(self._buckets.items()):
+        buckets = self._buckets
+        for number in sorted(buckets):
+            bucket = buckets[number]
             x, y, weight = bucket.rows, bucket.seconds, min(bucket.samples, Bucket.FIRST)
             while seconds and seconds[-1] > y:
                 x0, y0, w0 = at.pop(), seconds.pop(), weights.pop()
@@ -200,19 +213,23 @@ class ServiceTimes:
         self._at, self._seconds = at, seconds
 
     def _choose_cap(self) -> None:
-        best = max(self._buckets.values(), key=lambda bucket: bucket.pace)
-        # One slow batch early on was a first call, not a size that is worse.
-        known = [b for b in self._buckets.values() if b.samples > 1 or self.samples > SURE]
-        if not known:
+        buckets = self._buckets
+        best = largest = None
+        for number in sorted(buckets):
+            bucket = buckets[number]
+            if best is None or bucket.pace > best.pace:
+                best = bucket
+            # One slow batch early on was a first call, not a size that is worse.
+            if bucket.samples > 1 or self.samples > SURE:
+                largest = bucket
+        if best is None or largest is None:
             return
-        largest = max(known, key=lambda bucket: bucket.number)
         few = min(largest.samples, best.samples)
         doubt = 1 + 2 * self.spread / few**0.5 + (0.5 if self.samples < SURE and few < 2 else 0.0)
         shape = self.shape
         shape.bent = largest.pace * doubt < self.WORSE * best.pace
         if shape.knee:
-            top = min(int(self.max_rows), LARGEST)
-            self.cap = max(range(1, top + 1), key=lambda n: n / max(1e-12, shape(n)))
+            self.cap = shape.best(min(int(self.max_rows), LARGEST))
         elif shape.bent and not shape.sure:
             self.cap = min(self.max_rows, upper_edge(best.number))
         else:

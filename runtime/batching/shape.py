@@ -6,6 +6,7 @@ of a step, and at the knee.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from math import log
 
 STEPS = (2, 4, 8, 16, 32, 64)
@@ -14,8 +15,14 @@ SHARPER = 12.0
 SURE = 64
 STAYS = 8.0
 """A shape that was found is given up only when a line is likelier by more than the rest."""
-Point = tuple[int, float, float, float]
-"""Rows, mean seconds, weight, squares that no shape explains."""
+SOONEST, PATIENT = 4, 128
+"""Batches from one look at a surprise to the next; doubles while looking changes nothing."""
+LONGEST_GAP = 256
+"""Batches from one look to the next without any surprise."""
+Point = tuple[int, float, float]
+"""Rows, mean seconds, weight."""
+Sums = tuple[float, float, float, float, float, float]
+"""Of the weights w, w x, w y, w x², w x y, w y²: x are rows, y seconds."""
 LARGEST = 256
 """Above that many rows no shape is looked for: buckets are fine enough."""
 
@@ -46,6 +53,7 @@ class Shape:
 
     __slots__ = (
         "_next_fit",
+        "_patience",
         "_samples",
         "_sizes",
         "_soonest",
@@ -70,21 +78,22 @@ class Shape:
         self._samples = 0
         self._next_fit = 12
         self._soonest = 8
+        self._patience = SOONEST
 
     def learn(self, rows: float, seconds: float, surprising: bool) -> bool:
         """True when the shape was drawn anew; that is now when a batch took surprisingly long."""
         if rows > LARGEST:
             return False
         self._samples += 1
-        number = max(1, round(rows))
+        number = rows if type(rows) is int else max(1, round(rows))
         size = self._sizes.get(number)
         if size is None:
             size = self._sizes[number] = Size()
         size.learn(seconds)
         if self._samples < self._next_fit and not (self._samples > self._soonest and surprising):
             return False
-        self._soonest = self._samples + 4
-        self._next_fit = self._samples + max(4, min(64, self._samples // 4))
+        self._soonest = self._samples + self._patience
+        self._next_fit = self._samples + max(4, min(LONGEST_GAP, self._samples // 4))
         self._fit()
         return True
 
@@ -121,27 +130,32 @@ class Shape:
             return f"knee at {self.knee}"
         return f"steps of {self.step}" if self.step > 1 else "line"
 
+    def best(self, most: int) -> int:
+        """The rows up to `most` that do most rows a second, past a knee."""
+        # Past the knee a row costs row + steep and what is fixed shrinks to fixed - steep * knee: once that
+        # is below zero, more rows are only dearer.
+        return min(self.knee, most) if self.fixed < self.steep * self.knee else most
+
     def _fit(self) -> None:
         # Relative errors count: the noise of a batch grows with its length.
-        points: list[Point] = [
-            (
-                n,
-                size.mean,
-                size.samples / (size.mean * size.mean),
-                size.samples * size.square / (size.mean**2),
-            )
-            for n, size in sorted(self._sizes.items())
-            if size.mean > 0
-        ]
+        points: list[Point] = []
+        total, within = 0, 0.0
+        for n in sorted(self._sizes):
+            size = self._sizes[n]
+            if size.mean > 0:
+                weight = size.samples / (size.mean * size.mean)
+                points.append((n, size.mean, weight))
+                within += weight * size.square
+                total += size.samples
         if len(points) < 3:
             return
-        total = sum(self._sizes[n].samples for n, _, _, _ in points)
-        within = sum(point[3] for point in points) + 1e-5 * total
+        within += 1e-5 * total
 
         def score(rest: float, parameters: int) -> float:
-            return float(total * log((within + max(0.0, rest)) / total) + parameters * log(total))
+            return total * log((within + max(0.0, rest)) / total) + parameters * log(total)
 
-        fixed, row, rest = _line([(n, y, w) for n, y, w, _ in points])
+        sums = _running(points, 1)
+        fixed, row, rest = _line(sums[-1])
         best = score(rest, 2) - SHARPER
         had_step, had_knee = self.step, self.knee
         self.fixed, self.row, self.step, self.knee, self.steep = fixed, row, 1, 0, 0.0
@@ -149,56 +163,66 @@ class Shape:
         for step in STEPS:
             if step > 2 * largest:
                 break
-            fixed, row, rest = _line([(-(-n // step) * step, y, w) for n, y, w, _ in points])
+            fixed, row, rest = _line(_running(points, step)[-1])
             value = score(rest, 3) - (STAYS if step == had_step else 0.0)
             if value < best:
                 best = value
                 self.fixed, self.row, self.step = fixed, row, step
         if len(points) > 3:
             sizes = [point[0] for point in points]
-            place = min(range(1, len(points) - 1), key=lambda at: _bent(points, sizes[at])[3])
-            around = range(max(2, sizes[place - 1] + 1), sizes[place + 1])
-            bent = {knee: _bent(points, knee) for knee in around if knee >= sizes[1]}
-            knee = min(bent, key=lambda at: bent[at][3])
-            fixed, row, steep, rest = bent[knee]
+            place = min(range(1, len(points) - 1), key=lambda at: _bent(sums, at + 1, sizes[at])[3])
+            around = range(max(2, sizes[place - 1] + 1, sizes[1]), sizes[place + 1])
+            knee = min(around, key=lambda at: _bent(sums, bisect_right(sizes, at), at)[3])
+            fixed, row, steep, rest = _bent(sums, bisect_right(sizes, knee), knee)
             bonus = SHARPER if self.bent else STAYS if had_knee else 0.0
             if score(rest, 4) - bonus < best and steep > 0:
                 self.fixed, self.row, self.step, self.knee, self.steep = fixed, row, 1, knee, steep
+        changed = (self.step, self.knee) != (had_step, had_knee)
+        self._patience = SOONEST if changed or self._samples < SURE else min(2 * self._patience, PATIENT)
 
 
-def _bent(points: list[Point], knee: int) -> tuple[float, float, float, float]:
-    """(fixed, row, steep, weighted squares left): the line up to the knee, then one from its end."""
-    fixed, row, rest = _line([(n, y, w) for n, y, w, _ in points if n <= knee])
+def _running(points: list[Point], step: int) -> list[Sums]:
+    """Sums over the first 1, 2, 3 … points, their rows rounded up to `step`."""
+    w0 = wx = wy = wxx = wxy = wyy = 0.0
+    sums: list[Sums] = []
+    for n, y, w in points:
+        x = -(-n // step) * step
+        v = w * x
+        u = w * y
+        w0 += w
+        wx += v
+        wy += u
+        wxx += v * x
+        wxy += v * y
+        wyy += u * y
+        sums.append((w0, wx, wy, wxx, wxy, wyy))
+    return sums
+
+
+def _bent(sums: list[Sums], below: int, knee: int) -> tuple[float, float, float, float]:
+    """(fixed, row, steep, weighted squares left): the line up to the knee, then one from its end.
+
+    Args:
+        below: points up to the knee.
+    """
+    fixed, row, rest = _line(sums[below - 1])
+    w0, wx, wy, wxx, wxy, wyy = (whole - part for whole, part in zip(sums[-1], sums[below - 1], strict=True))
     at_knee = fixed + row * knee
-    above = squares = left = 0.0
-    for n, y, w, _ in points:
-        if n > knee:
-            above += w * (n - knee) * (y - at_knee)
-            squares += w * (n - knee) ** 2
+    above = wxy - knee * wy - at_knee * wx + at_knee * knee * w0
+    squares = wxx - 2 * knee * wx + knee * knee * w0
     slope = above / squares
-    for n, y, w, _ in points:
-        if n > knee:
-            off = y - at_knee - slope * (n - knee)
-            left += w * off * off
-    return fixed, row, slope - row, rest + left
+    left = wyy - 2 * at_knee * wy + at_knee * at_knee * w0 - slope * above
+    return fixed, row, slope - row, rest + max(0.0, left)
 
 
-def _line(points: list[tuple[int, float, float]]) -> tuple[float, float, float]:
+def _line(sums: Sums) -> tuple[float, float, float]:
     """(fixed, row, weighted squares left) of the best line with row >= 0 and fixed >= 0."""
-    sw = sx = sy = sxx = sxy = syy = 0.0
-    for x, y, w in points:
-        wx = w * x
-        sw += w
-        sx += wx
-        sy += w * y
-        sxx += wx * x
-        sxy += wx * y
-        syy += w * y * y
-    spread = sw * sxx - sx * sx
-    row = (sw * sxy - sx * sy) / spread if spread > 1e-12 * sw * sxx else 0.0
+    w0, wx, wy, wxx, wxy, wyy = sums
+    spread = w0 * wxx - wx * wx
+    row = (w0 * wxy - wx * wy) / spread if spread > 1e-12 * w0 * wxx else 0.0
     row = max(0.0, row)
-    fixed = (sy - row * sx) / sw
+    fixed = (wy - row * wx) / w0
     if fixed < 0:
-        fixed, row = 0.0, sxy / sxx
-    rest = syy - 2 * fixed * sy - 2 * row * sxy + fixed * fixed * sw + 2 * fixed * row * sx + row * row * sxx
+        fixed, row = 0.0, wxy / wxx
+    rest = wyy - 2 * fixed * wy - 2 * row * wxy + fixed * fixed * w0 + 2 * fixed * row * wx + row * row * wxx
     return fixed, row, rest
