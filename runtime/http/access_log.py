@@ -6,8 +6,10 @@ import asyncio
 import atexit
 import sys
 import time
+from collections.abc import Callable
 from contextvars import Context
 from datetime import datetime, timezone
+from functools import lru_cache
 
 import msgspec
 
@@ -15,10 +17,10 @@ from ..log_stream import PORTION_BYTES, LogStream
 
 _FLUSH_S = 0.1
 
-Row = tuple[float, str, str, str, int, int, float, str, str]
-"""When the answer was written (Unix seconds), client, method, path, status, bytes of the answer's body,
-seconds from the last byte of the request to the answer, request id, trace id (of the caller's `traceparent`,
-or empty)."""
+
+Row = tuple[str, str, str, int, int, float, str, str]
+"""Client, method, path, status, bytes of the answer's body, seconds from the last byte of the request to the
+answer, request id, trace id (of the caller's `traceparent`, or empty)."""
 
 
 class AccessLog:
@@ -30,10 +32,16 @@ class AccessLog:
     Args:
         json: one object a line, else text.
         descriptor: file descriptor to write to; stderr when None.
+        clock: Unix seconds.
     """
 
-    def __init__(self, *, json: bool, descriptor: int | None = None) -> None:
-        self._render = _render_json if json else _render_text
+    def __init__(
+        self, *, json: bool, descriptor: int | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._render = _json if json else _text
+        self._clock = clock
+        self._millisecond = 0
+        self._stamp = ""
         self._stream = LogStream(
             sys.stderr.fileno() if descriptor is None else descriptor,
             _dropped_json if json else _dropped_text,
@@ -45,8 +53,12 @@ class AccessLog:
         atexit.register(self.close)
 
     def write(self, row: Row) -> None:
-        """Adds one line; in the event loop."""
-        line = self._render(row)
+        """Adds the line of an answer that was just written; in the event loop."""
+        at = self._clock()
+        millisecond = int(at * 1000)
+        if millisecond != self._millisecond:  # under load a dozen lines share one
+            self._millisecond, self._stamp = millisecond, _stamp(at)
+        line = self._render(self._stamp, row)
         if self._size + len(line) > PORTION_BYTES:
             self._flush()
         self._lines.append(line)
@@ -84,37 +96,28 @@ def _dropped_json(lines: int) -> str:
     return _encode(line).decode() + "\n"
 
 
-_seconds: tuple[int, str] = (0, "")
-"""The newest whole second and its text: thousands of lines share it."""
-
-
 def _stamp(at: float) -> str:
     """UTC, ISO 8601 with milliseconds."""
-    global _seconds  # noqa: PLW0603 - a cache of one
-    second = int(at)
-    if second != _seconds[0]:
-        text = datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
-        _seconds = (second, text)
-    return "%s.%03dZ" % (_seconds[1], (at - second) * 1000)  # noqa: UP031 - the fastest form
+    text = datetime.fromtimestamp(int(at), timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{int(at % 1 * 1000):03d}Z"
 
 
-def _render_text(line: Row) -> bytes:
-    at, client, method, path, status, size_bytes, seconds, request_id, trace_id = line
-    if " " in path or not (path.isascii() and path.isprintable()):
-        path = _printable(path)
-    text = "%s %s %s %s %d %dB %.2fms id=%s" % (  # noqa: UP031 - the fastest form
-        _stamp(at), client, method, path, status, size_bytes, seconds * 1000, request_id
-    )  # fmt: skip
-    return (f"{text} trace={trace_id}\n" if trace_id else text + "\n").encode()
+def _text(stamp: str, row: Row) -> bytes:
+    client, method, path, status, size_bytes, seconds, request_id, trace_id = row
+    end = f" trace={trace_id}\n" if trace_id else "\n"
+    return (
+        f"{stamp} {client} {method} {_printable(path)} {status} {size_bytes}B {seconds * 1000:.2f}ms "
+        f"id={request_id}{end}"
+    ).encode()
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def _render_json(line: Row) -> bytes:
-    at, client, method, path, status, size_bytes, seconds, request_id, trace_id = line
+def _json(stamp: str, row: Row) -> bytes:
+    client, method, path, status, size_bytes, seconds, request_id, trace_id = row
     document = {
-        "ts": _stamp(at),
+        "ts": stamp,
         "level": "info",
         "logger": "tiffin.access",
         "client": client,
@@ -130,7 +133,10 @@ def _render_json(line: Row) -> bytes:
     return _encode(document) + b"\n"
 
 
+@lru_cache(maxsize=256)
 def _printable(path: str) -> str:
     """A path is the caller's text: no line breaks, escape codes of a terminal or further fields get into the
     log."""
+    if path.isascii() and path.isprintable() and " " not in path:
+        return path
     return "".join(char if char.isprintable() and char != " " else f"\\x{ord(char):02x}" for char in path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -88,5 +87,5 @@ class Counted:
         client = "{}:{}".format(*scope["client"]) if scope.get("client") else "local"
         trace = context.trace_id if "traceparent" in context.headers else ""
         self._serving.log.write(
-            (time.time(), client, scope["method"], scope["path"], status, size, seconds, context.id, trace)
+            (client, scope["method"], scope["path"], status, size, seconds, context.id, trace)
         )

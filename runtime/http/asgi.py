@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InferenceError
+from .head import Head
 from .prediction import Headers, Prediction
 from .serving import Serving
 
@@ -41,18 +42,15 @@ class PredictionApp:
 class AsgiPrediction(Prediction):
     """A prediction whose bytes come and go as ASGI messages."""
 
-    __slots__ = ("_broken", "_message", "_over", "_send")
-
     def __init__(self, serving: Serving, route: Route, scope: Scope, send: Send) -> None:
         client = scope.get("client")
-        super().__init__(
-            serving,
+        head = Head(
             route,
             scope["method"].encode("latin-1"),
             list(scope["headers"]),
-            query=scope.get("query_string", b"").decode("latin-1"),
-            client="{}:{}".format(*client) if client else "local",
+            scope.get("query_string", b"").decode("latin-1"),
         )
+        super().__init__(serving, head, "{}:{}".format(*client) if client else "local")
         self._send = send
         self._message: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._over = asyncio.Event()
@@ -101,7 +99,7 @@ class AsgiPrediction(Prediction):
     def answer(self, status: int, media_type: str, body: bytes | memoryview, headers: Headers) -> None:
         length = () if status == 204 else ((b"content-length", b"%d" % len(body)),)
         start = self._start(status, media_type, (*length, *headers))
-        data = b"" if self.method == b"HEAD" else bytes(body)
+        data = b"" if self.head.method == b"HEAD" else bytes(body)
         self._message = (start, {"type": "http.response.body", "body": data, "more_body": False})
         self._over.set()
 

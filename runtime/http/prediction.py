@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from time import monotonic
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DeadlineExceededError, RequestError, ServingError, UnavailableError
 from ..service.context import RequestContext, set_context
+from ..service.trace import new_request_id
 from . import events, problem
 
 if TYPE_CHECKING:
-    from ..schema.outputs import Encoder
-    from .routes import Route
+    from .head import Head
     from .serving import Serving
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -31,60 +30,23 @@ class Prediction(ABC):
     abstract methods.
 
     Args:
-        raw_headers: names in lower case.
-        query: of the URL, without `?`.
+        head: the header, checked.
         client: address for the log.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "answered",
-        "began",
-        "client",
-        "context",
-        "deadline",
-        "encoder",
-        "error",
-        "fields",
-        "method",
-        "metrics",
-        "parts",
-        "query",
-        "route",
-        "serving",
-        "size",
-        "task",
-        "timeout_s",
-    )
+    # Defaults live in the class: an object that sets only what differs is made in half the time.
+    size = 0
+    error: ServingError | None = None
+    answered = False
+    task: asyncio.Task[None] | None = None
+    began = 0.0
+    deadline = 0.0
+    timeout_s = 0.0
 
-    def __init__(
-        self,
-        serving: Serving,
-        route: Route,
-        method: bytes,
-        raw_headers: list[tuple[bytes, bytes]],
-        *,
-        query: str,
-        client: str,
-    ) -> None:
+    def __init__(self, serving: Serving, head: Head, client: str) -> None:
         self.serving = serving
-        self.route = route
-        self.method = method
-        self.fields = dict(raw_headers)
-        if len(self.fields) != len(raw_headers):
-            self.fields = _joined(raw_headers)
-        self.query = query
+        self.head = head
         self.client = client
-        self.context = RequestContext(raw_headers, route=route.path)
-        self.metrics = route.metrics if method == b"POST" else route.metrics_of.get(method, route.metrics)
-        self.parts: list[bytes] = []
-        self.size = 0
-        self.error: ServingError | None = None
-        self.answered = False
-        self.task: asyncio.Task[None] | None = None
-        self.began = 0.0
-        self.timeout_s = 0.0
-        self.deadline = 0.0
 
     # What the door implements
 
@@ -107,48 +69,51 @@ class Prediction(ABC):
     # What the door calls
 
     def admit(self) -> None:
-        """Keeps the error when the header alone is reason to refuse: see `Route.admit`."""
-        if self.method != b"OPTIONS":
-            try:
-                self.route.admit(self.method, self.fields)
-            except RequestError as error:
-                self.error = error
+        """Keeps the error when the header alone is reason to refuse."""
+        self.error = self.head.refusal
+        self.parts: list[bytes] = []
 
     def feed(self, data: bytes) -> None:
         """Takes a piece of the body; keeps nothing of a request that is refused anyway."""
         if self.error is None:
             self.size += len(data)
             self.parts.append(data)
-            if self.size > self.route.max_body_bytes:
+            if self.size > self.head.route.max_body_bytes:
                 self.parts.clear()
                 try:
-                    self.route.check_size(self.size)
+                    self.head.route.check_size(self.size)
                 except RequestError as error:
                     self.error = error
 
     def launch(self, now: float, loop: asyncio.AbstractEventLoop) -> None:
-        """Begins the work. `now`: `time.monotonic()`."""
+        """Begins the work with what was fed. `now`: `time.monotonic()`."""
+        parts, self.parts = self.parts, []
+        self.launch_with(parts[0] if len(parts) == 1 else b"".join(parts), now, loop)
+
+    def launch_with(self, body: bytes, now: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Begins the work with a whole body."""
+        head = self.head
         self.began = now
-        self.serving.state.in_flight += 1
-        self.metrics.begin()
+        self.timeout_s = timeout_s = head.timeout_s
+        self.deadline = deadline = now + timeout_s
+        context = RequestContext(head.raw_headers, deadline, head.route.path)
+        if not head.known_as:
+            context.name(new_request_id())
+        self.context = context
+        serving = self.serving
+        serving.state.in_flight += 1
+        head.metrics.begin()
+        wrong = self.error or head.objection
         try:
-            if self.error is not None:
-                return self._fail(self.error)
-            if self.method == b"OPTIONS":
+            if wrong is not None:
+                return self._fail(wrong)
+            if head.method == b"OPTIONS":
                 return self._finish(204, "", b"", problem.ALLOW_POST)
-            fields = self.fields
-            self.timeout_s = self.route.time_limit_s(fields)
-            self.encoder: Encoder = self.route.encoder_for(fields)
-            parts = self.parts
-            arguments = self.route.decode(
-                fields, self.query, parts[0] if len(parts) == 1 else b"".join(parts)
-            )
-            self.parts = []
+            arguments = head.decode(body)
         except Exception as error:  # noqa: BLE001 - a decoder may run the user's validators
             return self._fail(error)
-        self.context.deadline = self.deadline = now + self.timeout_s
         self.task = loop.create_task(self._run(arguments))
-        self.serving.deadlines.add(self, loop)
+        serving.deadlines.add(self, loop)
         return None
 
     def cancel(self) -> None:
@@ -160,8 +125,8 @@ class Prediction(ABC):
 
     def expire(self) -> None:
         """The deadline has come: answers 504 and stops the work."""
-        self.error = DeadlineExceededError(f"{self.route.path} took longer than {self.timeout_s:g} s")
-        if self.route.stream and self.task is not None:
+        self.error = DeadlineExceededError(f"{self.head.route.path} took longer than {self.timeout_s:g} s")
+        if self.head.route.stream and self.task is not None:
             self.task.cancel()  # the stream itself says so, in its own form
             return
         self._fail(self.error)
@@ -172,7 +137,8 @@ class Prediction(ABC):
 
     async def _run(self, arguments: dict[str, Any]) -> None:
         set_context(self.context)
-        route = self.route
+        head = self.head
+        route = head.route
         try:
             if route.stream:
                 return await self._stream(route.call(**arguments))
@@ -180,10 +146,10 @@ class Prediction(ABC):
                 value = await route.call(**arguments)
             else:
                 value = await self.serving.threads.call(route.call, arguments)
-            encoder = self.encoder
+            encoder = head.encoder
             media_type = encoder.media_type
             body = encoder(value)
-            headers = self._headers()
+            headers = self._headers() if head.traced or self.context.has_response_headers else ()
             if encoder.varies:
                 media_type = encoder.media_type_of(value)
                 named = route.info.output.extra_headers(value).items()
@@ -198,14 +164,15 @@ class Prediction(ABC):
 
     async def _stream(self, items: AsyncIterator[Any]) -> None:
         """Nothing is sent before the first item, so that an error before it still has a status of its own."""
-        framed = self.encoder.media_type == events.MEDIA_TYPE
+        encoder = self.head.encoder
+        framed = encoder.media_type == events.MEDIA_TYPE
         sent = -1
         error: BaseException | None = None
         try:
             async for item in items:
-                data = self.encoder(item)
+                data = encoder(item)
                 if sent < 0:
-                    await self.open_stream(self.encoder.media_type, self._headers())
+                    await self.open_stream(encoder.media_type, self._headers())
                     sent = 0
                 chunk = events.item(data) if framed else data
                 await self.send_chunk(chunk)
@@ -224,7 +191,7 @@ class Prediction(ABC):
         if error is not None:
             self._log(error)
         if sent < 0:
-            await self.open_stream(self.encoder.media_type, self._headers())
+            await self.open_stream(encoder.media_type, self._headers())
         if framed:
             await self.send_chunk(events.end() if error is None else events.error(self._problem(error).body))
         self._settle(200 if error is None else self._problem(error).status, max(sent, 0))
@@ -236,7 +203,7 @@ class Prediction(ABC):
     def _headers(self) -> Headers:
         context = self.context
         headers: Headers = ()
-        if b"traceparent" in self.fields:
+        if self.head.traced:
             headers = ((b"traceparent", context.traceparent.encode("ascii")),)
         if context.has_response_headers:
             headers += tuple(
@@ -249,11 +216,11 @@ class Prediction(ABC):
         """Also after the answer: what the user's code raises while it is stopped, or later in a stream."""
         if problem.is_bug(error):
             problem.log_failure(
-                error, route=self.route.path, request_id=self.context.id, trace_id=self.context.trace_id
+                error, route=self.head.route.path, request_id=self.context.id, trace_id=self.context.trace_id
             )
 
     def _problem(self, error: BaseException) -> problem.Problem:
-        return problem.problem(error, instance=self.route.path, request_id=self.context.id)
+        return problem.problem(error, instance=self.head.route.path, request_id=self.context.id)
 
     def _fail(self, error: BaseException) -> None:
         self._log(error)
@@ -270,27 +237,19 @@ class Prediction(ABC):
     def _settle(self, status: int, size_bytes: int) -> None:
         """Counts and logs, once a request."""
         self.answered = True
-        serving = self.serving
+        serving, head = self.serving, self.head
         seconds = monotonic() - self.began
         serving.state.in_flight -= 1
         serving.deadlines.discard(self)
-        self.metrics.end(status, seconds)
-        if serving.log is not None:
+        head.metrics.end(status, seconds)
+        log = serving.log
+        if log is not None:
             context = self.context
-            trace_id = context.trace_id if b"traceparent" in self.fields else ""
-            method = self.method.decode("latin-1")
-            path = self.route.path
-            serving.log.write(
-                (time.time(), self.client, method, path, status, size_bytes, seconds, context.id, trace_id)
+            trace_id = context.trace_id if head.traced else ""
+            path = head.route.path
+            log.write(
+                (self.client, head.method_text, path, status, size_bytes, seconds, context.id, trace_id)
             )
-
-
-def _joined(raw_headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Fields that came several times mean their list (RFC 9110, 5.3); what is no list is refused then."""
-    fields: dict[bytes, bytes] = {}
-    for name, value in raw_headers:
-        fields[name] = b"%b, %b" % (fields[name], value) if name in fields else value
-    return fields
 
 
 async def _close(items: AsyncIterator[Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +10,7 @@ from ..service.context import RequestContext
 from . import explanation
 from .access_log import AccessLog
 from .deadlines import Deadlines
+from .head import KnownHeads
 from .peers import Peers
 from .problem import Problem, problem
 from .routes import UNMATCHED, RouteTable
@@ -27,6 +27,7 @@ class Serving:
     def __init__(self, state: ServerState) -> None:
         self.state = state
         self.table = RouteTable(state.info, state.instance, state.options, state.metrics)
+        self.known_heads = KnownHeads()
         self.unmatched = state.metrics.request(UNMATCHED)
         self.deadlines = Deadlines()
         self.sweeper = Sweeper()
@@ -64,7 +65,7 @@ class Serving:
         self.unmatched.end(report.status, seconds)
         if self.log is not None:
             size = len(report.body)
-            self.log.write((time.time(), client, "-", "-", report.status, size, seconds, request_id, ""))
+            self.log.write((client, "-", "-", report.status, size, seconds, request_id, ""))
         return report, request_id
 
     async def open(self) -> None:

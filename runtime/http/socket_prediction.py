@@ -11,8 +11,8 @@ from .prediction import Headers, Prediction
 from .reply import field_lines, status_line
 
 if TYPE_CHECKING:
+    from .head import Head
     from .protocol import PredictionProtocol
-    from .routes import Route
 
 _JOIN_BYTES = 64 * 1024
 """A larger body is written after the head instead of being copied behind it."""
@@ -33,37 +33,32 @@ class SocketPrediction(Prediction):
     interface.
     """
 
-    __slots__ = (
-        "complete", "disconnected", "expects_continue", "http10", "keep_alive", "lingers", "protocol",
-        "response_complete", "turn",
-    )  # fmt: skip
-
     message_event = _NoEvent()
+    complete = False
+    """The whole body has come."""
+    turn = False
+    """Every earlier request of the connection is answered."""
+    response_complete = False
+    disconnected = False
+    keep_alive = True
+    http10 = False
+    expects_continue = False
+    lingers = False
+    """Close only after the caller had time to read the answer: it is still sending."""
 
-    def __init__(
-        self,
-        protocol: PredictionProtocol,
-        route: Route,
-        method: bytes,
-        raw_headers: list[tuple[bytes, bytes]],
-        query: str,
-    ) -> None:
-        super().__init__(protocol.serving, route, method, raw_headers, query=query, client=protocol.peer)
+    def __init__(self, protocol: PredictionProtocol, head: Head) -> None:
+        self.serving = protocol.serving
+        self.head = head
+        self.client = protocol.peer
         self.protocol = protocol
-        self.complete = False
-        """The whole body has come."""
-        self.turn = False
-        """Every earlier request of the connection is answered."""
-        self.response_complete = False
-        self.disconnected = False
-        self.expects_continue = False
-        self.lingers = False
-        """Close only after the caller had time to read the answer: it is still sending."""
-        parser = protocol.parser
-        self.keep_alive: bool = parser.should_keep_alive()
-        self.http10 = False
-        if not self.keep_alive or b"connection" in self.fields:
+
+    def look_at_connection(self) -> None:
+        """What the parser has found out about the connection; a known head has nothing of it."""
+        parser, fields = self.protocol.parser, self.head.fields
+        self.keep_alive = parser.should_keep_alive()
+        if not self.keep_alive or b"connection" in fields:
             self.http10 = parser.get_http_version() == "1.0"
+        self.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
 
     async def run_asgi(self, _app: Any) -> None:
         """Its turn has come, says uvicorn's pipeline."""
@@ -73,24 +68,27 @@ class SocketPrediction(Prediction):
     def answer(self, status: int, media_type: str, body: bytes | memoryview, headers: Headers) -> None:
         protocol = self.protocol
         if not self.disconnected:
-            length = b"" if status == 204 else b"content-length: %d\r\n" % len(body)
-            head = b"%b%bx-request-id: %b\r\n%b%b\r\n" % (
-                status_line(status, media_type),
-                protocol.serving.default_headers(protocol.server_state.default_headers),
-                self.context.id.encode("ascii"),
-                length,
-                self._connection() + field_lines(headers) if headers or self._notable() else b"",
-            )
-            write = protocol.transport.write
-            if self.method == b"HEAD":
-                write(head)
-            elif len(body) <= _JOIN_BYTES or not isinstance(body, bytes):
-                write(
-                    b"".join((head, body))
-                )  # a view may be of an array that the service changes later: copy it
+            size = len(body)
+            draining = self.serving.state.draining
+            if headers or draining or not self.keep_alive or self.http10 or status == 204:
+                length = b"" if status == 204 else b"content-length: %d\r\n" % size
+                more = b"%b%b%b\r\n" % (length, self._connection(), field_lines(headers))
             else:
-                write(head)
-                write(body)
+                more = b"content-length: %d\r\n\r\n" % size
+            start = (
+                status_line(status, media_type),
+                self.serving.default_headers(protocol.server_state.default_headers),
+                self.context.id.encode("ascii"),
+                more,
+            )
+            if self.head.method == b"HEAD":
+                protocol.transport.write(b"%b%bx-request-id: %b\r\n%b" % start)
+            elif size <= _JOIN_BYTES or not isinstance(body, bytes):
+                # A view may be of an array that the service changes later: copy it.
+                protocol.transport.write(b"%b%bx-request-id: %b\r\n%b%b" % (*start, body))
+            else:
+                protocol.transport.write(b"%b%bx-request-id: %b\r\n%b" % start)
+                protocol.transport.write(body)
         self.response_complete = True
         protocol.answered(self)
 
@@ -130,9 +128,6 @@ class SocketPrediction(Prediction):
             protocol.transport.write(b"0\r\n\r\n")
         self.response_complete = True
         protocol.answered(self)
-
-    def _notable(self) -> bool:
-        return not self.keep_alive or self.http10 or self.serving.state.draining
 
     def _connection(self) -> bytes:
         if self.serving.state.draining:

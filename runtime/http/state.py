@@ -31,7 +31,8 @@ class ServerState:
     run_folder: Path
     generation: int
     ready: bool = False
-    """Every worker was warm once and the service's hooks have run; stays so when another generation takes over."""
+    """Every worker was warm once and the service's hooks have run; stays so when another generation takes
+    over."""
     draining: bool = False
     """Requests in hand are finished, and every answer says `Connection: close`."""
     in_flight: int = 0

@@ -48,18 +48,22 @@ class RequestContext:
     In a unit test `with tiffin.RequestContext(raw_headers=[(b"x-user", b"ann")]): service.classify(x)`.
     """
 
-    __slots__ = ("_headers", "_id", "_raw", "_response", "_token", "_trace", "deadline", "route")
+    # Defaults live in the class: one is made a request, and most of it is never asked for.
+    _headers: dict[str, str] | None = None
+    _id = ""
+    _trace: Trace | None = None
+    _response: ResponseHeaders | None = None
 
     def __init__(self, raw_headers: RawHeaders = (), deadline: float = inf, route: str = "") -> None:
         self._raw = raw_headers
-        self._headers: dict[str, str] | None = None
-        self._id = ""
-        self._trace: Trace | None = None
-        self._response: ResponseHeaders | None = None
         self.deadline = deadline
         """`time.monotonic()` seconds; `inf` for none."""
         self.route = route
         """Path of the api, `/classify`."""
+
+    def name(self, request_id: str) -> None:
+        """Gives it its id; the door calls this when it has seen that the caller sent none."""
+        self._id = request_id
 
     @property
     def headers(self) -> Mapping[str, str]:
