@@ -13,7 +13,8 @@ from ..wire import frame
 from ..wire.arena import Arena, memory_file
 from ..wire.frame import Frame, FrameReader
 from ..wire.messages import PROTOCOL, Call, Cancel, Failure, Hello, Result, dump, load
-from ..wire.values import pack, unpack
+from ..wire.push import SOCKET_BYTES, push
+from ..wire.values import unpack
 from .dispatcher import Dispatcher
 from .parcel import Parcel
 
@@ -21,8 +22,6 @@ log = logging.getLogger("tiffin.batching")
 
 HELLO_TIMEOUT_S = 30.0
 """A worker says hello between two batches, so it may take as long as one."""
-SOCKET_BYTES = 1024 * 1024
-"""Kernel buffer: a typical batch fits, so that sending one is a single system call."""
 
 
 async def connect(
@@ -43,7 +42,9 @@ async def connect(
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         await asyncio.wait_for(loop.sock_connect(end, address.address), timeout_s)
         arenas = _say_hello(end)
-        _, link = await loop.create_unix_connection(lambda: Link(address.id, dispatcher, *arenas), sock=end)
+        _, link = await loop.create_unix_connection(
+            lambda: Link(address.id, dispatcher, end, *arenas), sock=end
+        )
     except (OSError, asyncio.TimeoutError) as error:
         end.close()
         raise UnavailableError(
@@ -84,12 +85,19 @@ class Link(asyncio.BufferedProtocol):
 
     Args:
         worker: id of the worker.
+        end: the socket of the transport. What it takes at once is written to it directly: a transport waits
+            for the end of the loop's turn, and the worker with it.
         outgoing: shared memory for large batches; None sends them through the socket.
         incoming: shared memory for large results.
     """
 
     def __init__(
-        self, worker: str, dispatcher: Dispatcher, outgoing: Arena | None, incoming: Arena | None
+        self,
+        worker: str,
+        dispatcher: Dispatcher,
+        end: socket.socket,
+        outgoing: Arena | None,
+        incoming: Arena | None,
     ) -> None:
         self.id = worker
         self.greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -97,6 +105,7 @@ class Link(asyncio.BufferedProtocol):
         self.closed = asyncio.Event()
         """Set when the connection is gone."""
         self._dispatcher = dispatcher
+        self._end = end
         self._reader = FrameReader(arena=incoming)
         self._outgoing = outgoing
         self._transport: asyncio.Transport | None = None
@@ -106,7 +115,7 @@ class Link(asyncio.BufferedProtocol):
     # -- what the dispatcher and the process use
 
     def send(self, parcel: Parcel) -> None:
-        packed, buffers = pack(parcel.args, list(parcel.kwargs[1]))
+        packed, buffers = parcel.pack()
         head = Call(parcel.method, parcel.counts, parcel.remaining_s, packed, parcel.kwargs[0], parcel.weight)
         flags = frame.ALONE if parcel.alone else 0
         self._write(
@@ -132,12 +141,16 @@ class Link(asyncio.BufferedProtocol):
             self.abort()
 
     def _write(self, pieces: list[frame.Buffer]) -> None:
-        if self._transport is None or self._transport.is_closing():
+        transport = self._transport
+        if transport is None or transport.is_closing():
             return  # connection_lost follows and takes care of the batch
-        if len(pieces) == 1:
-            self._transport.write(pieces[0])
-        else:
-            self._transport.writelines(pieces)
+        if not transport.get_write_buffer_size():
+            try:
+                pieces = push(self._end, pieces)
+            except OSError:
+                return  # the transport finds out by itself
+        if pieces:
+            transport.writelines(pieces)
 
     # -- asyncio's side
 

@@ -1,10 +1,12 @@
-"""A batch as it is handed to the connection: rows put together, deadlines as remaining times."""
+"""A batch as it is handed to the connection: rows still where they lie, deadlines as remaining times."""
 
 from __future__ import annotations
 
 from math import inf
 from typing import Any, NamedTuple
 
+from ..wire import plain
+from ..wire.frame import Part
 from ..wire.values import pack
 from . import rows
 from .request import NO_KWARGS, Batch, Packed
@@ -15,7 +17,8 @@ class Parcel(NamedTuple):
 
     batch: int
     method: str
-    args: tuple[Any, ...]
+    calls: list[tuple[Any, ...]]
+    """Positional arguments of each request; they may be put together on axis 0."""
     kwargs: Packed
     counts: list[int]
     """Rows of each request; empty for a method that takes no batches."""
@@ -26,25 +29,48 @@ class Parcel(NamedTuple):
     weight: int = 0
     """Of all rows, for a method with a `cost`."""
 
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The positional arguments of all requests, put together.
+
+        Raises:
+            Exception: whatever numpy, torch or pandas say of rows that they cannot put together.
+        """
+        return rows.join(self.calls)
+
+    def pack(self) -> tuple[bytes, list[Part]]:
+        """`wire.values.pack` of `args`, behind the buffers of the keyword arguments; arrays are never joined.
+
+        Raises:
+            WireError: a type that cannot travel.
+            Exception: as for `args`.
+        """
+        if len(self.calls) > 1:
+            parts: list[Part] = [*self.kwargs[1]]
+            description = plain.pack_rows(self.calls, sum(self.counts), parts)
+            if description is not None:
+                return description, parts
+        description, buffers = pack(self.args, [*self.kwargs[1]])
+        return description, [*buffers]
+
 
 def parcel_of(batch: Batch, now: float) -> Parcel:
-    """Puts the rows of a batch together.
+    """What is sent for a batch.
 
     Raises:
         WireError: the constants of a call cannot be sent.
-        Exception: whatever numpy, torch or pandas say of rows that they cannot put together.
     """
     requests, method = batch.requests, batch.lane.method
     remaining = [request.deadline - now for request in requests]
-    if all(seconds == inf for seconds in remaining):
+    if min(remaining) == inf:
         remaining = []
     if method.spec.batch:
-        calls = [request.args for request in requests]
-        args = rows.join(calls) if method.padding is None else method.padding.join(calls)
-        kwargs = batch.lane.kwargs
+        calls, kwargs = [request.args for request in requests], batch.lane.kwargs
+        if method.padding is not None:
+            calls = [method.padding.join(calls)]
         counts = [request.count for request in requests]
     else:
         args, named = requests[0].args
-        kwargs, counts = pack(named) if named else NO_KWARGS, []
+        calls, kwargs, counts = [args], pack(named) if named else NO_KWARGS, []
     weight = 0 if method.cost is None else batch.weight
-    return Parcel(batch.number, method.name, args, kwargs, counts, remaining, batch.alone, weight)
+    return Parcel(batch.number, method.name, calls, kwargs, counts, remaining, batch.alone, weight)

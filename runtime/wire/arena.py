@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ...errors import WireError
 
 if TYPE_CHECKING:
-    from .frame import Buffer
+    from .frame import Buffer, Part
 
 ALIGNMENT = 64
 ARENA_BYTES = 16 * 1024 * 1024
@@ -31,6 +31,24 @@ memory that is new for every frame is slower than the socket at nearly all sizes
 _MARK = 0
 _FIRST = ALIGNMENT
 _SEALED = 0x0002 | 0x0004  # F_SEAL_SHRINK | F_SEAL_GROW: nobody can pull the memory from under the other side
+
+
+class Gathered:
+    """One buffer of a frame that lies in several pieces of memory: the rows of many callers.
+
+    Args:
+        pieces: flat bytes, in order.
+        size: bytes of all.
+    """
+
+    __slots__ = ("pieces", "size")
+
+    def __init__(self, pieces: list[Buffer], size: int) -> None:
+        self.pieces = pieces
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
 
 
 class Arena:
@@ -57,7 +75,7 @@ class Arena:
         self._mark = memoryview(self._memory)[_MARK : _MARK + 1]  # type: ignore[arg-type]
         self.capacity = size - _FIRST
 
-    def lend(self, buffers: Sequence[Buffer], size: int) -> bool:
+    def lend(self, buffers: Sequence[Part], size: int) -> bool:
         """Copies the buffers in, if there is room and the last ones were let go.
 
         Args:
@@ -69,8 +87,9 @@ class Arena:
         at = _FIRST
         for buffer in buffers:
             at += -at % ALIGNMENT
-            self._memory[at : at + len(buffer)] = memoryview(buffer)
-            at += len(buffer)
+            for piece in buffer.pieces if isinstance(buffer, Gathered) else (buffer,):
+                self._memory[at : at + len(piece)] = memoryview(piece)
+                at += len(piece)
         return True
 
     def borrow(self, sizes: Sequence[int]) -> list[memoryview]:

@@ -11,31 +11,19 @@ import msgspec
 from ...errors import WireError
 from . import values
 from .frame import Buffer
-
-_SENDABLE = frozenset("biufcSUMm")
-"""numpy kinds whose bytes mean the same in another process."""
+from .plain import ARRAY, SENDABLE, flat
 
 
 def _array(value: Any, buffers: list[Buffer]) -> Any:
-    import numpy as np
-
     dtype = value.dtype
-    if dtype.kind not in _SENDABLE:
+    if dtype.kind not in SENDABLE:
         return _elements(value, buffers)
     if dtype.itemsize == 0:  # "U0": numpy itself widens it as soon as it is touched
         value = value.astype(f"{dtype.kind}1")
         dtype = value.dtype
-    if not value.flags.c_contiguous:
-        value = np.array(value, order="C", copy=True)
-    description = values.nest(values.ARRAY, [len(buffers), dtype.str, value.shape])
-    buffers.append(_bytes(value))
+    description = values.nest(ARRAY, [len(buffers), dtype.str, value.shape])
+    buffers.append(flat(value))
     return description
-
-
-def _bytes(value: Any) -> Buffer:
-    if value.nbytes < 1024:  # cheaper to copy than to make a view
-        return bytes(value.tobytes())
-    return memoryview(value.reshape(-1).view("u1"))
 
 
 def _elements(value: Any, buffers: list[Buffer]) -> Any:
@@ -50,7 +38,7 @@ def _elements(value: Any, buffers: list[Buffer]) -> Any:
 
 
 def _scalar(value: Any, _: list[Buffer]) -> Any:
-    if value.dtype.kind not in _SENDABLE:
+    if value.dtype.kind not in SENDABLE:
         raise WireError(f"a numpy scalar of dtype {value.dtype} cannot be sent between processes")
     return values.nest(values.SCALAR, [value.dtype.str, value.tobytes()])
 
@@ -72,7 +60,7 @@ def _raise_array(data: memoryview, buffers: Sequence[memoryview]) -> Any:
 
     index, name, shape = msgspec.msgpack.decode(data)
     dtype = np.dtype(name)
-    if dtype.kind not in _SENDABLE:
+    if dtype.kind not in SENDABLE or not dtype.itemsize:
         raise WireError(f"malformed array: dtype {name!r}")
     buffer = _checked(buffers[index], shape, dtype.itemsize)
     if not buffer:
@@ -97,7 +85,7 @@ def _raise_scalar(data: memoryview, _: Sequence[memoryview]) -> Any:
 
     name, raw = msgspec.msgpack.decode(data)
     dtype = np.dtype(name)
-    if dtype.kind not in _SENDABLE or (dtype.itemsize or 0) != len(raw):
+    if dtype.kind not in SENDABLE or (dtype.itemsize or 0) != len(raw):
         raise WireError(f"malformed scalar: dtype {name!r}")
     return np.frombuffer(raw, dtype)[0] if raw else dtype.type()
 
@@ -137,7 +125,7 @@ def match(kind: type) -> values.Lower | None:
 
 
 RAISE: dict[int, values.Raise] = {
-    values.ARRAY: _raise_array,
+    ARRAY: _raise_array,
     values.ELEMENTS: _raise_elements,
     values.SCALAR: _raise_scalar,
     values.TENSOR: _raise_tensor,

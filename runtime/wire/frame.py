@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...errors import WireError
-from .arena import ALIGNMENT, SMALLEST_BYTES, Arena, spread
+from .arena import ALIGNMENT, SMALLEST_BYTES, Arena, Gathered, spread
 
 Buffer = bytes | bytearray | memoryview
+Part = Buffer | Gathered
+"""What `encode` takes as one buffer."""
 
 HELLO = 1
 """Both ways, once: who is there and which version of the protocol it speaks."""
@@ -47,8 +49,11 @@ HEADER = struct.Struct("<IBBHQI")
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 2 * 1024**3
 MAX_BUFFERS = 0xFFFF
-SCRATCH_BYTES = 64 * 1024
-"""Room for frames on arrival; larger frames are read straight into memory of their own."""
+SLAB_BYTES = 64 * 1024
+"""Room for frames on arrival, which stay where they arrived: arrays are read there. Larger frames are read
+straight into memory of their own."""
+ROOM_BYTES = 16 * 1024
+"""With less room left, a fresh slab is taken; the old one goes with the last array that lies in it."""
 JOIN_BYTES = 32 * 1024
 """Frames up to this size are sent as one piece: a copy costs less than a second system call."""
 
@@ -65,7 +70,7 @@ def encode(
     kind: int,
     batch: int,
     head: Buffer = b"",
-    buffers: Sequence[Buffer] = (),
+    buffers: Sequence[Part] = (),
     *,
     flags: int = 0,
     arena: Arena | None = None,
@@ -73,7 +78,8 @@ def encode(
     """The pieces of one frame, to be written in order.
 
     Args:
-        buffers: flat bytes; referred to, not copied, when the frame is larger than `JOIN_BYTES`.
+        buffers: flat bytes, in one piece or gathered; referred to, not copied, when the frame is larger than
+            `JOIN_BYTES`.
         arena: where they go instead when they are many bytes and there is room; the frame must then be sent.
 
     Raises:
@@ -102,12 +108,15 @@ def encode(
     return [b"".join(pieces)] if at <= JOIN_BYTES else pieces
 
 
-def _append(pieces: list[Buffer], buffers: Sequence[Buffer], at: int) -> int:
+def _append(pieces: list[Buffer], buffers: Sequence[Part], at: int) -> int:
     for buffer in buffers:
         pad = -at % ALIGNMENT
         if pad:
             pieces.append(_ZEROS[:pad])
-        pieces.append(buffer)
+        if isinstance(buffer, Gathered):
+            pieces += buffer.pieces
+        else:
+            pieces.append(buffer)
         at += pad + len(buffer)
     return at
 
@@ -117,10 +126,16 @@ def aligned(size: int) -> memoryview:
 
     The kernel backs it with pages only as they are written, so a peer that claims a long frame and sends
     nothing costs nothing.
+
+    Raises:
+        WireError: the system does not even set the addresses aside.
     """
     import numpy as np
 
-    block = np.empty(size + ALIGNMENT, np.uint8)
+    try:
+        block = np.empty(size + ALIGNMENT, np.uint8)
+    except MemoryError:
+        raise WireError(f"no memory for a frame of {size:,} bytes") from None
     start = -block.__array_interface__["data"][0] % ALIGNMENT
     return memoryview(block)[start : start + size]  # type: ignore[arg-type]
 
@@ -129,7 +144,7 @@ class FrameReader:
     """Cuts a stream of bytes into frames.
 
     Read into `space()`, say how much came with `filled(n)`, and take the frames it returns. Memory is bounded
-    by one scratch buffer and one frame of at most `limit` bytes.
+    by one slab and one frame of at most `limit` bytes, beside the frames that somebody still holds.
 
     Args:
         limit: bytes that one frame may have.
@@ -139,27 +154,26 @@ class FrameReader:
         WireError: (from `filled` and `feed`) the stream is malformed; it cannot be read any further.
     """
 
-    __slots__ = ("_end", "_large", "_limit", "_scratch", "_view", "_written", "arena")
+    __slots__ = ("_end", "_large", "_limit", "_slab", "_start", "_written", "arena")
 
     def __init__(self, limit: int = MAX_FRAME_BYTES, arena: Arena | None = None) -> None:
         self._limit = limit
         self.arena = arena
-        self._scratch = bytearray(SCRATCH_BYTES)
-        self._view = memoryview(self._scratch)
-        self._end = 0
+        self._slab = aligned(SLAB_BYTES)
+        self._start = self._end = 0  # what lies between has arrived and is no whole frame yet
         self._large: memoryview | None = None
         self._written = 0
 
     @property
     def partial(self) -> bool:
         """Whether a frame has begun and is not complete."""
-        return self._large is not None or self._end > 0
+        return self._large is not None or self._end > self._start
 
     def space(self) -> memoryview:
         """Where the next bytes of the stream belong; never empty."""
         if self._large is not None:
             return self._large[self._written :]
-        return self._view[self._end :]
+        return self._slab[self._end :]
 
     def filled(self, count: int) -> list[Frame]:
         """Frames that are complete now that `count` more bytes are in `space()`."""
@@ -186,34 +200,44 @@ class FrameReader:
 
     def _cut(self) -> list[Frame]:
         frames: list[Frame] = []
-        start, end = 0, self._end
+        slab, start, end = self._slab, self._start, self._end
         while end - start >= LENGTH.size:
-            total = LENGTH.unpack_from(self._scratch, start)[0] + LENGTH.size
+            total = LENGTH.unpack_from(slab, start)[0] + LENGTH.size
             if not HEADER.size <= total <= self._limit:
                 raise WireError(
                     f"a frame of {total:,} bytes, between {HEADER.size} and {self._limit:,} are legal"
                 )
             if end - start < total:
-                if total > SCRATCH_BYTES and end - start >= HEADER.size:
-                    _check_kind(self._scratch[start + LENGTH.size])  # before memory is set aside for noise
+                if start + total > SLAB_BYTES and end - start >= HEADER.size:
+                    _check_kind(slab[start + LENGTH.size])  # before memory is set aside for noise
                     self._large = aligned(total)
                     self._written = end - start
-                    self._large[: self._written] = self._view[start:end]
+                    self._large[: self._written] = slab[start:end]
                     start = end
                 break
-            frames.append(_parse(self._take(start, total), self.arena))
+            frames.append(_parse(self._whole(start, total), self.arena))
             start += total
-        if start:
-            self._view[: end - start] = self._view[start:end]
-        self._end = end - start
+        if start == end:
+            start = end = end + -end % ALIGNMENT
+        self._start, self._end = start, end
+        # A frame whose length is known has its room, here or elsewhere.
+        if SLAB_BYTES - start < ROOM_BYTES and end - start < HEADER.size:
+            self._turn_over()
         return frames
 
-    def _take(self, start: int, total: int) -> memoryview:
-        if self._scratch[start + 6] or self._scratch[start + 7]:  # it has buffers
+    def _whole(self, start: int, total: int) -> memoryview:
+        whole = self._slab[start : start + total]
+        if start % ALIGNMENT and (whole[6] or whole[7]):  # it has buffers, and follows another frame closely
             own = aligned(total)
-            own[:] = self._view[start : start + total]
+            own[:] = whole
             return own
-        return memoryview(bytes(self._view[start : start + total]))
+        return whole
+
+    def _turn_over(self) -> None:
+        rest = self._slab[self._start : self._end]
+        self._slab = aligned(SLAB_BYTES)
+        self._slab[: len(rest)] = rest
+        self._start, self._end = 0, len(rest)
 
 
 _ZEROS = bytes(ALIGNMENT)

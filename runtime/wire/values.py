@@ -19,15 +19,17 @@ from typing import Any
 import msgspec
 
 from ...errors import WireError
+from . import plain
 from .frame import Buffer
+from .plain import TUPLE
 
 Lower = Callable[[Any, "list[Buffer]"], Any]
 """From a value to what msgpack holds; appends its bytes to the list of buffers."""
 Raise = Callable[[memoryview, Sequence[memoryview]], Any]
 """From the data of an extension and the buffers of the frame back to the value."""
 
-TUPLE, SET, FROZENSET, COMPLEX, STDLIB, BIG_INT = 1, 2, 3, 4, 5, 6
-ARRAY, ELEMENTS, SCALAR, TENSOR, FRAME, SERIES, IMAGE, FILE = 16, 17, 18, 19, 20, 21, 22, 23
+SET, FROZENSET, COMPLEX, STDLIB, BIG_INT = 2, 3, 4, 5, 6
+ELEMENTS, SCALAR, TENSOR, FRAME, SERIES, IMAGE, FILE = 17, 18, 19, 20, 21, 22, 23
 
 Ext = msgspec.msgpack.Ext
 _encoder = msgspec.msgpack.Encoder()
@@ -49,6 +51,9 @@ def pack(value: Any, buffers: list[Buffer] | None = None) -> tuple[bytes, list[B
     """
     if buffers is None:
         buffers = []
+    description = plain.pack(value, buffers)
+    if description is not None:
+        return description, buffers
     try:
         return _encoder.encode(_lower(value, buffers)), buffers
     except RecursionError as error:
@@ -63,6 +68,10 @@ def unpack(description: Buffer, buffers: Sequence[memoryview]) -> Any:
     Raises:
         WireError: the description is malformed or does not fit the buffers.
     """
+    description = bytes(description)
+    arrays = plain.unpack(description, buffers)
+    if arrays is not None:
+        return arrays
     try:
         return _decode(description, buffers)
     except WireError:
@@ -73,7 +82,7 @@ def unpack(description: Buffer, buffers: Sequence[memoryview]) -> Any:
         raise WireError(f"malformed value: {error!r}") from error
 
 
-def _decode(description: Buffer, buffers: Sequence[memoryview]) -> Any:
+def _decode(description: bytes | memoryview, buffers: Sequence[memoryview]) -> Any:
     def raise_(code: int, data: memoryview) -> Any:
         if code not in RAISE:
             _load_raisers()
@@ -232,8 +241,8 @@ def _find(kind: type) -> Lower:
             return found
     if any(base.__module__ == "pydantic.main" and base.__name__ == "BaseModel" for base in kind.__mro__):
         return _pydantic
-    for plain, lower in _SUBCLASSES:
-        if issubclass(kind, plain):
+    for parent, lower in _SUBCLASSES:
+        if issubclass(kind, parent):
             return lower
     raise WireError(
         f"a value of type {kind.__module__}.{kind.__qualname__} cannot be sent between processes: "

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections import deque
 
 from ...errors import WireError
 from ..wire.arena import Arena
 from ..wire.frame import Buffer, Frame, FrameReader
-
-MAX_PIECES = 512
-"""Buffers given to one system call; the kernel takes no more than 1,024."""
+from ..wire.push import SOCKET_BYTES, push
 
 
 class Connection:
@@ -21,9 +18,10 @@ class Connection:
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         self._socket = end
         self._reader = FrameReader()
-        self._outgoing: deque[memoryview] = deque()
+        self._outgoing: list[Buffer] = []
         self.greeted = False
         self.arena: Arena | None = None
         """Shared memory for large results; None when the peer gave none."""
@@ -38,8 +36,12 @@ class Connection:
     def unsent(self) -> bool:
         return bool(self._outgoing)
 
-    def receive(self) -> list[Frame]:
+    def receive(self, *, to_the_end: bool = False) -> list[Frame]:
         """Every frame that has arrived.
+
+        Args:
+            to_the_end: read on until the end of the stream; else a read that is not filled ends it, which
+                spares a system call.
 
         Raises:
             ConnectionError: the peer has closed; what it sent before, nobody waits for.
@@ -57,6 +59,8 @@ class Connection:
                     raise WireError("the peer closed in the middle of a frame")
                 raise ConnectionResetError("the peer has closed")
             frames += self._reader.filled(count)
+            if count < len(space) and not to_the_end:
+                return frames
 
     def _receive_first(self, space: memoryview) -> int:
         """Until hello is said descriptors may come along: of the arenas to and from this worker."""
@@ -76,21 +80,15 @@ class Connection:
         Raises:
             OSError: the peer has gone.
         """
-        self._outgoing.extend(memoryview(piece) for piece in pieces)
-        self.flush()
+        self._outgoing = self._outgoing + pieces if self._outgoing else push(self._socket, pieces)
 
     def flush(self) -> None:
-        outgoing = self._outgoing
-        while outgoing:
-            head = [outgoing[place] for place in range(min(len(outgoing), MAX_PIECES))]
-            try:
-                sent = self._socket.sendmsg(head)
-            except (BlockingIOError, InterruptedError):
-                return
-            while outgoing and sent >= len(outgoing[0]):
-                sent -= len(outgoing.popleft())
-            if sent:
-                outgoing[0] = outgoing[0][sent:]
+        """Sends more of what was left.
+
+        Raises:
+            OSError: the peer has gone.
+        """
+        self._outgoing = push(self._socket, self._outgoing)
 
     def check_call(self, batch: int) -> None:
         """A peer has one batch here at a time, so that what it can make the worker hold is bounded.

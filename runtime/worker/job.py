@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Hashable
+from math import inf
 from typing import Any
 
-from ...errors import OverloadedError, ServingError, WireError
+from ...errors import OverloadedError, ServingError, UsageError, WireError
 from ..batching import rows
 from ..wire import frame
 from ..wire.frame import Frame
@@ -36,9 +37,12 @@ class Job:
         "counts",
         "deadlines",
         "dropped",
+        "earliest",
         "key",
         "kwargs",
         "method",
+        "requests",
+        "rows",
         "weight",
     )
 
@@ -48,15 +52,18 @@ class Job:
         self.batch = received.batch
         self.method = call.method
         self.counts = call.counts
-        self.weight = call.weight
         self.alone = bool(received.flags & frame.ALONE)
         self.args: tuple[Any, ...] = unpack(call.args, received.buffers)
         self.kwargs: dict[str, Any] = unpack(call.kwargs, received.buffers) if call.kwargs else {}
         if not isinstance(self.args, tuple) or not isinstance(self.kwargs, dict):
             raise WireError("the arguments of a call are no tuple and map")
-        if any(count < 0 for count in call.counts):
-            raise WireError("a call with a negative number of rows")
+        self.requests = len(call.counts) or 1
+        self.rows = sum(call.counts)
+        """Of all its requests; 0 for a method that takes no batches."""
+        self.weight = call.weight
+        _check(call, self.args, self.rows)
         self.deadlines = [now + seconds for seconds in call.remaining_s]
+        self.earliest = min(self.deadlines, default=inf)
         self.cancelled: set[int] = set()
         self.dropped: list[int] = []
         self.key: Hashable = None
@@ -66,17 +73,11 @@ class Job:
         if call.counts and not self.alone and not own_buffers:
             self.key = (call.method, rows.shape_key(self.args), call.kwargs)
 
-    @property
-    def rows(self) -> int:
-        return sum(self.counts)
-
-    @property
-    def requests(self) -> int:
-        return len(self.counts) or 1
-
     def drop(self, now: float) -> bool:
         """Leaves out the requests that nobody waits for any more; False when none is left."""
-        gone = {place for place in self.cancelled if place < self.requests}
+        if not self.cancelled and self.earliest > now:
+            return True
+        gone = {place for place in self.cancelled if 0 <= place < self.requests}
         gone.update(place for place, deadline in enumerate(self.deadlines) if deadline <= now)
         if not gone:
             return True
@@ -86,7 +87,23 @@ class Job:
             columns = [rows.split(value, self.counts) for value in self.args]
             self.args = rows.join([tuple(column[place] for column in columns) for place in left])
             self.counts = [self.counts[place] for place in left]
+            self.rows = sum(self.counts)
         return bool(left)
+
+
+def _check(call: Call, args: tuple[Any, ...], total: int) -> None:
+    """What is said of the rows must fit the rows, for they are taken apart by it."""
+    if call.counts:
+        if min(call.counts) < 0:
+            raise WireError("a call with a negative number of rows")
+        try:
+            found = rows.count(args)
+        except UsageError as error:
+            raise WireError(f"a call of a batch method without rows: {error}") from error
+        if found != total:
+            raise WireError(f"a call of {total} rows brings {found}")
+    if len(call.remaining_s) not in (0, len(call.counts) or 1):
+        raise WireError(f"a call of {len(call.counts) or 1} requests with {len(call.remaining_s)} deadlines")
 
 
 def failure_of(error: Exception, model_s: float, dropped: list[int]) -> Failure:

@@ -55,6 +55,28 @@ def test_buffers_lie_at_multiples_of_64_and_are_writable(size: int) -> None:
     assert [bytes(buffer[:1]) for buffer in received.buffers] == [b"a", b"b"]
 
 
+@pytest.mark.parametrize("size", [1, 1000, 20_000])
+def test_frames_that_come_together_are_aligned_too_and_never_written_over(size: int) -> None:
+    reader, got = FrameReader(), []
+    sent = [joined(frame.CALL, n, b"h" * (n % 7), [bytes([n]) * size]) for n in range(200)]
+    for first in range(0, len(sent), 3):
+        got += reader.feed(b"".join(sent[first : first + 3]))
+    for n, received in enumerate(got):
+        assert np.frombuffer(received.buffers[0], np.uint8).ctypes.data % 64 == 0
+        assert bytes(received.buffers[0]) == bytes([n]) * size
+
+
+def test_a_byte_at_a_time_costs_no_slab_each() -> None:
+    reader = FrameReader()
+    stream = joined(frame.CALL, 1, b"", [bytes(60_000)]) + joined(frame.CALL, 2, b"", [bytes(30_000)])
+    frames, slabs = [], set()
+    for at in range(len(stream)):
+        frames += reader.feed(stream[at : at + 1])
+        slabs.add(id(reader._slab))
+    assert [received.batch for received in frames] == [1, 2]
+    assert len(slabs) <= 4
+
+
 @given(st.binary(max_size=400))
 def test_noise_is_an_error_or_not_yet_a_frame(noise: bytes) -> None:
     reader = FrameReader(limit=1 << 20)

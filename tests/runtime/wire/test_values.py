@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tiffin.errors import WireError
-from tiffin.runtime.wire import frame, values
+from tiffin.runtime.wire import frame, plain, values
 from tiffin.runtime.wire.values import pack, unpack
 
 pd = pytest.importorskip("pandas")
@@ -310,7 +310,7 @@ def test_any_extension_with_any_content_is_an_error_of_the_wire_or_a_value(code:
 )
 def test_an_array_that_lies_is_refused(content: Any) -> None:
     with pytest.raises(WireError):
-        unpack(msgspec.msgpack.encode(values.nest(values.ARRAY, content)), [memoryview(bytearray(64))])
+        unpack(msgspec.msgpack.encode(values.nest(plain.ARRAY, content)), [memoryview(bytearray(64))])
 
 
 def test_nesting_without_end_is_refused() -> None:
