@@ -41,8 +41,9 @@ function draw(told) {
   const before = new Map([...main.querySelectorAll("[data-keep]")].map((each) => [each.dataset.keep, each]));
   main.replaceChildren(
     element("header", { class: "heading" }, element("h1", {}, "Batching"), controls(told)),
-    element("p", { class: "soft" }, `As of ${clock(process.time)}, by this process alone: each API process forms batches and learns by itself. `
-      + `The same as JSON: `, element("code", {}, "bundle batching --json"), "."),
+    element("p", { class: "soft" }, `As of ${clock(process.time)}. `,
+      told.processes.length > 1 ? "Each API process forms batches and learns by itself. " : "",
+      "The same as JSON: ", element("code", {}, "bundle batching --json"), "."),
     told.silent.length ? element("p", { class: "note bad" }, `No answer from ${told.silent.join(", ")}: busy with something else.`) : "",
     ...(told.processes.length > 1 ? [overview(told)] : []),
     ...methods.map((each) => card(each, process)));
@@ -67,7 +68,7 @@ function nameOf(process, told) {
 function methodsOf(process) {
   return Object.entries(process.runners).flatMap(([runner, told]) =>
     Object.entries(told.methods).map(([name, method]) => ({
-      id: `${runner}.${name}`, title: `${runner}.${name}`, method,
+      id: `${runner}.${name}`, title: `${runner}.${name}`, runner: told, method,
     })));
 }
 
@@ -99,39 +100,50 @@ async function attempt() {
   showReadiness();
 }
 
+function returns(expected) {
+  if (!expected.length) return null;
+  const { delay_s: delay, share } = expected.at(-1);
+  return element("p", { class: "soft" },
+    `Callers come back: ${percent(Math.min(1, share))} of the rows within ${milliseconds(delay)} ms after an answer.`);
+}
+
 function chosen(counts, names) {
   return Object.fromEntries(names.map((name) => [name, counts[name]]));
 }
 
 function overview(told) {
   const rows = told.processes.flatMap((process) => methodsOf(process).map(({ title, method }) => [
-    nameOf(process, told), title, number(method.batches), number(method.rows), rowsEach(method), number(method.cap), number(method.waiting)]));
+    nameOf(process, told), title, number(method.batches), number(method.rows), rowsEach(method), method.batch ? number(method.cap) : "", number(method.waiting)]));
   return element("section", { class: "card", "aria-label": "All processes" },
     element("header", {}, element("h2", {}, "All processes")),
     table(["Process", "Method", "Batches", "Rows", "Rows a batch", "Cap", "Waiting"], rows, 2));
 }
 
-function card({ id, title, method }, process) {
+function card({ id, title, runner, method }, process) {
   return element("section", { class: "card", id, "aria-labelledby": `${id}-title` },
     element("header", {}, element("h2", { class: "route", id: `${id}-title` }, title),
-      method.service_s.length ? element("span", { class: "chip" }, method.shape) : null),
-    facts(method),
+      method.batch ? null : element("span", { class: "chip" }, "one call at a time"),
+      method.batch && method.service_s.length ? element("span", { class: "chip" }, method.shape) : null),
+    facts(runner, id, method),
     ...(method.batches ? [curves(id, method), counts(method), last(id, method, process)]
       : [element("p", { class: "soft" }, "No batches yet: send a request, then refresh.")]));
 }
 
-function facts(method) {
+function facts(runner, id, method) {
   const limit = method.max_latency_s === null ? "none" : `${milliseconds(method.max_latency_s)} ms`;
+  const cap = method.cap === method.max_rows ? `${number(method.cap)} rows` : `${number(method.cap)} of ${number(method.max_rows)} rows`;
+  const running = runner.running.filter((each) => id.endsWith(`.${each.method}`)).length;
   const all = [
     ["Batches", number(method.batches)],
     ["Rows", number(method.rows)],
     ["Rows a batch", rowsEach(method)],
-    ["Cap", !method.batch ? "one call at a time" : method.cap === method.max_rows ? `${number(method.cap)} rows` : `${number(method.cap)} of ${number(method.max_rows)} rows`],
+    ["Cap", method.batch ? cap : ""],
     ["Latency limit", limit],
     ["Workers", number(method.workers)],
     ["Waiting now", `${number(method.waiting)} rows`],
-    ["Arriving", `${short(Math.round(method.arrival_rate))} rows/s`],
-    ["Noise of a batch", `${(100 * method.spread).toFixed(0)} %`],
+    ["At workers now", `${number(running)} batch${running === 1 ? "" : "es"}`],
+    ["Arrived lately", `${short(Math.round(method.arrival_rate))} rows/s`],
+    ["Noise of a batch", method.service_s.length ? `${(100 * method.spread).toFixed(0)} %` : ""],
     ["Refused", number(method.decisions.refused + method.decisions.shed)],
   ];
   return element("dl", { class: "facts" }, all.filter(([, value]) => value !== "").map(([name, value]) =>
@@ -165,7 +177,9 @@ function figure(title, drawn) {
 function counts(method) {
   return element("div", { class: "plots" },
     bars("Why batches left", method.reasons, reasons),
-    method.batch ? bars("Why batches were held back", chosen(method.decisions, Object.keys(holds)), holds, "Never: nothing was gained by waiting.") : "");
+    method.batch ? element("div", {},
+      bars("Why batches were held back", chosen(method.decisions, Object.keys(holds)), holds, "Never: nothing was gained by waiting."),
+      returns(method.expected_returns)) : "");
 }
 
 function bars(title, counted, meanings, empty = "") {

@@ -32,11 +32,12 @@ export function short(number) {
 
 // `points`: [{x, y, weight, text}], x ascending. `marks`: [{x, text}], upright lines.
 export function plot({ title, xTitle, points, marks, widest }) {
-  const xTicks = ticks(Math.max(widest, ...points.map((each) => each.x)));
+  const xMost = Math.max(widest, ...points.map((each) => each.x));
+  const xTicks = ticks(xMost).filter((value) => value <= xMost);
   const yTicks = ticks(Math.max(...points.map((each) => each.y)));
   const right = WIDTH - RIGHT;
   const bottom = HEIGHT - BOTTOM;
-  const xAt = (value) => LEFT + (value / xTicks.at(-1)) * (right - LEFT);
+  const xAt = (value) => LEFT + (value / xMost) * (right - LEFT);
   const yAt = (value) => bottom - (value / yTicks.at(-1)) * (bottom - TOP);
   const made = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "plot", role: "img", "aria-label": title });
   for (const value of yTicks) {
