@@ -7,11 +7,15 @@ from enum import Enum
 from typing import Any
 
 from ..errors import ModelError, UsageError
-from ..runtime.manifest import MethodSpec
+from ..runtime.manifest import MethodSpec, PaddingSpec
 from ..runtime.model.example import Example
 from ..runtime.model.framework import Framework
+from ..runtime.service.batch_options import check_cost, check_names, increasing, padding
 
-_METHOD_KEYS = ("example", "batch", "max_batch_size", "max_latency_ms")
+_PLAIN_KEYS = ("batch", "max_batch_size", "max_latency_ms")
+_RAGGED_KEYS = ("cost", "max_cost", "pad", "buckets", "axis", "unpad", "sizes")
+"""The same as of `@tiffin.batch`."""
+_METHOD_KEYS = ("example", *_PLAIN_KEYS, *_RAGGED_KEYS)
 _MAX_DEPTH = 50
 """Far below what a manifest may be nested."""
 
@@ -33,9 +37,11 @@ def describe(
     for name, settings in wanted.items():
         given = settings.get("example", example)
         spec = _describe_one(framework, obj, name, None if given is None else Example.of(given))
-        for key in _METHOD_KEYS[1:]:
+        for key in _PLAIN_KEYS:
             if key in settings:
                 setattr(spec, key, settings[key])
+        if any(key in settings for key in _RAGGED_KEYS):
+            _make_ragged(f"methods[{name!r}]", spec, settings)
         specs[name] = spec
     return specs
 
@@ -147,6 +153,37 @@ def _wanted(
     if not wanted:
         raise UsageError("methods= is empty; leave it out to let the framework choose")
     return wanted
+
+
+def _make_ragged(where: str, spec: MethodSpec, settings: Mapping[str, Any]) -> None:
+    """Weights, padding and sizes; a stored model takes no `lengths`, and no function weighs its calls."""
+    if not spec.batch:
+        raise UsageError(f"{where} takes no batches, so there is nothing to weigh, pad or fill up")
+    cost = settings.get("cost")
+    check_cost(where, cost, settings.get("max_cost"))
+    if callable(cost):
+        raise UsageError(
+            f"{where}: a function cannot be saved with a model; use cost='length', or write a runner class"
+        )
+    spec.cost, spec.max_cost = cost or "", settings.get("max_cost")
+    if "sizes" in settings:
+        spec.sizes = increasing(where, "sizes", settings["sizes"])
+        spec.max_batch_size = min(spec.max_batch_size or spec.sizes[-1], spec.sizes[-1])
+    spec.padding = padding(where, *(settings.get(key) for key in ("pad", "buckets", "axis", "unpad")))
+    if spec.padding is not None:
+        spec.padding.arguments = list(spec.inputs)
+        check_names(where, spec.padding, spec.padding.arguments)
+        _let_lengths_vary(spec, spec.padding)
+
+
+def _let_lengths_vary(spec: MethodSpec, ragged: PaddingSpec) -> None:
+    """The length that the example happened to have is nobody else's."""
+    padded = [kind for name, kind in spec.inputs.items() if not ragged.values or name in ragged.values]
+    if ragged.unpad is True and spec.output is not None:
+        padded.append(spec.output)
+    for kind in padded:
+        if kind.shape is not None and len(kind.shape) > ragged.axis:
+            kind.shape[ragged.axis] = "length"
 
 
 def _describe_one(framework: Framework, obj: Any, method: str, example: Example | None) -> MethodSpec:

@@ -55,7 +55,9 @@ def save(
         labels: words to find the model by.
         metadata: anything YAML can hold; numpy numbers and arrays become numbers and lists.
         methods: what services may call, the default first, when the framework should not choose; as a dict,
-            each one's own `example`, `batch` (False: a call a request), `max_batch_size`, `max_latency_ms`.
+            each one's own `example`, `batch` (False: a call a request), `max_batch_size`, `max_latency_ms`,
+            and, as in `@tiffin.batch`, `cost="length"`, `max_cost`, `pad`, `buckets`, `axis`, `unpad`,
+            `sizes`.
         framework: its name, when it should not be found by the object's class.
         options: for the framework; torch takes `init`, `class` and `format`.
         version: of your own making; None makes one that sorts after every other.

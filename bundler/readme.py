@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ..runtime.manifest import ModelInfo, ServiceSpec
-from .words import type_words
+from .words import batch_words, type_words
 
 TEMPLATE = "bundle/README.md.j2"
 
@@ -36,6 +36,7 @@ def render_readme(
         autoescape=False,  # noqa: S701 - Markdown, read by people
     )
     environment.filters |= {"words": type_words, "cell": _cell, "json": _json}
+    environment.globals["batch_words"] = batch_words
     return environment.get_template(TEMPLATE).render(
         service=service, models=models, description=description, examples=_examples(openapi)
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..runtime.manifest import TypeSpec
+from ..runtime.batching.limits import max_rows
+from ..runtime.manifest import MethodSpec, RunnerSpec, TypeSpec
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _KINDS = {"dataframe": "data frame"}
@@ -25,6 +26,21 @@ def type_words(spec: TypeSpec | None) -> str:
     if spec.kind in {"json", "number"}:
         return _json_words(spec.json_schema)
     return _KINDS.get(spec.kind, spec.kind)
+
+
+def batch_words(runner: RunnerSpec, method: MethodSpec) -> str:
+    """`64 rows`, `64 rows and 8192 of length, padded to 16, 32, 64`, `a call at a time`."""
+    if not method.batch:
+        return "a call at a time"
+    words = f"{max_rows(runner, method)} rows"
+    if method.max_cost is not None:
+        words += f" and {method.max_cost} of {method.cost.rpartition(':')[2]}"
+    if method.padding is not None:
+        edges = ", ".join(map(str, method.padding.buckets)) or "16, 32, 64 …"
+        words += f", padded to {edges}"
+    if method.sizes:
+        words += f", filled up to {', '.join(map(str, method.sizes))} rows"
+    return words
 
 
 def size_words(size_bytes: int) -> str:

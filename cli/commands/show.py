@@ -40,17 +40,18 @@ def command(tag: Any, as_json: bool) -> None:
     if bundle.info.service.runners:
         console.say("")
         console.table(
-            ["runner", "runs", "workers>", "method", "rows in a batch>"],
+            ["runner", "runs", "workers>", "method", "a batch, at most"],
             [row for runner in bundle.info.service.runners for row in _methods(runner)],
         )
 
 
 def _methods(runner: RunnerSpec) -> Iterator[tuple[object, ...]]:
     """A line a method, because each may have its own batch size; the runner's own facts on the first."""
+    from ...bundler.words import batch_words
+
     head: tuple[object, ...] = (runner.name, runner.model or runner.cls, runner.workers)
     for name, method in runner.methods.items():
-        rows = (method.max_batch_size or runner.max_batch_size) if method.batch else "a call at a time"
-        yield (*head, name, rows)
+        yield (*head, name, batch_words(runner, method))
         head = ("", "", "")
 
 

@@ -29,14 +29,19 @@ def summary(method: Mapping[str, Any]) -> str:
     batches, rows = sum(method["reasons"].values()), method["rows"]
     return (
         f"{batches:,} batch{'es' if batches != 1 else ''}, {rows:,} rows, {rows / batches:.1f} a batch, "
-        f"{method['waiting']:g} rows wait, {method['arrival_rate']:,.0f} rows/s arrive"
+        f"{method['waiting']:g} {unit(method)} wait, {method['arrival_rate']:,.0f} {unit(method)}/s arrive"
     )
+
+
+def unit(method: Mapping[str, Any]) -> str:
+    """What the policy counts."""
+    return "rows" if method["unit"] == "rows" else "cost units"
 
 
 def cap(method: Mapping[str, Any]) -> str:
     """`cap 24 of 64 rows (knee at 24), at most 100 ms, 2 workers`"""
     most, now = method["max_rows"], method["cap"]
-    rows = f"cap {now:g} rows" if now == most else f"cap {now:g} of {most:g} rows"
+    rows = f"cap {now:g} {unit(method)}" if now == most else f"cap {now:g} of {most:g} {unit(method)}"
     if not method["batch"]:
         rows = "one call at a time"
     elif method["service_s"]:
@@ -88,6 +93,8 @@ def bar(part: float) -> str:
 
 def _details(method: Mapping[str, Any]) -> Iterator[str]:
     yield cap(method)
+    if method["unit"] != "rows":
+        yield f"the sizes of batches are costs: {method['unit']}"
     if not method["reasons"]:
         return
     rows = [("rows", "ms", "rows/s", "batches", ""), *curve(method)]

@@ -97,19 +97,25 @@ def test_show_tells_the_batch_of_each_method(capsys: pytest.CaptureFixture[str],
         "import tiffin\nclass Work:\n"
         "    @tiffin.batch(max_size=7)\n    def small(self, x: list[int]) -> list[int]: return x\n"
         "    @tiffin.batch\n    def large(self, x: list[int]) -> list[int]: return x\n"
+        "    @tiffin.batch(cost='length', max_cost=90, pad=0, buckets=(8, 16), sizes=(1, 4))\n"
+        "    def ragged(self, x: list[list[int]]) -> list[int]: return x\n"
         "    def alone(self, x: int) -> int: return x\n"
         "@tiffin.service\nclass Shop:\n    work = tiffin.runner(Work, max_batch_size=32, workers=2)\n"
         "    @tiffin.api\n    async def go(self, x: int) -> int: return await self.work.small.one(x)\n"
     )
     write(home.parent / "shop", {"service.py": service})
     assert run(capsys, "build", "shop", "--no-lock")[0] == 0
-    lines = [line.split(maxsplit=4) for line in run(capsys, "show", "shop")[1].splitlines()]
+    lines = [line.split() for line in run(capsys, "show", "shop")[1].splitlines()]
     start = next(place for place, words in enumerate(lines) if words[:1] == ["RUNNER"])
-    assert lines[start + 1 : start + 4] == [
-        ["work", "service:Work", "2", "small", "7"],
-        ["large", "32"],
-        ["alone", "a", "call", "at", "a time"],
+    ragged = "4 rows and 90 of length, padded to 8, 16, filled up to 1, 4 rows"
+    assert [" ".join(words) for words in lines[start + 1 : start + 5]] == [
+        "work service:Work 2 small 7 rows",
+        "large 32 rows",
+        f"ragged {ragged}",
+        "alone a call at a time",
     ]
+    (readme,) = (path.read_text() for path in home.glob("**/shop/*/README.md"))
+    assert f"| `work.ragged` | service:Work | 2 | {ragged} |" in readme
 
 
 @pytest.mark.usefixtures("home")

@@ -40,6 +40,7 @@ def method(**fields: Any) -> dict[str, Any]:
         "expected_returns": [],
         "decisions": {"refused": 1, "shed": 2, "hold": 7, "spread": 0, "probe": 4},
         "batch": True,
+        "unit": "rows",
         "reasons": {"full": 299, "idle worker": 700, "probe": 1},
         "requests": 4000,
         "rows": 15_000,

@@ -33,6 +33,16 @@ def test_a_process_as_text() -> None:
     ]
 
 
+def test_a_method_that_weighs_its_calls() -> None:
+    weighed = explanations.method(unit="length", max_rows=8192, cap=4096)
+    lines = report.report(explanations.process(predict=weighed)).splitlines()
+    assert lines[1].endswith("15.0 a batch, 3 cost units wait, 1,234 cost units/s arrive")
+    assert lines[2:4] == [
+        "  cap 4096 of 8192 cost units (knee at 24), at most 100 ms, 2 workers",
+        "  the sizes of batches are costs: length",
+    ]
+
+
 def test_a_service_without_runners() -> None:
     told = {**explanations.process(), "runners": {}}
     assert report.report(told).splitlines()[1:] == ["no runners: nothing is batched"]
