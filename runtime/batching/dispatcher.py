@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Mapping
 from math import inf
 from typing import Any
 
-from ...errors import UnavailableError, UsageError
+from ...errors import PoisonRequestError, UnavailableError, UsageError
 from ..manifest import MethodSpec, RunnerSpec
 from ..service.context import current_context
 from ..wire.messages import Failure
@@ -28,6 +28,7 @@ from .crew import Crew
 from .deadlines import Deadlines
 from .decision import Policy
 from .methods import methods_of
+from .poison import Poison, Verdict
 from .ports import RunnerMetrics, WorkerLink
 from .recovery import Recovery
 from .request import AGAIN, NO_KWARGS, SENT, WAITING, Request, content
@@ -49,6 +50,7 @@ class Dispatcher:
         clock: monotonic seconds.
         on_stuck: told (worker id, reason), once a batch, of a worker whose batch nobody waits for any more.
         stuck_grace_s: how long after the last deadline of its batch a silent worker counts as stuck.
+        on_verdict: told of requests that were found to end workers, for the other processes.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Dispatcher:
         clock: Callable[[], float] = time.monotonic,
         on_stuck: Callable[[str, str], None] | None = None,
         stuck_grace_s: float = STUCK_GRACE_S,
+        on_verdict: Callable[[Verdict], None] = lambda verdict: None,  # noqa: ARG005
     ) -> None:
         self.spec = spec
         self._metrics = metrics
@@ -97,6 +100,8 @@ class Dispatcher:
             metrics=metrics,
             clock=clock,
         )
+        self.poison = Poison(spec.name, on_verdict, clock)
+        """What is known of requests that end workers; give it what other processes found out."""
         self._requests = 0
         self._scheduled = False
         self._closed = False
@@ -114,19 +119,29 @@ class Dispatcher:
             OverloadedError: refused before any work.
             DeadlineExceededError: the request's deadline passed first.
             InferenceError: the method raised; RequestErrors come back as themselves.
-            PoisonRequestError: two workers ended while they ran this request.
+            PoisonRequestError: two workers ended while they ran this request, or an equal one not long ago.
             WorkerCrashedError: the worker ended, and the runner has `retry=False`.
             ResultMismatchError: the method returned the wrong number of rows.
             UnavailableError: the server is stopping.
             WireError: the values cannot travel between processes.
             UsageError: no such method, or arguments that are no rows.
         """
+        poison = self.poison
+        crashes = poison.check(method, args, kwargs) if poison else 0
         request = self._admit(method, args, kwargs)
+        request.crashes = crashes
         try:
-            return await request.future
+            result = await request.future
         except asyncio.CancelledError:
             self._withdraw(request)
             raise
+        except PoisonRequestError:
+            poison.condemn(method, args, kwargs)
+            raise
+        else:
+            if poison:
+                poison.clear(method, args, kwargs)
+            return result
         finally:
             # What was raised holds this frame, and the request's future holds what was raised.
             del request

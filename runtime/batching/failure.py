@@ -57,6 +57,13 @@ def poison(runner: str) -> PoisonRequestError:
     )
 
 
+def known_poison(runner: str, left_s: float) -> PoisonRequestError:
+    return PoisonRequestError(
+        f"two workers of runner {runner!r} ended while they ran an equal request; it is not tried again for "
+        f"{left_s:.0f} s"
+    )
+
+
 def late(runner: str, waited_s: float, *, sent: bool) -> DeadlineExceededError:
     where = "running in" if sent else "waiting for a worker of"
     return DeadlineExceededError(f"the deadline passed after {waited_s:.3g} s {where} runner {runner!r}")

@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...errors import ServerError
 from .. import logs
 from ..batching.dispatcher import STUCK_GRACE_S, Dispatcher
 from ..batching.link import HELLO_TIMEOUT_S
+from ..batching.poison import Verdict
 from ..batching.remote import RemoteRunner
 from ..http.explanation import of_process
 from ..http.report import report
@@ -25,7 +27,18 @@ from ..service.context import current_context
 from ..service.hooks import READY, START, STOP, run_hooks
 from ..service.methods import cost_functions
 from ..service.service import ServiceInfo
-from ..supervisor.control import Drain, Drained, Draining, Explain, Message, Ready, StartApi, Stuck, Workers
+from ..supervisor.control import (
+    Drain,
+    Drained,
+    Draining,
+    Explain,
+    Judged,
+    Message,
+    Ready,
+    StartApi,
+    Stuck,
+    Workers,
+)
 from .control import Control
 from .links import Links
 from .listener import Listener
@@ -102,6 +115,7 @@ class ApiProcess:
                 metrics=metrics.runner(runner.name),
                 costs=cost_functions(self._info.runners[runner.name].cls),
                 on_stuck=self._stuck,
+                on_verdict=partial(self._judged, runner.name),
             )
             for runner in self._spec.runners
         }
@@ -115,11 +129,17 @@ class ApiProcess:
     def _stuck(self, worker: str, reason: str) -> None:
         self._control.send(Stuck(worker=worker, reason=reason))
 
+    def _judged(self, runner: str, verdict: Verdict) -> None:
+        self._control.send(Judged(runner=runner, **verdict._asdict()))
+
     def _heard(self, message: Message) -> None:
         if isinstance(message, Workers):
             self._workers = message
             self._links.follow(message.workers)
             self._changed.set()
+        elif isinstance(message, Judged):
+            verdict = Verdict(message.outline, message.digest, message.until, message.sentence_s)
+            self._state.dispatchers[message.runner].poison.learn(verdict)
         elif isinstance(message, Drain):
             self._asked_to_end(message)
         elif isinstance(message, Explain):

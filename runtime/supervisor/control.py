@@ -91,6 +91,17 @@ class Workers(msgspec.Struct, kw_only=True, tag=True):
     """False until every worker of the generation has been warm once."""
 
 
+class Judged(msgspec.Struct, kw_only=True, tag=True):
+    """An API process found out whether a request ends workers; the others of its generation are told."""
+
+    runner: str
+    outline: bytes
+    digest: bytes
+    until: float
+    """`time.monotonic()` until which the request is refused; 0 when it is cleared."""
+    sentence_s: float
+
+
 class Drain(msgspec.Struct, kw_only=True, tag=True):
     """Finish what is in hand, take nothing new, answer `Drained`, exit 0. A second can hurry the first."""
 
@@ -144,7 +155,7 @@ class Drained(msgspec.Struct, kw_only=True, tag=True):
 
 
 Message = Union[  # noqa: UP007 - 3.10
-    StartApi, StartWorker, Workers, Drain, Explain, Described, Ready, Failed, Stuck, Draining, Drained
+    StartApi, StartWorker, Workers, Judged, Drain, Explain, Described, Ready, Failed, Stuck, Draining, Drained
 ]
 
 _encoder = msgspec.msgpack.Encoder()
