@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from ..manifest import TypeSpec
 from . import nested, npy
 from .dims import MAX_AXES, Dims
 from .dtypes import Dtypes, named
-from .kind import Kind
+from .kind import Buffer, Kind
 from .wrong import WrongValueError
 
 _MAX_EXAMPLE_ELEMENTS = 64
+_LARGE_BYTES = 64 * 1024
 
 
 class ArrayKind(Kind):
@@ -157,21 +159,42 @@ def _compact(value: dict[Any, Any]) -> np.ndarray[Any, Any]:
         raise WrongValueError(
             "expected the elements as binary (msgpack bin); JSON takes nested lists", ".data"
         )
+    return unpacked(dtype, tuple(shape), data)
+
+
+def unpacked(dtype: str, shape: tuple[int, ...], data: Buffer) -> np.ndarray[Any, Any]:
+    """The parts of the compact form → array of its own memory; raises WrongValueError."""
     try:
-        element = named(dtype) if dtype.startswith(">") else named(dtype).newbyteorder("<")
-        return npy.elements(data, element, tuple(shape))
+        return npy.elements(data, _little(dtype), shape)
     except ValueError as error:
         raise WrongValueError(str(error), ".dtype" if "dtype" in str(error) else ".data") from error
 
 
 def compact(array: np.ndarray[Any, Any]) -> dict[str, Any]:
     """The compact form of msgpack; raises ValueError for object arrays."""
-    if array.dtype.hasobject:
-        raise ValueError("an array of Python objects has no compact form; give it a dtype")
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    name = array.dtype.name if array.dtype.kind in "biuf" else little.dtype.str
+    name, little = _compact_names(array.dtype)
+    if little is not None:
+        array = array.astype(little)
+    large = array.nbytes >= _LARGE_BYTES
     return {
         "dtype": name,
-        "shape": list(array.shape),
-        "data": little.tobytes(),
+        "shape": array.shape,
+        # What is large is copied once, by msgpack.
+        "data": array.reshape(-1).view(np.uint8).data if large else array.tobytes(),
     }
+
+
+@lru_cache(maxsize=256)
+def _little(name: str) -> np.dtype[Any]:
+    """The dtype of a name that says no byte order, or its own."""
+    dtype = named(name)
+    return dtype if name.startswith(">") else dtype.newbyteorder("<")
+
+
+@lru_cache(maxsize=256)
+def _compact_names(dtype: np.dtype[Any]) -> tuple[str, np.dtype[Any] | None]:
+    """How callers are told of a dtype, and what to make of it first (None: nothing)."""
+    if dtype.hasobject:
+        raise ValueError("an array of Python objects has no compact form; give it a dtype")
+    little = dtype.newbyteorder("<")
+    return dtype.name if dtype.kind in "biuf" else little.str, None if dtype == little else little

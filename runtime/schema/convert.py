@@ -33,7 +33,7 @@ def convert(value: Any, hint: Any) -> Any:
     try:
         rebuilt = msgspec.convert(value, lowered, dec_hook=dec_hook)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise explain(error, (), "value") from error
+        raise explain(error, (), "value", hint=lowered) from error
     if fields is not None:
         fields.settle(rebuilt, value, "$")
     return rebuilt

@@ -35,6 +35,8 @@ def lists(array: np.ndarray[Any, Any]) -> Any:
 def _json_hook(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return lists(value)
+    if isinstance(value, np.generic):
+        return _scalar(value)
     if is_tensor(value):
         return lists(to_numpy(value))
     if isinstance(value, File):
@@ -48,6 +50,8 @@ def _json_hook(value: Any) -> Any:
 def _msgpack_hook(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist() if value.dtype.hasobject else compact(value)
+    if isinstance(value, np.generic):
+        return _scalar(value)
     if is_tensor(value):
         return compact(to_numpy(value))
     if isinstance(value, File):
@@ -59,8 +63,6 @@ def _msgpack_hook(value: Any) -> Any:
 
 def _any_hook(value: Any) -> Any:
     """What both formats write the same way."""
-    if isinstance(value, np.generic):
-        return _scalar(value)
     if _is(value, "pandas", "DataFrame"):
         return to_records(value)
     if _is(value, "pandas", "Series") or _is(value, "pandas", "Index"):

@@ -10,16 +10,20 @@ from typing import Any
 import msgspec
 
 from ...errors import InvalidInputError, MalformedInputError, RequestError
+from .choices import STEP, choices
 from .wrong import WrongValueError, short
 
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_STEP = re.compile(r"\[\.\.\.\]|\[\d+\]|\.[^.\[]+")
 _MAX_TRIED_KEYS = 1000
 
 
 def explain(
-    error: Exception, names: Iterable[str], what: str = "JSON", at: tuple[str, Any] | None = None
+    error: Exception,
+    names: Iterable[str],
+    what: str = "JSON",
+    at: tuple[str, Any] | None = None,
+    hint: Any = None,
 ) -> RequestError:
     """Any exception of msgspec's decoders → the error for the caller.
 
@@ -28,9 +32,11 @@ def explain(
         names: the parameters of the route.
         what: the format, for the message.
         at: path and value, from `locate`.
+        hint: what was decoded into; errors about an enum then list what it allows.
     """
     if isinstance(error, msgspec.ValidationError):
-        return _invalid(error, tuple(names), *(at or (_path(error), msgspec.UNSET)))
+        path, value = at or (_path(error), msgspec.UNSET)
+        return _invalid(error, tuple(names), path, value, hint)
     if isinstance(error, RecursionError):
         return MalformedInputError(f"the {what} is nested too deeply")
     if isinstance(error, UnicodeDecodeError):
@@ -42,7 +48,7 @@ def explain(
 
 
 def _invalid(
-    error: msgspec.ValidationError, names: tuple[str, ...], path: str, value: Any
+    error: msgspec.ValidationError, names: tuple[str, ...], path: str, value: Any, hint: Any
 ) -> InvalidInputError:
     text = str(error).rpartition(" - at ")[0] or str(error)
     cause = error.__cause__
@@ -52,6 +58,9 @@ def _invalid(
         return InvalidInputError(f"missing field `{missing[1]}`", path=f"{path}.{missing[1]}")
     if unknown := _UNKNOWN.fullmatch(text):
         return unknown_field(unknown[1], names if path == "$" else (), path)
+    if text.startswith("Invalid enum value"):
+        allowed = choices(hint, _path(error))
+        return InvalidInputError(f"{text}; expected one of: {allowed}" if allowed else text, path=path)
     if ", got" not in text and isinstance(value, (int, float, str)) and short(value) not in text:
         text += f", got {short(value)}"  # a bound that was passed; msgspec names the bound alone
     return InvalidInputError(text, path=path)
@@ -82,7 +91,7 @@ def locate(error: msgspec.ValidationError, value: Any, convert: Callable[[Any], 
     text = str(error)
     path = _path(error)
     here, named = value, "$"
-    for step in _STEP.findall(path[1:]):
+    for step in STEP.findall(path[1:]):
         if step == "[...]":
             found = _guilty_key(here, lambda: _raises(convert, value, text))
             if found is None:

@@ -18,6 +18,7 @@ from ..manifest import TypeSpec
 from . import media
 from .encode import to_plain
 from .explain import explain, locate
+from .finite import check_finite
 from .form import from_multipart, from_pairs
 from .hints import parameters
 from .json_schema import schema_in
@@ -25,6 +26,7 @@ from .kind import Buffer
 from .links import Links
 from .lower import dec_hook
 from .numbers import SMALLEST_BYTES, NumberBody
+from .packed import PackedBody
 from .parameter import Parameter
 from .raw import RawBody
 from .wrong import WrongValueError
@@ -57,9 +59,11 @@ class Inputs:
             if each.array is not None and each.array.list_type
         )
         self._numbers = NumberBody.of(found)
+        self._packed = PackedBody.of(found)
         self._fields = tuple((each.name, each.fields) for each in found if each.fields is not None)
         self._empty_is_fine = all(not each.required for each in found)
         self._raw = RawBody.of(found)
+        self._doors = self._make_doors()
         self.media_types = self._media_types(found)
         self.heavy_bytes = min((each.heavy_bytes for each in found), default=_NEVER_HEAVY_BYTES)
         """From this size on, decoding takes about half a millisecond or more (see `is_heavy`)."""
@@ -116,9 +120,7 @@ class Inputs:
         if self._numbers is not None and len(body) >= SMALLEST_BYTES:
             read = self._numbers.read(body)
             if read is not None:
-                if self._links.any:
-                    self._links.check(read)
-                return read
+                return self._checked(read)
         try:
             record = self._json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -137,9 +139,7 @@ class Inputs:
                     values[name] = from_list(value)
                 except WrongValueError as error:
                     raise error.under(f"$.{name}") from error
-        if self._links.any:
-            self._links.check(values)
-        return values
+        return self._checked(values)
 
     def _empty(self) -> MalformedInputError:
         names = ", ".join(f"`{name}`" for name, each in self.parameters.items() if each.required)
@@ -162,7 +162,7 @@ class Inputs:
             return explain(broken, self.names)
         kind = self._json.type
         at = locate(error, value, lambda plain: msgspec.convert(plain, kind, dec_hook=dec_hook))
-        return explain(error, self.names, at=at)
+        return explain(error, self.names, at=at, hint=kind)
 
     def decode(self, content_type: str, body: Buffer, query: str = "") -> dict[str, Any]:
         """A body of any accepted media type, and the query → keyword arguments.
@@ -177,13 +177,34 @@ class Inputs:
             InvalidInputError: wrong type, shape, dtype or range; `.path` says where.
             UnsupportedMediaTypeError: not one of `media_types`.
         """
+        if not query:
+            door = self._doors.get(content_type)
+            values = None if door is None else door(body)
+            if values is not None:
+                return values
         kind, options = media.content_type(content_type)
         if kind in ("", media.JSON):
             self._check_charset(options)
             if not query:
                 return self.decode_json(body)
-        values = from_pairs(query, self.parameters) if query else {}
-        return self._linked(self._body(kind, options, body, values))
+        given = from_pairs(query, self.parameters) if query else {}
+        return self._linked(self._body(kind, options, body, given))
+
+    def _make_doors(self) -> dict[str, Callable[[Buffer], dict[str, Any] | None]]:
+        """What reads a body by its bare content type, when there is no query; None: take the general way."""
+        doors: dict[str, Callable[[Buffer], dict[str, Any] | None]] = {}
+        raw, packed = self._raw, self._packed
+        if raw is not None and raw.takes(media.NPY):
+            doors[media.NPY] = lambda body: self._linked(raw.read(body, media.NPY, {}))
+        if packed is not None:
+
+            def unpack(body: Buffer) -> dict[str, Any] | None:
+                values = packed.read(body)
+                return None if values is None else self._checked(values)
+
+            doors[media.MSGPACK] = unpack
+        aliases = {alias: doors[name] for alias, name in media.ALIASES.items() if name in doors}
+        return {**aliases, **doors, media.JSON: self.decode_json}
 
     def _body(
         self, kind: str, options: dict[str, str], body: Buffer, query: dict[str, Any]
@@ -231,7 +252,11 @@ class Inputs:
             if not isinstance(error, msgspec.ValidationError):
                 raise explain(error, self.names, what) from error
             at = locate(error, given, lambda value: msgspec.convert(value, self._plain, dec_hook=dec_hook))
-            raise explain(error, self.names, what, at) from error
+            raise explain(error, self.names, what, at, self._plain) from error
+        if parse is msgspec.msgpack.decode:
+            for name, value in plain.items():
+                if not self.parameters[name].may_be_nan:
+                    check_finite(value, f"$.{name}")
         values = msgspec.structs.asdict(record)
         self._settle(values, given)
         return values
@@ -265,7 +290,10 @@ class Inputs:
         return values
 
     def _linked(self, given: dict[str, Any]) -> dict[str, Any]:
-        values = self._filled(given)
+        return self._checked(self._filled(given))
+
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Sizes that must agree across parameters."""
         if self._links.any:
             self._links.check(values)
         return values

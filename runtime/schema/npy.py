@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import math
 import struct
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -24,6 +25,7 @@ from .kind import Buffer
 MEDIA_TYPE = "application/x-npy"
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER_BYTES = 4096
+_LARGE_BYTES = 64 * 1024
 _KEYS = {"descr", "fortran_order", "shape"}
 
 
@@ -33,24 +35,39 @@ def read(body: Buffer) -> np.ndarray[Any, Any]:
     Raises:
         MalformedInputError: not npy, cut short, too long, or of objects or structures.
     """
-    view = memoryview(body)
-    if len(view) < 10 or bytes(view[:6]) != _MAGIC:
+    start = _length_of_head(body)
+    dtype, order, shape = _parsed_head(bytes(body[:start]))
+    try:
+        return elements(body, dtype, shape, order, start=start)
+    except ValueError as error:
+        raise MalformedInputError(f"npy: {error}") from error
+
+
+def _length_of_head(body: Buffer) -> int:
+    """Bytes in front of the elements: magic, version, length and header; all of them are there."""
+    if len(body) < 10 or body[:6] != _MAGIC:
         raise MalformedInputError("the body is not an npy file: it does not start with its magic string")
-    major = view[6]
+    major = body[6]
     if major not in (1, 2):
         raise MalformedInputError(f"npy format version {major} is not supported, use 1 or 2")
     start = 10 if major == 1 else 12
-    if len(view) < start:
+    if len(body) < start:
         raise MalformedInputError("the npy file ends inside its header")
-    size = struct.unpack_from("<H" if major == 1 else "<I", view, 8)[0]
+    size = struct.unpack_from("<H" if major == 1 else "<I", body, 8)[0]
     if size > _MAX_HEADER_BYTES:
         raise MalformedInputError(
             f"the npy header is {size} bytes long, at most {_MAX_HEADER_BYTES} are allowed"
         )
-    if len(view) < start + size:
+    if len(body) < start + size:
         raise MalformedInputError("the npy file ends inside its header")
-    dtype, fortran, shape = _header(bytes(view[start : start + size]))
-    return _elements(view[start + size :], dtype, shape, fortran)
+    return start + int(size)
+
+
+@lru_cache(maxsize=256)
+def _parsed_head(head: bytes) -> tuple[np.dtype[Any], str, tuple[int, ...]]:
+    """dtype, order and shape: what callers send varies in the number of rows at most."""
+    dtype, fortran, shape = _header(head[10 if head[6] == 1 else 12 :])
+    return dtype, "F" if fortran else "C", shape
 
 
 def _header(text: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
@@ -74,45 +91,50 @@ def _header(text: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
         raise MalformedInputError(f"npy: {error}") from error
 
 
-def _elements(
-    data: memoryview, dtype: np.dtype[Any], shape: tuple[int, ...], fortran: bool
-) -> np.ndarray[Any, Any]:
-    try:
-        return elements(data, dtype, shape, "F" if fortran else "C")
-    except ValueError as error:
-        raise MalformedInputError(f"npy: {error}") from error
-
-
 def elements(
-    data: Buffer, dtype: np.dtype[Any], shape: tuple[int, ...], order: str = "C"
+    data: Buffer, dtype: np.dtype[Any], shape: tuple[int, ...], order: str = "C", *, start: int = 0
 ) -> np.ndarray[Any, Any]:
     """Bytes that came with a dtype and a shape → an array of its own memory, native and C-contiguous.
+
+    Args:
+        start: bytes of `data` to pass over.
 
     Raises:
         ValueError: the bytes are not as many as the shape needs, or are no valid text.
     """
     expected = math.prod(shape) * dtype.itemsize  # Python integers: no overflow, nothing allocated
-    if memoryview(data).nbytes != expected:
-        raise ValueError(
-            f"shape {list(shape)} of {dtype.name} needs {expected} bytes, got {memoryview(data).nbytes}"
-        )
-    flat = np.frombuffer(data, dtype) if expected else np.empty(0, dtype)
-    array = flat.reshape(shape, order="F" if order == "F" else "C")
-    array = np.array(array, dtype=dtype.newbyteorder("="), order="C")
+    given = memoryview(data).nbytes - start
+    if given != expected:
+        raise ValueError(f"shape {list(shape)} of {dtype.name} needs {expected} bytes, got {given}")
+    if not expected:
+        return np.empty(shape, dtype.newbyteorder("="))
+    raw: np.ndarray[Any, Any] = np.ndarray(shape, dtype, data, start, order="F" if order == "F" else "C")
+    array: np.ndarray[Any, Any] = (
+        raw.copy("C") if dtype.isnative else raw.astype(dtype.newbyteorder("="), order="C")
+    )
     if dtype.kind == "U":
         try:
             array.tolist()
         except (ValueError, UnicodeError, SystemError) as error:
             raise ValueError("a string holds a code point that does not exist") from error
-    elif dtype.kind == "b" and expected and int(array.view(np.uint8).max()) > 1:
+    elif dtype.kind == "b" and int(array.view(np.uint8).max()) > 1:
         raise ValueError("a bool element is neither 0 nor 1")
     return array
 
 
 def write(array: np.ndarray[Any, Any]) -> bytes:
-    """npy 1.0 bytes; raises ValueError for object arrays."""
+    """npy 1.0 bytes, in C order; raises ValueError for object arrays."""
     if array.dtype.hasobject:
         raise ValueError("an array of Python objects has no npy form; give it a dtype")
+    head = _head(array.dtype, array.shape)
+    if array.nbytes < _LARGE_BYTES:
+        return head + array.tobytes()
+    return b"".join((head, array.reshape(-1).view(np.uint8).data))  # copied once
+
+
+@lru_cache(maxsize=256)
+def _head(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     out = BytesIO()
-    np.lib.format.write_array(out, np.asarray(array), allow_pickle=False)
+    descr = np.lib.format.dtype_to_descr(dtype)
+    np.lib.format.write_array_header_1_0(out, {"descr": descr, "fortran_order": False, "shape": shape})
     return out.getvalue()

@@ -8,16 +8,15 @@ and finds the words. Both round numbers the same: correctly to float64, and from
 from __future__ import annotations
 
 import importlib.util
-import typing
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from .array import ArrayKind
 from .kind import Buffer
-from .parameter import Parameter, without_none
+from .parameter import Parameter
 from .pieces import Pieces, lists_in
 
 SMALLEST_BYTES = 1024
@@ -27,7 +26,6 @@ LARGE_BYTES = 256 * 1024
 """From here on a body is read in pieces, and by a parser of its own: a parser keeps memory of several times
 its largest body, and serves one thread at a time."""
 
-_SCALARS = (bool, int, float, str)
 _least, _greatest = np.minimum.reduce, np.maximum.reduce
 
 _UNUSUAL = (ValueError, TypeError, KeyError, RuntimeError, msgspec.ValidationError)
@@ -66,7 +64,7 @@ class NumberBody:
             reader = None if each.array is None or each.optional else ArrayReader.of(each.array)
             if reader is not None:
                 arrays.append((each.name, reader))
-            elif _is_plain_scalar(each):
+            elif each.plain_scalar:
                 scalars.append(each)
             else:
                 return None
@@ -174,14 +172,6 @@ def _shape(found: Any, depth: int) -> tuple[tuple[int, ...], int]:
     inner = {_shape(item, depth - 1) for item in found}
     ((shape, lists),) = inner
     return (length, *shape), 1 + length * lists
-
-
-def _is_plain_scalar(parameter: Parameter) -> bool:
-    """bool, int, float or str, perhaps with bounds, perhaps None: read by simdjson as by msgspec."""
-    hint = without_none(parameter.plain)[0]
-    if typing.get_origin(hint) is Annotated:
-        hint = typing.get_args(hint)[0]
-    return hint in _SCALARS
 
 
 def _is_installed() -> bool:

@@ -12,10 +12,12 @@ import msgspec
 from ...errors import InvalidInputError, ServiceDefinitionError
 from ..manifest import TypeSpec
 from .array import ArrayKind
+from .dataframe import DataFrameKind
 from .encode import to_plain
 from .explain import explain
 from .fields import Fields
 from .file import OCTETS
+from .finite import check_finite
 from .hints import MISSING, Hinted
 from .json_schema import schema_of
 from .kind import Kind, Marker
@@ -53,8 +55,12 @@ class Parameter:
         self.scalar = is_scalar(inner)
         self.scalars = typing.get_origin(inner) is list and is_scalar(typing.get_args(inner)[0])
         self.text = inner is str
+        self.plain_scalar = _unannotated(inner) in _SCALARS
+        """bool, int, float or str, perhaps with bounds, perhaps None."""
         self.fields = Fields.of(self.plain)
         self.array = self.kind if isinstance(self.kind, ArrayKind) else None
+        self.may_be_nan = isinstance(self.kind, (ArrayKind, DataFrameKind))
+        """Whether NaN in msgpack is for the kind to judge: arrays in binary form, cells of a table."""
         self.default = self._checked(hinted.default, where)
         self.required = self.default is MISSING
         self._mutable = copy.deepcopy(self.default) is not self.default
@@ -148,13 +154,11 @@ class Parameter:
         return kind if fits else None
 
     def _finite(self, value: Any) -> Any:
-        for number in value if isinstance(value, list) else (value,):
-            if isinstance(number, float) and not math.isfinite(number):
-                raise InvalidInputError(f"expected a finite number, got {number}", path=self.path)
+        check_finite(value, self.path)
         return value
 
     def _refused(self, error: Exception) -> Exception:
-        refused = explain(error, ())
+        refused = explain(error, (), hint=self.plain)
         if isinstance(refused, InvalidInputError):
             return InvalidInputError(refused.message, path=self.path + refused.path[1:])
         return refused
@@ -171,6 +175,10 @@ def without_none(hint: Any) -> tuple[Any, bool]:
     if len(parts) == len(typing.get_args(hint)):
         return hint, False
     return (parts[0] if len(parts) == 1 else typing.Union[tuple(parts)]), True  # noqa: UP007 - made at run time
+
+
+def _unannotated(hint: Any) -> Any:
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
 
 
 def _is_union(hint: Any) -> bool:

@@ -360,3 +360,62 @@ def test_a_default_that_fits_is_given_as_it_is(hint: Any, default: Any) -> None:
     call.__annotations__["x"] = hint
     given = Inputs.of(call, where="test").decode_json(b"")["x"]
     assert given == default or given is default
+
+
+class Lamp(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Spot(NamedTuple):
+    lamp: Lamp
+
+
+@dataclasses.dataclass
+class Room:
+    lamp: Lamp
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "path", "allowed"),
+    [
+        (Lamp, "x", "$.v", "'red', 'blue'"),
+        (Lamp | None, "x", "$.v", "'red', 'blue'"),
+        (Lamp | int, "x", "$.v", "'red', 'blue'"),
+        (Level, 3, "$.v", "1, 2"),
+        (Literal["a", "b"], "x", "$.v", "'a', 'b'"),
+        (list[Lamp], ["red", "x"], "$.v[1]", "'red', 'blue'"),
+        (tuple[int, Lamp], [1, "x"], "$.v[1]", "'red', 'blue'"),
+        (dict[str, Lamp], {"a": "red", "b": "x"}, "$.v.b", "'red', 'blue'"),
+        (dict[Lamp, int], {"x": 1}, "$.v", "'red', 'blue'"),
+        (list[Room], [{"lamp": "red"}, {"lamp": "x"}], "$.v[1].lamp", "'red', 'blue'"),
+        (Spot, ["x"], "$.v[0]", "'red', 'blue'"),
+        (Literal[tuple(range(30))], 99, "$.v", ", ".join(map(str, range(20))) + ", …"),
+    ],
+)
+@pytest.mark.parametrize("media", ["application/json", "application/msgpack"])
+def test_errors_about_enums_list_what_is_allowed(
+    hint: Any, value: Any, path: str, allowed: str, media: str
+) -> None:
+    def call(v: Any) -> None: ...
+
+    call.__annotations__["v"] = hint
+    encode = msgspec.json.encode if media.endswith("json") else msgspec.msgpack.encode
+    with pytest.raises(InvalidInputError) as caught:
+        Inputs.of(call, where="test").decode(media, encode({"v": value}))
+    assert caught.value.path == path
+    assert caught.value.message.endswith(f"; expected one of: {allowed}")
+
+
+def test_errors_about_enums_in_queries_and_results_list_what_is_allowed() -> None:
+    def call(v: Lamp) -> None: ...
+
+    with pytest.raises(InvalidInputError, match=r"Invalid enum value 'x'; expected one of: 'red', 'blue'"):
+        Inputs.of(call, where="test").decode("", b"", "v=x")
+    with pytest.raises(InvalidInputError, match=r"'x'; expected one of: 'red', 'blue'"):
+        convert([{"lamp": "x"}], list[Room])
