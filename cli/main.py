@@ -32,6 +32,7 @@ COMMANDS = {
     "verify": Entry(".commands.verify", "Check every file of a bundle against its digest."),
     "models": Entry(".commands.models", "List, show, delete, export and import models."),
     "serve": Entry(".commands.serve", "Serve a folder, module:Class or bundle over HTTP."),
+    "scale": Entry(".commands.scale", "Give a running server more or fewer workers."),
     "reload": Entry(".commands.reload", "Swap a running server to another bundle; no request is lost."),
     "batching": Entry(".commands.batching", "Explain how a running server batches."),
     "completion": Entry(".commands.completion", "Print the completion script of a shell."),

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import ConfigError
 from .. import console
+from ..runner_number import RunnerNumber, one_each
 from ..tags import Target
 
 if TYPE_CHECKING:
+    from ...runtime.manifest import WorkerRange
     from ...runtime.supervisor.options import Event
 
 AUTO = "auto"
@@ -29,24 +30,6 @@ class NumberOrAuto(click.ParamType):  # type: ignore[type-arg]  # generic from c
         return int(value)
 
 
-class RunnerNumber(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
-    """`forest=4`"""
-
-    name = "RUNNER=N"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int | str]:
-        if isinstance(value, tuple):
-            return value
-        runner, equals, number = str(value).partition("=")
-        if not equals or not runner:
-            self.fail(
-                f"{value!r}: write the runner's name, '=' and a number or {AUTO!r}: forest=4", param, ctx
-            )
-        return runner, NumberOrAuto().convert(number, param, ctx)
-
-
 @click.command(
     epilog="Ctrl-C (or SIGTERM) finishes the requests in hand first; a second one stops at once.",
 )
@@ -60,7 +43,7 @@ class RunnerNumber(click.ParamType):  # type: ignore[type-arg]  # generic from c
     "--workers",
     type=RunnerNumber(),
     multiple=True,
-    help="Workers of a runner: forest=4, forest=auto. Repeatable.",
+    help="Workers of a runner: forest=4, forest=auto, forest=1..4 by load. Repeatable.",
 )
 @click.option("--reload", is_flag=True, help="Start anew when the source changes.")
 @click.option(
@@ -89,7 +72,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     host: str,
     port: int,
     processes: int | str | None,
-    workers: tuple[tuple[str, int | str], ...],
+    workers: tuple[tuple[str, int | str | WorkerRange], ...],
     reload: bool,
     drain_s: float,
     timeout_s: float | None,
@@ -104,9 +87,6 @@ def command(  # noqa: PLR0917 - click passes them by name
     from ...runtime.supervisor.serve import ServeOptions, serve
 
     log_stream.take_over()
-    chosen = dict(workers)
-    if len(chosen) < len(workers):
-        raise ConfigError("--workers names a runner twice: give each runner one number")
     tell = _tell_json if as_json else _tell_nothing if quiet else _tell
     return serve(
         target,
@@ -114,7 +94,7 @@ def command(  # noqa: PLR0917 - click passes them by name
             host=host,
             port=port,
             processes=processes,
-            workers=chosen,
+            workers=one_each(workers),
             drain_s=drain_s,
             timeout_s=timeout_s,
             log_format=log_format,
@@ -146,7 +126,7 @@ def _tell(event: Event) -> None:
 
 def _tell_ready(fields: dict[str, Any]) -> None:
     runners = [
-        f"{name} {_count(numbers['workers'], 'worker')} × {_count(numbers['threads'], 'thread')}"
+        f"{name} {_workers(numbers)} × {_count(numbers['threads'], 'thread')}"
         for name, numbers in fields["runners"].items()
     ]
     url, routes = fields["url"], fields["routes"]
@@ -160,6 +140,12 @@ def _tell_ready(fields: dict[str, Any]) -> None:
             ("runners", ", ".join(runners)),
         ],
     )
+
+
+def _workers(numbers: dict[str, Any]) -> str:
+    if numbers["least"] == numbers["most"]:
+        return _count(numbers["workers"], "worker")
+    return f"{numbers['least']} to {_count(numbers['most'], 'worker')} by load"
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -122,6 +122,19 @@ WORKER_RESTARTS = Family(
     ("service", "runner", "reason"),
     "Workers, and API processes as runner api, that ended without being told to, by how.",
 )
+WORKERS_WANTED = Family(
+    "tiffin_workers_wanted",
+    "gauge",
+    ("service", "runner"),
+    "Workers that the runner is to have: what is configured, or what its load calls for.",
+    across="max",
+)
+SCALINGS = Family(
+    "tiffin_scalings_total",
+    "counter",
+    ("service", "runner", "reason"),
+    "Changes of the number of workers, by why.",
+)
 PROCESS_MEMORY = Family(
     "tiffin_process_memory_bytes",
     "gauge",
@@ -149,6 +162,8 @@ FAMILIES = {
         SHED,
         WORKER_UP,
         WORKER_RESTARTS,
+        WORKERS_WANTED,
+        SCALINGS,
         PROCESS_MEMORY,
     )
 }

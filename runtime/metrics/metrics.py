@@ -110,6 +110,18 @@ class Metrics:
         """
         self.series(Counter, catalog.WORKER_RESTARTS, self.service, runner, reason).inc()
 
+    def workers_wanted(self, runner: str, workers: int) -> None:
+        """How many workers a runner is to have."""
+        self.series(Gauge, catalog.WORKERS_WANTED, self.service, runner).set(workers)
+
+    def scaled(self, runner: str, reason: str) -> None:
+        """Counts a change of that number.
+
+        Args:
+            reason: of a small set, `late`, `full`, `refused`, `quiet`, `command`.
+        """
+        self.series(Counter, catalog.SCALINGS, self.service, runner, reason).inc()
+
     def runs(self, process: str, pid: int) -> None:
         """Names a process whose memory a scrape is to show; this one is named from the start.
 

@@ -88,6 +88,17 @@ class Reload(msgspec.Struct, kw_only=True):
     """Longest until the new one is ready, in seconds."""
 
 
+class Scale(msgspec.Struct, kw_only=True):
+    """Run more or fewer processes; answered when those that are wanted are up and the others gone."""
+
+    workers: dict[str, str]
+    """Runner to `4`, `auto`, `1..4`."""
+    processes: int | None = None
+    """API processes; None: as many as there are."""
+    limit_s: float
+    """Longest until they are up, in seconds."""
+
+
 Reply = Union[Step, Done, Refused]  # noqa: UP007 - 3.10
 Tell = Callable[[Step], None]
 Q = TypeVar("Q", bound=msgspec.Struct)

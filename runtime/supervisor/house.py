@@ -144,6 +144,15 @@ class House:
         if self.metrics is not None:
             self.metrics.restarted(runner, reason)
 
+    def workers_wanted(self, numbers: Mapping[str, int]) -> None:
+        if self.metrics is not None:
+            for runner, number in numbers.items():
+                self.metrics.workers_wanted(runner, number)
+
+    def has_scaled(self, runner: str, reason: str) -> None:
+        if self.metrics is not None:
+            self.metrics.scaled(runner, reason)
+
     def retire(self, process: str) -> None:
         """Keeps what an ended process has counted."""
         try:

@@ -32,6 +32,7 @@ class Succession:
     Attributes:
         current: the generation that serves, or starts as the first.
         subject: what it serves.
+        turn: held by whoever changes what runs.
     """
 
     def __init__(self, house: House, subject: Subject, *, drain_s: float, stop: asyncio.Event) -> None:
@@ -40,7 +41,7 @@ class Succession:
         self._drain_s = drain_s
         self._stop = stop
         self._generations = 0
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
         self._old: dict[Generation, asyncio.Task[None]] = {}
         self.current = self._generation(subject)
 
@@ -83,9 +84,9 @@ class Succession:
         Raises:
             TiffinError: why it did not start.
         """
-        if self._turn.locked():
+        if self.turn.locked():
             on_step("waiting for another reload to end", 0, 0)
-        async with self._turn:
+        async with self.turn:
             if not self.current.ready.done():
                 raise ServerError("the server is still starting: reload it when it is ready")
             fresh = self._generation(subject, on_step=on_step)

@@ -16,13 +16,14 @@ import msgspec
 from ...errors import ConfigError, ServerError, TiffinError
 from .. import cgroup
 from ..home import home
-from .admin import Admin, Identity, Reload, Step, Tell, WhoAreYou
+from .admin import Admin, Identity, Reload, Scale, Step, Tell, WhoAreYou
 from .control import ServerOptions
 from .house import House
 from .options import Event, EventKind, ServeOptions
 from .process import Reaper
 from .reload import watch
 from .run_folder import RunFolder
+from .scaling import Scaling, facts
 from .sockets import url
 from .subject import Subject, look_up
 from .succession import START_LIMIT_S, Succession
@@ -90,6 +91,7 @@ class Supervisor:
         self._succession = Succession(
             self._house, self._subject, drain_s=self._options.drain_s, stop=self._stop
         )
+        self._scaling = Scaling(self._house, self._succession, self._stop)
         loop.add_signal_handler(signal.SIGUSR1, self._succession.explain)
         try:
             await self._serve(watching)
@@ -132,9 +134,11 @@ class Supervisor:
         if self._stop.is_set():
             return
         self._emit("ready", **self._facts(self._started))
+        following = asyncio.create_task(self._scaling.follow_load())
         if watching is not None:
             await self._follow_source(watching)
         await self._stop.wait()
+        await following
         self._emit("draining", limit_s=self._options.drain_s)
         # Nobody will accept from here any more: a connection must be refused then, not wait and be cut off.
         for opened in self._house.sockets:
@@ -150,20 +154,15 @@ class Supervisor:
     def _facts(self, started: float) -> dict[str, Any]:
         """What a person wants to know once it runs."""
         current = self._succession.current
-        spec, settled = current.spec, current.plan
-        if spec is None or settled is None:
+        spec = current.spec
+        if spec is None:
             return {}
-        runners = {
-            name: {"workers": runner.workers, "threads": runner.threads}
-            for name, runner in settled.runners.items()
-        }
         return {
             "service": spec.name,
             "title": current.title,
             "url": self._house.options.url,
             "seconds": round(time.monotonic() - started, 3),
-            "processes": settled.processes,
-            "runners": runners,
+            **facts(current),
             "routes": [api.route for api in spec.apis],
         }
 
@@ -173,6 +172,7 @@ class Supervisor:
         admin = Admin()
         admin.answer(WhoAreYou, self._who_am_i)
         admin.answer(Reload, self._asked_to_reload)
+        admin.answer(Scale, self._asked_to_scale)
         return admin
 
     async def _who_am_i(self, question: WhoAreYou, tell: Tell) -> dict[str, Any]:  # noqa: ARG002
@@ -194,6 +194,9 @@ class Supervisor:
         folder = Path(question.folder)
         wanted = (question.text, folder) if question.text else (now.text, now.folder)
         return await self._reload(*wanted, tell=tell, limit_s=question.limit_s)
+
+    async def _asked_to_scale(self, question: Scale, tell: Tell) -> dict[str, Any]:
+        return {"title": self._succession.subject.title, **await self._scaling.order(question, tell)}
 
     # reload
 
@@ -243,10 +246,11 @@ class Supervisor:
             logger.error("%s", why)  # noqa: TRY400 - it says all
             self._emit("reload failed", error=why)
             raise (ConfigError if isinstance(error, ConfigError) else ServerError)(why) from error
-        facts = self._facts(started)
-        logger.info("reloaded in %.2f s: %s serves now", facts["seconds"], subject.title)
-        self._emit("reloaded", **facts)
-        return {**facts, "before": before}
+        self._scaling.changed()
+        now = self._facts(started)
+        logger.info("reloaded in %.2f s: %s serves now", now["seconds"], subject.title)
+        self._emit("reloaded", **now)
+        return {**now, "before": before}
 
     # the source changes
 
@@ -289,6 +293,7 @@ class Supervisor:
                 logger.error("the change does not work, the version before it keeps serving\n%s", error)  # noqa: TRY400 - it says all
                 self._emit("reload failed", error=str(error))
             return
-        facts = self._facts(started)
-        logger.info("reloaded in %.2f s", facts["seconds"])
-        self._emit("reloaded", **facts)
+        self._scaling.changed()
+        now = self._facts(started)
+        logger.info("reloaded in %.2f s", now["seconds"])
+        self._emit("reloaded", **now)

@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tiffin.runtime.manifest import RunnerSpec, ServiceSpec
+from tiffin.runtime.manifest import MethodSpec, RunnerSpec, ServiceSpec, WorkerRange
 from tiffin.runtime.supervisor.control import (
     CONTROL_FD,
     Described,
@@ -89,7 +89,8 @@ class Fake:
             runners = [
                 RunnerSpec(
                     name=name,
-                    workers=workers,
+                    workers=WorkerRange(**workers) if isinstance(workers, dict) else workers,
+                    methods={method: MethodSpec() for method in self.orders.get("methods", [])},
                     gpus=self.orders.get("gpus", 0),
                     start_timeout_s=self.orders.get("start_timeout_s", 60.0),
                 )

@@ -40,6 +40,8 @@ def everything(run_folder: Path) -> Metrics:
     metrics.worker_up("forest", "forest-0", True)
     metrics.worker_up("forest", "forest-1", False)
     metrics.restarted("forest", "SIGKILL")
+    metrics.workers_wanted("forest", 3)
+    metrics.scaled("forest", "late")
     return metrics
 
 
