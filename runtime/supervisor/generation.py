@@ -21,6 +21,7 @@ from .control import (
     Draining,
     Explain,
     Failed,
+    Judged,
     Message,
     Ready,
     StartApi,
@@ -34,6 +35,7 @@ from .house import House
 from .plan import Plan, worker_environ
 from .process import Child, Exit
 from .slot import Slot
+from .verdicts import Verdicts
 
 logger = logging.getLogger("tiffin.supervisor")
 
@@ -117,6 +119,7 @@ class Generation:
         self._accepting: set[Slot] = set()
         self._leaving: set[Slot] = set()
         """They finish what they have; nothing takes their place."""
+        self._verdicts = Verdicts()
         self._all_warm = False
         """Every worker has been warm once."""
         if spec is None:
@@ -220,6 +223,8 @@ class Generation:
             )
         )
         child.send(self._addresses())
+        for verdict in self._verdicts:
+            child.send(verdict)
         return child
 
     def _launch_worker(self, worker: Worker) -> Child:
@@ -255,6 +260,8 @@ class Generation:
             self._child_failed(slot, message)
         elif isinstance(message, Stuck):
             self._stuck(message)
+        elif isinstance(message, Judged):
+            self._judged(child, message)
         elif isinstance(message, Draining):
             self._no_longer_accepts(slot)
 
@@ -284,6 +291,12 @@ class Generation:
             ):
                 logger.warning("%s is stuck: %s", worker.name, message.reason, extra={"pid": child.pid})
                 child.kill("stuck")
+
+    def _judged(self, judge: Child, message: Judged) -> None:
+        self._verdicts.add(message)
+        for api in self.apis:
+            if api.child is not None and api.child is not judge:
+                api.child.send(message)
 
     # up and down
 
