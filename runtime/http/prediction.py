@@ -21,6 +21,10 @@ Headers = tuple[tuple[bytes, bytes], ...]
 CLIENT_GONE = 499
 """In the log and the metrics: the caller hung up before its answer."""
 
+_HEAVY_BYTES = 256 * 1024
+"""A result with so many bytes of numbers is encoded in a thread: as JSON it would hold the loop for several
+milliseconds."""
+
 
 class Prediction(ABC):
     """A request on a prediction route. The door gives it bytes and takes bytes from it.
@@ -109,10 +113,13 @@ class Prediction(ABC):
                 return self._fail(wrong)
             if head.method == b"OPTIONS":
                 return self._finish(204, "", b"", problem.ALLOW_POST)
-            arguments = head.decode(body)
+            if len(body) < head.route.heavy_bytes:
+                work = self._run(head.decode(body))
+            else:
+                work = self._decode_and_run(body)
         except Exception as error:  # noqa: BLE001 - a decoder may run the user's validators
             return self._fail(error)
-        self.task = loop.create_task(self._run(arguments))
+        self.task = loop.create_task(work)
         serving.deadlines.add(self, loop)
         return None
 
@@ -135,6 +142,17 @@ class Prediction(ABC):
 
     # The work
 
+    async def _decode_and_run(self, body: bytes) -> None:
+        """In a thread, so that the others need not wait for it."""
+        try:
+            arguments = await self.serving.threads.call(self.head.decode, {"body": body})
+        except asyncio.CancelledError:  # as in _run
+            return self._fail(UnavailableError("the request was cancelled inside the server"))
+        except Exception as error:  # noqa: BLE001 - a decoder may run the user's validators
+            return self._fail(error)
+        del body  # it may be large, and the work may be long
+        return await self._run(arguments)
+
     async def _run(self, arguments: dict[str, Any]) -> None:
         set_context(self.context)
         head = self.head
@@ -148,7 +166,10 @@ class Prediction(ABC):
                 value = await self.serving.threads.call(route.call, arguments)
             encoder = head.encoder
             media_type = encoder.media_type
-            body = encoder(value)
+            if getattr(value, "nbytes", 0) < _HEAVY_BYTES:
+                body = encoder(value)
+            else:
+                body = await self.serving.threads.call(encoder, {"value": value})
             headers = self._headers() if head.traced or self.context.has_response_headers else ()
             if encoder.varies:
                 media_type = encoder.media_type_of(value)

@@ -31,7 +31,7 @@ class Route:
     """
 
     __slots__ = (
-        "call", "decode_json", "encoder", "info", "is_async", "max_body_bytes", "metrics",
+        "call", "decode_json", "encoder", "heavy_bytes", "info", "is_async", "max_body_bytes", "metrics",
         "metrics_of", "name", "path", "stream", "timeout_s",
     )  # fmt: skip
 
@@ -54,6 +54,8 @@ class Route:
             info.max_body_bytes if options.max_body_bytes is None else options.max_body_bytes
         )
         self.decode_json = info.inputs.decode_json
+        self.heavy_bytes = info.inputs.heavy_bytes
+        """Bodies from this size on are decoded in a thread, so that nobody else waits for it."""
         self.encoder = info.output.encoder("*/*")
 
     def check_size(self, size_bytes: int) -> None:

@@ -28,13 +28,16 @@ from tiffin.runtime.supervisor.control import ServerOptions
 
 class Inputs:
     media_types = ("application/json",)
+    heavy_bytes = 100_000
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
         self.specs = {name: TypeSpec(kind="json") for name in names}
         self.defaults: dict[str, Any] = {}
+        self.threads: list[str] = []
 
     def decode_json(self, body: bytes) -> dict[str, Any]:
+        self.threads.append(threading.current_thread().name)
         try:
             value = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
