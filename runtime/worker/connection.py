@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import deque
 
 from ...errors import WireError
 from ..wire.arena import Arena
 from ..wire.frame import Buffer, Frame, FrameReader
 from ..wire.push import SOCKET_BYTES, push
 
+MAX_HELD = 2
+"""Batches that a peer may have here: one that runs and the next, so that it is here when the first ends."""
+MAX_UNSENT = 4
+"""Frames that may wait for a peer when it sends another batch: its answers, and what is said beside them."""
+
 
 class Connection:
-    """Never blocks: what the peer does not take yet waits in memory, one answer at most."""
+    """Never blocks: what the peer does not take yet waits in memory, a few answers at most."""
 
-    __slots__ = ("_outgoing", "_reader", "_socket", "arena", "greeted", "holds", "peer")
+    __slots__ = ("_outgoing", "_reader", "_socket", "arena", "greeted", "held", "peer")
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         self._socket = end
         self._reader = FrameReader()
-        self._outgoing: list[Buffer] = []
+        self._outgoing: deque[list[Buffer]] = deque()
+        """Frames that the kernel has not taken, or not to their end."""
         self.greeted = False
         self.arena: Arena | None = None
         """Shared memory for large results; None when the peer gave none."""
-        self.holds: int | None = None
-        """Number of the batch that the peer has sent and that is not answered."""
+        self.held: set[int] = set()
+        """Numbers of the batches that the peer has sent and that are not answered."""
         self.peer = "a peer that has not said hello"
 
     def fileno(self) -> int:
@@ -80,7 +87,10 @@ class Connection:
         Raises:
             OSError: the peer has gone.
         """
-        self._outgoing = self._outgoing + pieces if self._outgoing else push(self._socket, pieces)
+        if not self._outgoing:
+            pieces = push(self._socket, pieces)
+        if pieces:
+            self._outgoing.append(pieces)
 
     def flush(self) -> None:
         """Sends more of what was left.
@@ -88,19 +98,28 @@ class Connection:
         Raises:
             OSError: the peer has gone.
         """
-        self._outgoing = push(self._socket, self._outgoing)
+        while self._outgoing:
+            self._outgoing[0] = push(self._socket, self._outgoing[0])
+            if self._outgoing[0]:
+                return
+            self._outgoing.popleft()
 
     def check_call(self, batch: int) -> None:
-        """A peer has one batch here at a time, so that what it can make the worker hold is bounded.
+        """What a peer can make the worker hold is bounded.
 
         Raises:
-            WireError: it has not said hello, or has not taken its last answer.
+            WireError: it has not said hello, has too many batches here, or does not take its answers.
         """
         if not self.greeted:
             raise WireError("a call before hello")
-        if self.holds is not None or self._outgoing:
-            raise WireError(f"batch {batch} came before the answer to batch {self.holds} was taken")
-        self.holds = batch
+        if len(self.held) >= MAX_HELD or len(self._outgoing) > MAX_UNSENT:
+            raise WireError(
+                f"batch {batch} came while {len(self.held)} others were not answered "
+                f"and {len(self._outgoing)} frames not taken"
+            )
+        if batch in self.held:
+            raise WireError(f"batch {batch} came twice")
+        self.held.add(batch)
 
     def close(self) -> None:
         self._outgoing.clear()

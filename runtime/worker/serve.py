@@ -19,7 +19,7 @@ from ..wire import frame
 from ..wire.frame import Frame
 from ..wire.messages import PROTOCOL, Cancel, Hello, Result, dump, load
 from ..wire.values import pack
-from .connection import Connection
+from .connection import MAX_HELD, Connection
 from .inference import Inference
 from .job import Job, failure_of
 
@@ -69,8 +69,8 @@ class Server:
                 self._say_goodbye()
             if self._stopping and (not self._connections or time.monotonic() >= self._stop_by):
                 break
-            # Each peer has one batch here at most: when all have, there is nothing more to wait for.
-            if len(self._jobs) < max(1, len(self._connections)):
+            # When all peers have all that they may have here, there is nothing to wait for.
+            if len(self._jobs) < max(1, MAX_HELD * len(self._connections)):
                 self._poll()
             if self._jobs:
                 self._run_next()
@@ -137,6 +137,7 @@ class Server:
         try:
             job = Job(connection, received, time.monotonic())
         except ImportError as error:  # pandas, say, is not installed here
+            connection.held.discard(received.batch)
             failure = failure_of(error, 0.0, [])
             self._send(connection, frame.encode(frame.ERROR, received.batch, dump(failure)))
             return
@@ -245,11 +246,11 @@ class Server:
         except Exception as error:  # noqa: BLE001 - values of the user's own
             self._fail(job, error, model_s)
             return
-        job.connection.holds = None
+        job.connection.held.discard(job.batch)
         self._send(job.connection, pieces)
 
     def _fail(self, job: Job, error: Exception, model_s: float) -> None:
-        job.connection.holds = None
+        job.connection.held.discard(job.batch)
         failure = failure_of(error, model_s, job.dropped)
         self._send(job.connection, frame.encode(frame.ERROR, job.batch, dump(failure)))
 

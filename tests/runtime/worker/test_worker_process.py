@@ -522,6 +522,9 @@ def test_malformed_calls_after_hello_are_disconnected_too(meet: Callable[..., Pe
         b"\x00",
         dump(Call("nothing", [1], [], PACKED, b"")),
         dump(Call("double", [-1], [], PACKED, b"")),
+        dump(Call("double", [2], [], PACKED, b"")),  # more rows than there are
+        dump(Call("double", [1], [], pack((3,))[0], b"")),  # no rows at all
+        dump(Call("double", [1], [1.0, 1.0], PACKED, b"")),  # more deadlines than requests
         dump(Call("double", [1], [], b"\xc1", b"")),
         dump(Call("double", [1], [], pack([1])[0], b"")),
         dump(Call("double", [1], [], PACKED, pack([1])[0])),
@@ -532,14 +535,46 @@ def test_malformed_calls_after_hello_are_disconnected_too(meet: Callable[..., Pe
         with pytest.raises(EOFError):
             bad.next()
     greedy = meet()
-    two = [frame.encode(frame.CALL, n, dump(Call("double", [1], [], PACKED, b"")), BUFFERS) for n in (1, 2)]
-    greedy.socket.sendall(b"".join(two[0] + two[1]))
+    head = dump(Call("double", [1], [], PACKED, b""))
+    calls = [b"".join(frame.encode(frame.CALL, n, head, BUFFERS)) for n in (1, 2, 3)]
+    greedy.socket.sendall(b"".join(calls))
     with pytest.raises(EOFError):
         greedy.next()
+    twice = meet()
+    twice.socket.sendall(calls[0] * 2)
+    with pytest.raises(EOFError):
+        twice.next()
     half = meet()
     half.socket.sendall(b"\xff\x00\x00\x00\x02")
     half.socket.close()
     good.call(1, 4)
+    assert good.answer()[2].tolist() == [[8]]
+
+
+def test_the_next_batch_waits_in_the_worker(meet: Callable[..., Peer]) -> None:
+    peer = meet()
+    peer.call(1, 17)
+    peer.call(2, 2, 3, counts=[1, 1])
+    peer.send(frame.CANCEL, 2, dump(Cancel([0, -1])))
+    assert peer.answer() == (1, [], [[34]])
+    peer.call(3, 17)  # while the second may still run
+    assert peer.answer() == (2, [0], [[6]])
+    peer.call(4, 5)
+    assert [peer.answer()[0] for _ in range(2)] == [3, 4]
+    assert sum(seen(peer)) == 4, "a cancelled row was computed"
+
+
+def test_a_peer_that_takes_no_answers_is_disconnected_before_they_pile_up(
+    worker: RealWorker, meet: Callable[..., Peer]
+) -> None:
+    good, deaf = meet(), meet()
+    with pytest.raises(OSError, match=r"pipe|reset"):
+        for number in range(50):
+            deaf.call(number, *range(100, 300_100))
+            good.call(number, 4)
+            good.answer()
+    assert number < 20
+    good.call(99, 4)
     assert good.answer()[2].tolist() == [[8]]
 
 
