@@ -6,6 +6,7 @@ is asked collects the others (`peers`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,10 @@ async def of_server(serving: Serving, process: str = "") -> bytes:
 async def everybody(serving: Serving) -> tuple[list[dict[str, Any]], list[str]]:
     """The explanations of all API processes, in order, and the names of those that did not answer in time."""
     others, silent = await serving.peers.ask()
-    found = [of_process(serving.state), *(msgspec.json.decode(each) for each in others)]
+    found = [of_process(serving.state)]
+    for document in others:
+        with contextlib.suppress(msgspec.DecodeError):  # cut off: it ended as it spoke, and tells nothing now
+            found.append(msgspec.json.decode(document))
     return sorted(found, key=lambda each: (each["generation"], _place(each["process"]))), silent
 
 

@@ -136,6 +136,19 @@ def test_the_place_of_a_killed_process_is_taken(tmp_path: Path) -> None:
     served(play, state_of(tmp_path, "api-0"), state_of(tmp_path, "api-1"))
 
 
+def test_who_ends_as_it_speaks_is_left_out(tmp_path: Path) -> None:
+    async def play(get: Ask) -> None:
+        async def end(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b'{"process":"api-1","gener')
+            writer.close()
+
+        async with await asyncio.start_unix_server(end, tmp_path / "a1-1.sock"):
+            told = (await get(BATCHING)).json()
+        assert (told["silent"], [each["process"] for each in told["processes"]]) == ([], ["api-0"])
+
+    served(play, state_of(tmp_path, "api-0"))
+
+
 def test_a_process_that_cannot_be_asked_serves(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     state = state_of(tmp_path, "api-0")
     state.run_folder = tmp_path / ("long" * 40)
