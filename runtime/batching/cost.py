@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import InferenceError, ServingError, UsageError
 from ..manifest import MethodSpec
+from ..service.batch_options import LENGTH
 from . import rows
 from .ragged import Ragged
 
@@ -27,7 +28,7 @@ class Cost:
     """
 
     def __init__(self, name: str, spec: MethodSpec, function: Callable[..., Any] | None) -> None:
-        if spec.cost != "length" and function is None:
+        if spec.cost != LENGTH and function is None:
             raise UsageError(f"{name} weighs its calls with {spec.cost}, which this process does not have")
         self._name = name
         self._axis = spec.padding.axis if spec.padding is not None else 1

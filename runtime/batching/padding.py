@@ -16,12 +16,11 @@ import numpy as np
 from ...errors import InvalidInputError, UsageError
 from ..manifest import MethodSpec, Number, PaddingSpec
 from . import rows
-from .ragged import Column, Ragged, first_of_row
+from .ragged import LENGTHS, Column, Ragged, first_of_row
 from .unpadding import Unpadding
 
 FIRST_BUCKET = 16
 """Shorter rows cost a model as much; buckets below would only keep them apart."""
-LENGTHS = "lengths"
 
 
 class Padding:
@@ -123,7 +122,7 @@ class Padding:
 
     def _listed(self, place: int, given: list[Any]) -> Column | None:
         if not given:
-            empty = np.empty((0,) * self._axis + (0,), self._dtypes.get(place, np.dtype(float)))
+            empty = np.empty((0,) * self._axis + (0,), self._likely(place))
             return Column("array", empty, listed=False)
         kinds = {rows.kind_of(row) for row in given}
         if kinds == {"tensor"}:
@@ -152,12 +151,16 @@ class Padding:
             made = [row if isinstance(row, np.ndarray) else _array(row, hinted) for row in given]
             # A plain list without elements says nothing of its dtype.
             telling = [row.dtype for row, raw in zip(made, given, strict=True) if row.size or raw is row]
-            dtype = np.result_type(*telling) if telling else made[0].dtype
+            dtype = np.result_type(*telling) if telling else self._likely(place)
         except (ValueError, TypeError, OverflowError) as error:
             raise InvalidInputError(
                 f"rows of {self._word(place)} of {self._name} are no arrays of numbers: {error}"
             ) from error
         return [row if row.dtype == dtype else row.astype(dtype) for row in made]
+
+    def _likely(self, place: int) -> np.dtype[Any]:
+        """Of rows without elements: what the hint says, else what fills them up."""
+        return self._dtypes.get(place) or np.asarray(self._fill(place)).dtype
 
     def _pads(self, place: int) -> bool:
         return not self._spec.values or self._argument(place) in self._spec.values

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+LENGTHS = "lengths"
+"""The parameter of a padded method that is filled in for it."""
+
 
 class Ragged:
     """The arguments of one call, measured and not yet filled up."""

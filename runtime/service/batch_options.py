@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from ...errors import ServiceDefinitionError
+from ..batching.ragged import LENGTHS
 from ..manifest import Number, PaddingSpec
 from .options import MAX_ROWS, nearest, whole
 
@@ -104,7 +105,7 @@ def fit_arguments(where: str, spec: PaddingSpec, function: Callable[..., Any]) -
     """
     parameters = list(inspect.signature(function).parameters.values())[1:]
     by_place = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
-    wants = [p for p in parameters if p.name == "lengths"]
+    wants = [p for p in parameters if p.name == LENGTHS]
     if wants and wants[0] in by_place:
         if by_place[-1] is not wants[0] or wants[0].kind is wants[0].POSITIONAL_ONLY:
             raise ServiceDefinitionError(
@@ -143,7 +144,7 @@ def check_cost_takes(where: str, cost: Callable[..., Any], function: Callable[..
     """Raises ServiceDefinitionError when the function cannot take the rows that the method takes."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
     rows = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
-    needed = sum(p.default is p.empty and p.name != "lengths" for p in rows)
+    needed = sum(p.default is p.empty and p.name != LENGTHS for p in rows)
     try:
         signature = inspect.signature(cost)
     except (TypeError, ValueError):

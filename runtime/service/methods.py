@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from ...errors import ServiceDefinitionError
+from ..batching.ragged import LENGTHS
 from ..manifest import MethodSpec, TypeSpec
 from ..schema.inputs import Inputs
 from ..schema.outputs import Output
@@ -36,8 +38,6 @@ def method_specs(cls: type) -> dict[str, MethodSpec]:
         inputs, output = _hinted(function)
         spec = MethodSpec(batch=False, inputs=inputs, output=output)
         specs[name] = spec if mark is None else mark.describe(spec)
-        if spec.padding is not None and spec.padding.lengths:
-            inputs.pop("lengths", None)  # not the caller's to give
     return specs
 
 
@@ -51,13 +51,26 @@ def cost_functions(cls: type | None) -> dict[str, Callable[..., Any]]:
     return found
 
 
+def _asked_for(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method as callers see it: without the `lengths` that it is given."""
+    mark = batch_mark(function)
+    if mark is None or mark.padding is None or not mark.padding.lengths:
+        return function
+    seen: Any = FunctionType(function.__code__, function.__globals__, function.__name__)
+    signature = inspect.signature(function)
+    seen.__signature__ = signature.replace(
+        parameters=[each for name, each in signature.parameters.items() if name != LENGTHS]
+    )
+    return seen  # type: ignore[no-any-return]
+
+
 def _hinted(function: Callable[..., Any]) -> tuple[dict[str, TypeSpec], TypeSpec | None]:
     """Hints of runner methods are optional: they describe, they do not check."""
     where = f"{line_of(function)}: {function.__qualname__}"
     inputs: dict[str, TypeSpec] = {}
     output: TypeSpec | None = None
     try:
-        inputs = dict(Inputs.of(function, where=where).specs)
+        inputs = dict(Inputs.of(_asked_for(function), where=where).specs)
         output = Output.of(function, where=where).spec
     except ServiceDefinitionError:
         return inputs, output

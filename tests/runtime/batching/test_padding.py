@@ -124,6 +124,8 @@ def test_lists_of_numbers_take_the_dtype_of_the_hint() -> None:
 def test_lists_without_a_hint_take_what_holds_all() -> None:
     pad = padding()
     assert pad.join([pad.take([[[1, 2], []]], {})])[0].dtype == np.int64
+    assert pad.join([pad.take([[[], []]], {})])[0].dtype == np.int64
+    assert pad.take([[[]]], {}).key == pad.take([[]], {}).key == pad.take([[[1]]], {}).key
     assert pad.join([pad.take([[[1, 2], [0.5]]], {})])[0].dtype == np.float64
     ragged = np.empty(2, object)
     ragged[:] = [np.ones(1, np.int8), np.ones(2, np.int8)]

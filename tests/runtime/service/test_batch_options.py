@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jaxtyping import Float32, Int32
 
 import tiffin
 from tiffin.errors import InferenceError, InvalidInputError, ServiceDefinitionError
@@ -85,6 +86,19 @@ def test_the_manifest_says_it_all() -> None:
     assert list(cost_functions(Tagger)) == ["tag", "broken"]
     assert cost_functions(None) == {}
     assert "mask: false" in dump_yaml(specs["tag"])
+
+
+def test_lengths_needs_no_hint() -> None:
+    class Hinted:
+        @tiffin.batch(pad=0)
+        def tag(self, tokens: Int32[np.ndarray, "n t"], *, lengths) -> Float32[np.ndarray, "n"]:  # type: ignore[no-untyped-def]
+            return tokens, lengths
+
+    spec = method_specs(Hinted)["tag"]
+    assert {name: (kind.dtype, kind.shape) for name, kind in spec.inputs.items()} == {
+        "tokens": ("int32", ["n", "t"])
+    }
+    assert spec.output is not None
 
 
 def test_a_mark_without_options_says_nothing() -> None:
