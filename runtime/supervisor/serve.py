@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from .. import logs
+from .descriptors import raise_limit
 from .options import Event, ServeOptions
 from .run_folder import RunFolder
 from .sockets import listen
@@ -34,6 +35,7 @@ def serve(target_text: str, options: ServeOptions) -> int:
     """
     started = time.monotonic()
     logs.configure(options.log_format, options.log_level, "supervisor")
+    raise_limit()
     subject = look_up(target_text, Path.cwd())
     if options.reload and subject.target.bundle:
         raise ConfigError(

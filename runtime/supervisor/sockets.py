@@ -11,6 +11,10 @@ from ...errors import ConfigError, ServerError
 BACKLOG = 2048
 """Connections that may wait in the kernel while an API process is replaced."""
 
+_NOTICE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 90_000}
+"""Seconds of silence before a probe, seconds between probes, probes; milliseconds without acknowledgement. A
+caller whose machine or network went away says no goodbye: so it is noticed after a minute and a half."""
+
 
 def listen(host: str, port: int) -> list[socket.socket]:
     """Binds and listens on every address of `host`; port 0 takes a free one, the same for all.
@@ -52,12 +56,21 @@ def _bind(family: socket.AddressFamily, address: str, port: int) -> socket.socke
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind((address, port))
+        _notice_the_gone(opened)
         opened.listen(BACKLOG)
     except OSError as error:
         opened.close()
         raise ServerError(_explain(error, address, port)) from error
     opened.setblocking(False)
     return opened
+
+
+def _notice_the_gone(listening: socket.socket) -> None:
+    """Every connection accepted here will be probed when it is silent, and ends when nobody acknowledges."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _NOTICE.items():
+        if hasattr(socket, name):  # not every system has all of them
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _explain(error: OSError, address: str, port: int) -> str:

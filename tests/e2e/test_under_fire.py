@@ -12,7 +12,7 @@ import pytest
 from fire import Fire
 from server import Server
 
-BURN_S = 12.0
+BURN_S = 10.0
 
 
 def until(condition: Callable[[], bool], limit_s: float = 60) -> None:
@@ -33,7 +33,7 @@ def test_kill_9_of_anything_costs_only_what_was_in_its_hands(tmp_path: Path) -> 
         stop = asyncio.Event()
         asking = asyncio.ensure_future(callers.ask_until(stop))
         await callers.more(100)
-        await fire.burn(BURN_S)
+        await fire.burn(callers, BURN_S)
         await callers.more(200)  # it goes on afterwards
         stop.set()
         await asking

@@ -16,6 +16,8 @@ from server import Server
 
 NOTICE_S = 5.0
 """A caller on a busy machine may learn so late that its connection was cut."""
+ANSWERED_BETWEEN_KILLS = 20
+"""A process that is killed before it was ready shows nothing; on a slow machine nothing else would happen."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,14 @@ class Fire:
         self._every_s = every_s
         self._chance = random.Random(seed)
 
-    async def burn(self, for_s: float) -> None:
+    async def burn(self, crowd: Crowd, for_s: float) -> None:
+        """Kills for so long; between two kills some requests of the crowd are answered."""
         end = time.monotonic() + for_s
         while time.monotonic() < end:
-            await asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._every_s)
+            await asyncio.gather(
+                asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._every_s),
+                crowd.more(ANSWERED_BETWEEN_KILLS),
+            )
             kind = self._chance.choice(["server", "worker"])
             victims = await asyncio.to_thread(self._server.pids, kind)
             if victims:

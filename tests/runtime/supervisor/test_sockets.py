@@ -65,3 +65,18 @@ def test_a_host_that_is_none() -> None:
 def test_a_port_out_of_range(port: int) -> None:
     with pytest.raises(ConfigError, match="0 to 65535"):
         listen("127.0.0.1", port)
+
+
+def test_a_caller_that_vanishes_is_noticed() -> None:
+    """What the listening socket is told, accepted connections inherit."""
+    (opened,) = listen("127.0.0.1", 0)
+    with opened, socket.create_connection(opened.getsockname(), timeout=5):
+        opened.setblocking(True)
+        accepted, _ = opened.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            tcp = [
+                accepted.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+                for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+            ]
+            assert tcp == [60, 10, 3, 90_000]
