@@ -43,9 +43,15 @@ lint: $(VENV)/.dev ## ruff and mypy
 test: lint ## lint, then every test
 	$(BIN)/python -m pytest
 
+# make bench PEERS="mosec fastapi": tiffin beside those only. QUICK=1: one round of one second.
+PEERS ?=
+ROUNDS ?= 3
+SECONDS_EACH ?= 3
+
 .PHONY: bench
-bench: $(VENV)/.dev ## speed and size, as tables
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/.dev ## speed and size, beside every peer or PEERS="mosec …"; QUICK=1
+	$(BIN)/python benchmarks/$(if $(PEERS),side_by_side,run).py $(PEERS) \
+		$(if $(QUICK),--quick,--rounds $(ROUNDS) --seconds $(SECONDS_EACH))
 
 .PHONY: clean
 clean: ## remove what the other verbs made

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from payloads import ARRAY, ROWS, SMALL, json_body
+from peer import Peer, Request
+
+MSGPACK = "application/msgpack"
+
+
+def packed(array: np.ndarray) -> bytes:
+    return msgspec.msgpack.encode({"x": array.tobytes()})
+
+
+def unpacked(body: bytes) -> Any:
+    return np.frombuffer(msgspec.msgpack.decode(body)["y"], dtype=np.float32)
+
+
+PEERS = [
+    Peer(
+        name="mosec",
+        title="mosec",
+        folder=Path(__file__).parent,
+        distribution="mosec",
+        configuration="one worker, batches to 64, its own window",
+        requests={
+            "iris": {"json": Request("/inference", json_body({"flowers": [ROWS["iris"]]}))},
+            "mlp": {
+                "json": Request("/inference", json_body({"x": [ROWS["mlp"]]})),
+                "msgpack": Request(
+                    "/binary", packed(np.array(ROWS["mlp"], dtype=np.float32)), MSGPACK, read=unpacked
+                ),
+            },
+            "slow": {"json": Request("/inference", json_body({"x": [ROWS["slow"]]}))},
+            "echo": {
+                form: Request("/inference", packed(array), MSGPACK, read=unpacked)
+                for form, array in {"ready": SMALL, "msgpack": ARRAY}.items()
+            },
+        },
+    )
+]
