@@ -151,7 +151,9 @@ class Prediction(ABC):
         except Exception as error:  # noqa: BLE001 - a decoder may run the user's validators
             return self._fail(error)
         del body  # it may be large, and the work may be long
-        return await self._run(arguments)
+        work = self._run(arguments)
+        del arguments
+        return await work
 
     async def _run(self, arguments: dict[str, Any]) -> None:
         set_context(self.context)
@@ -164,6 +166,7 @@ class Prediction(ABC):
                 value = await route.call(**arguments)
             else:
                 value = await self.serving.threads.call(route.call, arguments)
+            del arguments  # they may be large, and so may what is written now
             encoder = head.encoder
             media_type = encoder.media_type
             if getattr(value, "nbytes", 0) < _HEAVY_BYTES:
