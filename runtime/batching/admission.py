@@ -31,7 +31,7 @@ class Admission:
         waiting: int,
         workers: int,
     ) -> None:
-        """Returns when the request may join the queue; the policy has then counted it in.
+        """Returns when the request may ask the policy whether to join the queue.
 
         Args:
             size: rows of the request.
@@ -51,8 +51,15 @@ class Admission:
             raise self.refusal("queue full", wait_s, f"{waiting} rows wait, the limit is {limit}")
         if wait_s > deadline - now:
             raise self.refusal("deadline", wait_s, f"it would take {wait_s:.3g} s, past the deadline")
-        if not method.policy.on_arrival(now, weight):
-            raise self.refusal("latency", wait_s, f"it would take {wait_s:.3g} s, past the latency limit")
+
+    def late(self, method: Method, weight: int) -> OverloadedError:
+        """Refused by the policy: its answer would come after the latency limit."""
+        wait_s = method.policy.wait_s(weight)
+        return self.refusal("latency", wait_s, f"it would take {wait_s:.3g} s, past the latency limit")
+
+    def sure(self, method: Method) -> float:
+        """Up to so many rows may wait in the runner without a question."""
+        return min(method.policy.cap, self._rows_per_worker if self._limit is None else self._limit)
 
     def refusal(self, reason: str, wait_s: float, why: str) -> OverloadedError:
         """Counts it, and gives the error for the caller."""

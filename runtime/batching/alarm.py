@@ -31,17 +31,16 @@ class Alarm:
         """Clock seconds at which a policy wants to be asked again."""
 
     def set(self, now: float) -> None:
-        """Sets the timer for what comes next."""
+        """Sets the timer for what comes next; one that is set for earlier stays, and looks again then."""
         at = min(self.deadline, self.wake)
-        if at == self._at:
+        if at >= self._at:
             return
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
         self._at = at
-        if at < inf:
-            delay = max(at - now, SHORTEST_S)
-            self._handle = self._loop.call_later(delay, self._ring, context=self._context)
+        delay = max(at - now, SHORTEST_S)
+        self._handle = self._loop.call_later(delay, self._ring, context=self._context)
 
     def clear(self) -> None:
         """Nothing waits and nothing runs: no timer."""

@@ -22,11 +22,12 @@ class Slot:
 
 
 class Crew:
-    __slots__ = ("_idle", "_slots", "busy", "size")
+    __slots__ = ("_slots", "busy", "idle", "size")
 
     def __init__(self) -> None:
         self._slots: dict[str, Slot] = {}
-        self._idle: dict[Slot, None] = {}  # longest idle first
+        self.idle: dict[Slot, None] = {}
+        """Workers that take batches and hold none, longest idle first."""
         self.busy = 0
         """Workers that hold a batch."""
         self.size = 0
@@ -35,13 +36,9 @@ class Crew:
     def __iter__(self) -> Iterator[Slot]:
         return iter(self._slots.values())
 
-    @property
-    def idle(self) -> int:
-        return len(self._idle)
-
     def add(self, link: WorkerLink) -> None:
         slot = self._slots[link.id] = Slot(link)
-        self._idle[slot] = None
+        self.idle[slot] = None
         self.size += 1
 
     def retire(self, link: WorkerLink) -> None:
@@ -50,7 +47,7 @@ class Crew:
             return
         slot.retired = True
         self.size -= 1
-        self._idle.pop(slot, None)
+        self.idle.pop(slot, None)
         if slot.batch is None:
             link.finish()
 
@@ -60,20 +57,20 @@ class Crew:
         if slot is None:
             return None
         del self._slots[link.id]
-        self._idle.pop(slot, None)
+        self.idle.pop(slot, None)
         self.busy -= slot.batch is not None
         self.size -= not slot.retired
         return slot.batch
 
     def next_idle(self) -> WorkerLink:
         """The worker that has been idle longest."""
-        return next(iter(self._idle)).link
+        return next(iter(self.idle)).link
 
     def give(self, batch: Batch) -> None:
         """The worker named in the batch holds it from now on."""
         slot = self._slots[batch.worker]
         slot.batch = batch
-        del self._idle[slot]
+        del self.idle[slot]
         self.busy += 1
 
     def take(self, link: WorkerLink, number: int) -> Batch:
@@ -90,7 +87,7 @@ class Crew:
         if slot.retired:
             link.finish()
         else:
-            self._idle[slot] = None
+            self.idle[slot] = None
         return batch
 
     def holder(self, batch: Batch) -> WorkerLink | None:
@@ -109,7 +106,7 @@ class Crew:
         """Forgets all."""
         links = [slot.link for slot in self._slots.values()]
         self._slots.clear()
-        self._idle.clear()
+        self.idle.clear()
         self.busy = self.size = 0
         return links
 

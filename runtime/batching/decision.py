@@ -45,6 +45,11 @@ class Policy(Protocol):
     workers: int
     """Workers that are up; the dispatcher keeps it current."""
 
+    @property
+    def cap(self) -> float:
+        """The largest batch worth sending: up to so many wait for one batch only."""
+        ...
+
     def on_arrival(self, now: float, rows: int) -> bool:
         """False refuses the request; it then never joins the queue."""
         ...

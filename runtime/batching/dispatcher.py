@@ -11,11 +11,13 @@ import asyncio
 import contextvars
 import difflib
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
 
-from ...errors import PoisonRequestError, UnavailableError, UsageError
+from numpy import ndarray
+
+from ...errors import UnavailableError, UsageError
 from ..manifest import MethodSpec, RunnerSpec
 from ..service.context import current_context
 from ..wire.messages import Failure
@@ -30,8 +32,9 @@ from .decision import Policy
 from .methods import methods_of
 from .poison import Poison, Verdict
 from .ports import RunnerMetrics, WorkerLink
+from .ragged import Ragged
 from .recovery import Recovery
-from .request import AGAIN, NO_KWARGS, SENT, WAITING, Request, content
+from .request import NO_KWARGS, Lane, Method, Request, content
 from .sending import Sending
 from .waiting import WaitingRoom
 
@@ -79,7 +82,9 @@ class Dispatcher:
         self._deadlines = Deadlines(
             spec.name, self._room, self._crew, drop=self._drop, on_stuck=on_stuck, grace_s=stuck_grace_s
         )
-        recovery = Recovery(spec)
+        self.poison = Poison(spec.name, on_verdict, clock)
+        """What is known of requests that end workers; give it what other processes found out."""
+        recovery = Recovery(spec, self.poison)
         self._sending = Sending(
             self._room,
             self._crew,
@@ -95,21 +100,23 @@ class Dispatcher:
             self._room,
             self._crew,
             self._sending,
+            admission=self._admission,
             deadlines=self._deadlines,
             recovery=recovery,
+            poison=self.poison,
             metrics=metrics,
             clock=clock,
         )
-        self.poison = Poison(spec.name, on_verdict, clock)
-        """What is known of requests that end workers; give it what other processes found out."""
-        self._requests = 0
+        for method in self._methods.values():
+            method.sure = self._admission.sure(method)
+            method.withdraw = self._withdraw
         self._scheduled = False
         self._closed = False
 
-    async def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Runs one method of the runner and gives its result, for these rows only.
+    def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
+        """Runs one method of the runner; await what it gives for the result, for these rows only.
 
-        The deadline is that of the current request context.
+        The deadline is that of the current request context. Whatever is wrong is raised when it is awaited.
 
         Args:
             args: rows, for a batch method; each has the same number of rows.
@@ -126,25 +133,14 @@ class Dispatcher:
             WireError: the values cannot travel between processes.
             UsageError: no such method, or arguments that are no rows.
         """
-        poison = self.poison
-        crashes = poison.check(method, args, kwargs) if poison else 0
-        request = self._admit(method, args, kwargs)
-        request.crashes = crashes
         try:
-            result = await request.future
-        except asyncio.CancelledError:
-            self._withdraw(request)
-            raise
-        except PoisonRequestError:
-            poison.condemn(method, args, kwargs)
-            raise
-        else:
-            if poison:
-                poison.clear(method, args, kwargs)
-            return result
-        finally:
-            # What was raised holds this frame, and the request's future holds what was raised.
-            del request
+            return self._admit(method, args, kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the call is awaited
+            # Without its traceback: that holds this frame, and with it the arguments.
+            refused = error.with_traceback(None)
+        request = Request(loop=self._loop)
+        request.set_exception(refused)
+        return request
 
     @property
     def queue_rows(self) -> int:
@@ -188,9 +184,11 @@ class Dispatcher:
     def close(self) -> None:
         """Fails everything that waits or runs, and drops the workers."""
         self._closed = True
+        for method in self._methods.values():
+            method.last = None
         for request in self._room.clear():
-            self._metrics.queued(-request.size)
             request.fail(_stopping())
+        self._metrics.queue(0)
         for batch in self._crew.batches():
             for request in batch.requests:
                 request.fail(_stopping())
@@ -208,36 +206,46 @@ class Dispatcher:
         method = self._methods.get(name)
         if method is None:
             raise UsageError(self._no_method(name))
-        if self._closed:
-            raise _stopping()
         context = current_context()
         deadline = inf if context is None else context.deadline
-        key: Hashable
-        given: Any = args
-        if method.spec.batch:
-            size = rows.count(args)
-            packed = pack(dict(sorted(kwargs.items()))) if kwargs else NO_KWARGS
-            if method.padding is not None:
-                given = method.padding.take(args, kwargs)
-                key = (name, given.key, content(packed))
-            else:
-                key = (name, rows.shape_key(args), content(packed))
+        now, room, lane = self._clock(), self._room, method.last
+        crashes = self.poison.check(method.name, args, kwargs) if self.poison else 0
+        if (
+            lane is not None
+            and not kwargs
+            and len(args) == 1
+            and type(array := args[0]) is ndarray
+            and array.shape == lane.shape
+            and array.dtype is lane.dtype
+        ):
+            count, ragged = lane.count, None
+            weight = count or 1
         else:
-            size, packed, key = 1, NO_KWARGS, name
-            given = (args, kwargs)
-        weight = size or 1
-        if method.cost is not None:
-            weight = method.cost(args, kwargs, size, given if method.padding is not None else None)
-        now, room, workers = self._clock(), self._room, self._crew.size
-        self._admission.check(method, size or 1, weight, now, deadline, waiting=room.rows, workers=workers)
-        self._requests += 1
-        future: asyncio.Future[Any] = self._loop.create_future()
-        lane = room.lane(key, method, packed)
-        request = Request(self._requests, given, size, now, deadline, future, lane, weight)
+            lane, count, weight, ragged = self._sort(method, args, kwargs)
+        if deadline <= now or ragged is not None or room.rows + weight > method.sure:
+            waiting, workers = room.rows, self._crew.size
+            self._admission.check(method, count or 1, weight, now, deadline, waiting=waiting, workers=workers)
+        if not method.policy.on_arrival(now, weight):
+            raise self._admission.late(method, weight)
+        request = Request(loop=self._loop)
+        request.args = args
+        request.count = count
+        request.rows = weight
+        request.arrival = now
+        request.deadline = deadline
+        request.lane = lane
+        if kwargs:
+            request.kwargs = kwargs
+        if crashes:
+            request.crashes = crashes
+        if ragged is not None:
+            request.ragged = ragged
         room.add(request)
-        self._metrics.queued(size or 1)
+        self._metrics.queue(room.rows)
         alarm = self._alarm
-        if self._crew.idle or room.fresh:
+        if self._scheduled:
+            alarm.deadline = min(alarm.deadline, deadline)
+        elif self._crew.idle or room.fresh:
             alarm.deadline = min(alarm.deadline, deadline)
             self._schedule()
         elif deadline < alarm.deadline:
@@ -245,22 +253,43 @@ class Dispatcher:
             alarm.set(now)
         return request
 
+    def _sort(
+        self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Lane, int, int, Ragged | None]:
+        """(the lane that a call belongs to, its rows, its weight, itself when it is padded)."""
+        if self._closed:
+            raise _stopping()
+        if not method.spec.batch:
+            return self._room.lane(method.name, method, NO_KWARGS), 1, 1, None
+        count = rows.count(args)
+        packed = pack(dict(sorted(kwargs.items()))) if kwargs else NO_KWARGS
+        ragged = None if method.padding is None else method.padding.take(args, kwargs)
+        shape = rows.shape_key(args) if ragged is None else ragged.key
+        lane = self._room.lane((method.name, shape, content(packed)), method, packed)
+        if method.cost is not None:
+            return lane, count, method.cost(args, kwargs, count, ragged), ragged
+        if ragged is None and not kwargs and len(args) == 1 and type(args[0]) is ndarray:
+            method.last, lane.count, lane.shape, lane.dtype = lane, count, args[0].shape, args[0].dtype
+        return lane, count, count or 1, ragged
+
     def _withdraw(self, request: Request) -> None:
         """Its caller has gone: it must not reach a model any more."""
-        if request.state in (WAITING, AGAIN):
-            self._drop(request)
-        elif request.state == SENT and request.batch is not None:
-            link = self._crew.holder(request.batch)
-            if link is not None:
-                link.cancel(request.batch.number, [request.batch.requests.index(request)])
-        request.leave()
+        if not self._drop(request):
+            for slot in self._crew:
+                batch = slot.batch
+                if batch is not None and request in batch.requests:
+                    slot.link.cancel(batch.number, [batch.requests.index(request)])
+                    break
         self._sending.rest(self._clock())
 
-    def _drop(self, request: Request) -> None:
-        self._room.remove(request)
-        self._metrics.queued(-request.size)
-        if request.state == WAITING:
+    def _drop(self, request: Request) -> bool:
+        """Takes it out of the queue; False when it does not wait there."""
+        if self._room.remove(request):
             request.lane.method.policy.on_cancel(self._clock(), request.rows)
+        elif not self._room.remove_again(request):
+            return False
+        self._metrics.queue(self._room.rows)
+        return True
 
     def _no_method(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._methods, 1)
@@ -343,7 +372,7 @@ class Dispatcher:
         return {
             "runner": self.spec.name,
             "workers": self._crew.size,
-            "idle": self._crew.idle,
+            "idle": len(self._crew.idle),
             "queue_rows": self._room.rows,
             "running": [
                 {

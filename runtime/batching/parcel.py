@@ -61,16 +61,17 @@ def parcel_of(batch: Batch, now: float) -> Parcel:
         WireError: the constants of a call cannot be sent.
     """
     requests, method = batch.requests, batch.lane.method
-    remaining = [request.deadline - now for request in requests]
-    if min(remaining) == inf:
-        remaining = []
+    remaining = [request.deadline for request in requests]
+    remaining = [] if min(remaining) == inf else [deadline - now for deadline in remaining]
     if method.spec.batch:
-        calls, kwargs = [request.args for request in requests], batch.lane.kwargs
+        kwargs = batch.lane.kwargs
         if method.padding is not None:
-            calls = [method.padding.join(calls)]
+            calls = [method.padding.join([request.ragged for request in requests])]
+        else:
+            calls = [request.args for request in requests]
         counts = [request.count for request in requests]
     else:
-        args, named = requests[0].args
-        calls, kwargs, counts = [args], pack(named) if named else NO_KWARGS, []
+        named = dict(requests[0].kwargs)
+        calls, kwargs, counts = [requests[0].args], pack(named) if named else NO_KWARGS, []
     weight = 0 if method.cost is None else batch.weight
     return Parcel(batch.number, method.name, calls, kwargs, counts, remaining, batch.alone, weight)

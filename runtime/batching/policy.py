@@ -66,6 +66,11 @@ class AdaptivePolicy:
         self._span_before = 0.0
         self._counts = dict.fromkeys(("refused", "shed", "hold", "spread"), 0)
 
+    @property
+    def cap(self) -> float:
+        """The largest batch worth sending: up to so many wait for one batch only."""
+        return self._times.cap
+
     # -- what happens
 
     def on_arrival(self, now: float, rows: int) -> bool:
@@ -141,10 +146,7 @@ class AdaptivePolicy:
             if until:
                 return Decision(0, 0, until, reason)
         size, reason = self._size(rows, room, idle, now - oldest)
-        if size >= rows:
-            number, taken = length, rows
-        else:
-            number, taken = fitting(queue, size)
+        number, taken = (length, rows) if size >= rows else fitting(queue, size)
         self._waiting = max(0.0, self._waiting - taken)
         self._last_start = now
         self._held = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from .parcel import Parcel
@@ -31,7 +32,11 @@ class WorkerLink(Protocol):
 
 
 class RunnerMetrics(Protocol):
-    def queued(self, delta_rows: int, /) -> None: ...
-    def waited(self, seconds: float, /) -> None: ...
+    def queue(self, rows: float, /) -> None:
+        """So many wait now."""
+
+    def waited(self, seconds: Sequence[float], /) -> None:
+        """What each request of a batch has waited, the longest first."""
+
     def batch(self, method: str, rows: int, reason: str, model_seconds: float, /) -> None: ...
     def shed(self, reason: str, /) -> None: ...

@@ -7,6 +7,7 @@ import logging
 from ...errors import ResultMismatchError, ServingError
 from ..manifest import RunnerSpec
 from . import failure
+from .poison import Poison
 from .request import Batch, Request
 
 log = logging.getLogger("tiffin.batching")
@@ -18,8 +19,9 @@ POISON_CRASHES = 2
 class Recovery:
     """Answers those that cannot be helped and gives the batches that are to run again, ahead of the queue."""
 
-    def __init__(self, spec: RunnerSpec) -> None:
+    def __init__(self, spec: RunnerSpec, poison: Poison) -> None:
         self._runner = spec.name
+        self._poison = poison
         self._retry = spec.retry
 
     def after_failure(self, batch: Batch, asked: list[Request], error: ServingError) -> list[Batch]:
@@ -28,13 +30,11 @@ class Recovery:
         Args:
             asked: requests of the batch that the worker did not drop.
         """
-        wanted = [request for request in asked if not request.future.done()]
+        wanted = [request for request in asked if not request.done()]
         if len(asked) == 1 or not self._retry or isinstance(error, ResultMismatchError):
             for request in asked:
                 request.fail(error)
             return []
-        for request in asked:
-            request.leave()  # those in a half come back
         middle = (len(wanted) + 1) // 2
         return [Batch(batch.lane, half, "bisect") for half in (wanted[:middle], wanted[middle:]) if half]
 
@@ -44,12 +44,13 @@ class Recovery:
         guilty = batch.begun or not batch.alone  # one that runs alone and never began has done nothing
         for request in batch.requests:
             request.crashes += guilty
-            if request.future.done():
-                request.leave()
-            elif not self._retry:
+            if request.done():
+                continue
+            if not self._retry:
                 request.fail(failure.crashed(self._runner, reason))
             elif request.crashes >= POISON_CRASHES:
                 log.error("poison: a call of %s.%s ended two workers", self._runner, batch.lane.method.name)
+                self._poison.condemn(batch.lane.method.name, request.args, dict(request.kwargs))
                 request.fail(failure.poison(self._runner))
             else:
                 again.append(Batch(batch.lane, [request], "retry", alone=True))

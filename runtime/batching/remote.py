@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -96,11 +96,13 @@ class RemoteMethod:
         self._loop = loop
         self._thread = thread
         self._hint = hint
-        self._call = dispatcher.call if hint is None else self._rebuilt
+        self._call: Callable[..., Awaitable[Any]] = dispatcher.call if hint is None else self._rebuilt
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Rows by position, constants by keyword; gives as many rows as it was given."""
-        return self._run(self._call(self._name, args, kwargs))
+        if threading.get_ident() == self._thread:
+            return self._call(self._name, args, kwargs)
+        return self._from_thread(self._call, self._name, args, kwargs)
 
     def one(self, *args: Any, **kwargs: Any) -> Any:
         """One row in, one row out; batched with the rows of others.
@@ -108,7 +110,9 @@ class RemoteMethod:
         Raises:
             UsageError: the method takes no batches.
         """
-        return self._run(self._one(args, kwargs))
+        if threading.get_ident() == self._thread:
+            return self._one(args, kwargs)
+        return self._from_thread(self._one, args, kwargs)
 
     async def _one(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self._batch:
@@ -127,11 +131,12 @@ class RemoteMethod:
                 remote_type="TypeError",
             ) from error
 
-    def _run(self, call: Coroutine[Any, Any, Any]) -> Any:
-        if threading.get_ident() == self._thread:
-            return call
+    def _from_thread(self, call: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        async def run() -> Any:
+            return await call(*args)
+
         # The task is made in the loop with a copy of this thread's context, so its deadline goes along.
-        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
 
 
 def result_hint(method: Callable[..., Any] | None) -> Any:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ServingError
 from ..manifest import MethodSpec
 from ..wire.frame import Buffer
 from .decision import Policy
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .cost import Cost
     from .journal import Journal
     from .padding import Padding
+    from .ragged import Ragged
 
 Packed = tuple[bytes, "list[Buffer]"]
 """Keyword arguments as `wire.values.pack` gives them; empty bytes for none."""
@@ -26,10 +28,6 @@ NO_KWARGS: Packed = (b"", [])
 def content(packed: Packed) -> bytes:
     """Equal for equal constants."""
     return packed[0] if not packed[1] else b"".join([packed[0], *packed[1]])
-
-
-WAITING, AGAIN, SENT, GONE = range(4)
-"""In a lane; in line to run once more; at a worker; answered, refused or withdrawn."""
 
 
 @dataclass(eq=False)
@@ -46,61 +44,93 @@ class Method:
     journal: Journal
     cost: Cost | None = None
     padding: Padding | None = None
+    sure: float = -inf
+    """Up to so many rows may wait without a question: they are answered within one batch."""
+    last: Lane | None = None
+    """The lane of the last call, when the next one like it may take it without being looked at."""
+    withdraw: Callable[[Request], None] = lambda request: None  # noqa: ARG005
+    """Told of each request whose caller has gone."""
 
 
-@dataclass(eq=False, slots=True)
-class Request:
-    """One call that somebody awaits."""
+class Request(asyncio.Future[Any]):
+    """One call, and the future that its caller awaits.
 
-    number: int
-    """Grows with every request: tells equal arrival times apart."""
-    args: Any
-    """Positional arguments, a tuple or, when they are padded, `Ragged`; for a method that takes no batches,
-    these and the keyword arguments."""
+    A future, not a coroutine that awaits one: there is nothing between the caller and the answer, and the
+    call is on its way before it is awaited. It goes where a coroutine goes (`asyncio.create_task`).
+    """
+
+    # What every request has; the rest is in the class until a request differs.
+    __slots__ = ("args", "arrival", "count", "deadline", "lane", "rows")
+
+    args: tuple[Any, ...]
+    """Positional arguments."""
     count: int
     """Rows on axis 0; may be 0."""
-    arrival: float
-    deadline: float
-    future: asyncio.Future[Any]
-    lane: Lane
     rows: int
     """Weight: what policies count, rows or their cost. At least 1, for an empty request is work too."""
-    crashes: int = 0
+    arrival: float
+    deadline: float
+    lane: Lane
+    kwargs: Mapping[str, Any] = MappingProxyType({})
+    ragged: Ragged
+    """The rows of a method that pads."""
+    crashes = 0
     """Workers that ended while they ran it."""
-    state: int = WAITING
-    batch: Batch | None = None
-    """The batch it was sent in, or is to run again in. None once it is answered: request and batch would hold
-    each other, and with them arrays of any size, until the cycle collector comes by."""
+    _steps: Any = None
 
     @property
     def size(self) -> int:
         """Rows that queues and metrics count: at least 1."""
         return self.count or 1
 
-    def succeed(self, value: Any) -> None:
-        """Its caller gets the value, if it still waits."""
-        self.leave()
-        if not self.future.done():
-            self.future.set_result(value)
-
-    def fail(self, error: ServingError) -> None:
+    def fail(self, error: Exception) -> None:
         """Its caller gets the error, if it still waits."""
-        self.leave()
-        if not self.future.done():
-            self.future.set_exception(error)
+        if not self.done():
+            self.set_exception(error)
 
-    def leave(self) -> None:
-        """Nobody waits for it any more."""
-        self.state, self.batch = GONE, None
+    def cancel(self, msg: Any = None) -> bool:
+        """The caller has gone: the request must not reach a model any more."""
+        if not super().cancel(msg):
+            return False
+        self.lane.method.withdraw(self)
+        return True
+
+    # -- what makes it a coroutine
+
+    def send(self, value: Any) -> Any:
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.throw(*error)
+
+    def close(self) -> None:
+        """Nobody will await it."""
+        self.cancel()
 
 
 class Lane:
     """Waiting requests that may go together: one method, one shape of row, the same constants.
 
-    Read by policies as `policy.Queue`.
+    Read by policies as `decision.Queue`.
     """
 
-    __slots__ = ("key", "kwargs", "listed", "method", "requests", "rows", "wake_at")
+    __slots__ = (
+        "count",
+        "dtype",
+        "key",
+        "kwargs",
+        "listed",
+        "method",
+        "number",
+        "requests",
+        "rows",
+        "shape",
+        "wake_at",
+    )
 
     def __init__(self, key: Hashable, method: Method, kwargs: Packed) -> None:
         self.key = key
@@ -112,6 +142,12 @@ class Lane:
         self.wake_at: float | None = None
         self.listed = False
         """Whether it stands in the waiting room's order of age."""
+        self.number = 0
+        """Grows with every lane that fills: tells equal arrival times apart."""
+        # Of the array in the last call: an equal one needs no key.
+        self.shape: tuple[int, ...] = ()
+        self.dtype: Any = None
+        self.count = 0
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -119,48 +155,74 @@ class Lane:
     def __getitem__(self, index: int, /) -> Request:
         return self.requests[index]
 
-    def append(self, request: Request) -> None:
-        self.requests.append(request)
-        self.rows += request.rows
+    def take(self, number: int) -> list[Request]:
+        """The oldest requests, which leave it."""
+        requests = self.requests
+        if number >= len(requests):
+            taken = list(requests)
+            requests.clear()
+            self.rows = 0
+            return taken
+        pop = requests.popleft
+        one_each = self.rows == len(requests)
+        taken = [pop() for _ in range(number)]
+        self.rows -= number if one_each else sum([request.rows for request in taken])
+        return taken
 
-    def popleft(self) -> Request:
-        request = self.requests.popleft()
+    def remove(self, request: Request) -> bool:
+        """False when it is not here."""
+        try:
+            self.requests.remove(request)
+        except ValueError:
+            return False
         self.rows -= request.rows
-        return request
-
-    def remove(self, request: Request) -> None:
-        self.requests.remove(request)
-        self.rows -= request.rows
+        return True
 
 
-@dataclass(eq=False)
 class Batch:
     """Requests that go, or went, to a worker in one frame."""
 
-    lane: Lane
-    requests: list[Request]
-    reason: str
-    """Why it left: what the policy said (`Decision.reason`), `retry` or `bisect`."""
-    alone: bool = False
-    """Holds a request that may have ended a worker."""
-    number: int = 0
-    worker: str = ""
-    """Id of the worker it was sent to."""
-    started: float = 0.0
-    oldest: float = 0.0
-    """Arrival of the request that has waited longest."""
-    stuck_at: float = 0.0
-    """A worker that holds it longer than this is stuck."""
-    begun: bool = False
-    """The worker said that it started; told only of batches that run alone."""
-    reported: bool = False
-    """Its worker was reported as stuck."""
+    __slots__ = (
+        "alone",
+        "begun",
+        "lane",
+        "number",
+        "oldest",
+        "reason",
+        "reported",
+        "requests",
+        "rows",
+        "started",
+        "stuck_at",
+        "weight",
+        "worker",
+    )
 
-    @property
-    def rows(self) -> int:
-        return sum(request.size for request in self.requests)
+    def __init__(self, lane: Lane, requests: list[Request], reason: str, *, alone: bool = False) -> None:
+        self.lane = lane
+        self.requests = requests
+        self.reason = reason
+        """Why it left: what the policy said (`Decision.reason`), `retry` or `bisect`."""
+        self.alone = alone
+        """Holds a request that may have ended a worker."""
+        self.number = 0
+        self.worker = ""
+        """Id of the worker it was sent to."""
+        self.started = 0.0
+        self.oldest = 0.0
+        """Arrival of the request that has waited longest."""
+        self.stuck_at = inf
+        """A worker that holds it longer than this is stuck."""
+        self.begun = False
+        """The worker said that it started; told only of batches that run alone."""
+        self.reported = False
+        """Its worker was reported as stuck."""
+        self.count()
 
-    @property
-    def weight(self) -> int:
-        """What the policy counts."""
-        return sum(request.rows for request in self.requests)
+    def count(self) -> None:
+        """Counts its rows."""
+        self.rows = sum([request.count or 1 for request in self.requests])
+        """As queues and metrics count them."""
+        weighed = self.lane.method.cost is not None
+        self.weight = sum([request.rows for request in self.requests]) if weighed else self.rows
+        """In the unit of the policy."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 
 from . import failure
 from .admission import Admission
@@ -14,7 +13,7 @@ from .decision import fitting
 from .parcel import parcel_of
 from .ports import RunnerMetrics
 from .recovery import Recovery
-from .request import SENT, Batch, Lane, Method, Request
+from .request import Batch, Lane, Method, Request
 from .waiting import WaitingRoom
 
 
@@ -50,8 +49,7 @@ class Sending:
         while self._crew.idle:
             if room.again:
                 batch = room.take_again()
-                self._metrics.queued(-batch.rows)
-                self._send(batch.lane, batch.requests, batch.reason, now)
+                self._send(batch, now)
             elif (lane := room.oldest()) is None:
                 break
             elif self._ask(lane, now):
@@ -62,6 +60,7 @@ class Sending:
             room.put_back(lane)
         while room.fresh:
             self._ask(next(iter(room.fresh)), now)
+        self._metrics.queue(room.rows)
         self.rest(now)
 
     def rest(self, now: float) -> None:
@@ -73,14 +72,14 @@ class Sending:
 
     def again(self, batches: list[Batch]) -> None:
         """Puts batches ahead of everything that waits."""
-        self._room.run_again(batches)
-        self._metrics.queued(sum(batch.rows for batch in batches))
+        if batches:
+            self._room.run_again(batches)
 
     def _ask(self, lane: Lane, now: float) -> bool:
         """Does what the policy says about a lane; False when it says to wait."""
         room, method = self._room, lane.method
         while lane.requests:
-            decision = method.policy.decide(now, lane, self._crew.idle)
+            decision = method.policy.decide(now, lane, len(self._crew.idle))
             if decision.shed:
                 self._too_old(room.take(lane, min(decision.shed, len(lane))), method)
                 continue
@@ -92,8 +91,8 @@ class Sending:
                 method.policy.on_cancel(now, sum(lane[place].rows for place in range(full)))
                 self._dispatch(lane, full, "full", now)
                 return True
-            lane.wake_at = inf if decision.wake_at is None else decision.wake_at
-            self._alarm.wake = min(self._alarm.wake, lane.wake_at)
+            if decision.wake_at is not None:
+                self._alarm.wake = min(self._alarm.wake, decision.wake_at)
             break
         room.fresh.pop(lane, None)
         return not lane.requests
@@ -106,48 +105,36 @@ class Sending:
             if method.cost is not None:
                 number = min(number, _full(lane) or number)
         taken = self._room.take(lane, number)
-        self._metrics.queued(-sum(request.size for request in taken))
-        self._send(lane, taken, reason, now)
+        self._send(Batch(lane, taken, reason), now)
 
     def _too_old(self, requests: list[Request], method: Method) -> None:
         wait_s = method.policy.wait_s(method.max_weight + 1)
         for request in requests:
-            self._metrics.queued(-request.size)
             request.fail(self._admission.refusal("latency", wait_s, "it waited past the latency limit"))
 
-    def _send(self, lane: Lane, requests: list[Request], reason: str, now: float) -> None:
-        """Sends what is still wanted of these requests to the worker that has been idle longest."""
-        wanted = []
-        for request in requests:
-            if request.deadline <= now:
-                self._deadlines.refuse(request, now)
-            if request.future.done():
-                request.leave()
-            else:
-                wanted.append(request)
-        if not wanted:
-            return
+    def _send(self, batch: Batch, now: float) -> None:
+        """Sends what is still wanted of a batch to the worker that has been idle longest."""
+        requests = batch.requests
+        deadlines = [request.deadline for request in requests]
+        if min(deadlines) <= now:
+            for request in requests:
+                if request.deadline <= now:
+                    self._deadlines.refuse(request, now, sent=False)
+            batch.requests = requests = [request for request in requests if not request.done()]
+            if not requests:
+                return
+            batch.count()
         link = self._crew.next_idle()
         self._batches += 1
-        batch = Batch(
-            lane,
-            wanted,
-            reason,
-            alone=wanted[0].crashes > 0,
-            number=self._batches,
-            worker=link.id,
-            started=now,
-            oldest=wanted[0].arrival,
-            stuck_at=self._deadlines.stuck_at(wanted),
-        )
+        batch.number, batch.worker, batch.started = self._batches, link.id, now
+        batch.oldest, batch.stuck_at = requests[0].arrival, max(deadlines) + self._deadlines.grace_s
+        batch.alone = requests[0].crashes > 0
         try:
             link.send(parcel_of(batch, now))
         except Exception as error:  # noqa: BLE001 - values of the user's own, of any size and type
-            self.again(self._recovery.after_failure(batch, wanted, failure.unsendable(error)))
+            self.again(self._recovery.after_failure(batch, requests, failure.unsendable(error)))
             return
-        for request in wanted:
-            request.state, request.batch = SENT, batch
-            self._metrics.waited(now - request.arrival)
+        self._metrics.waited([now - request.arrival for request in requests])
         self._crew.give(batch)
         self._alarm.deadline = min(self._alarm.deadline, batch.stuck_at)
 

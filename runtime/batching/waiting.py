@@ -5,16 +5,18 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
+from itertools import count
 
-from .request import AGAIN, Batch, Lane, Method, Packed, Request
+from .request import Batch, Lane, Method, Packed, Request
 
 
 class WaitingRoom:
-    __slots__ = ("_ages", "_lanes", "again", "fresh", "rows")
+    __slots__ = ("_ages", "_lanes", "_numbers", "again", "fresh", "rows")
 
     def __init__(self) -> None:
         self._lanes: dict[Hashable, Lane] = {}
         self._ages: list[tuple[float, int, Lane]] = []
+        self._numbers = count()  # tells equal arrival times apart
         self.again: deque[Batch] = deque()
         """Parts of failed batches, and requests whose worker died; they go before all lanes."""
         self.fresh: dict[Lane, None] = {}
@@ -30,9 +32,11 @@ class WaitingRoom:
 
     def add(self, request: Request) -> None:
         lane = request.lane
-        lane.append(request)
-        self.rows += request.size
+        lane.requests.append(request)
+        lane.rows += request.rows
+        self.rows += request.count or 1
         if len(lane.requests) == 1:
+            lane.number = next(self._numbers)
             self._lanes[lane.key] = lane
             self.fresh[lane] = None
             self.put_back(lane)
@@ -40,11 +44,11 @@ class WaitingRoom:
     def oldest(self) -> Lane | None:
         """Takes the lane with the oldest head out of the order; `put_back` returns it."""
         while self._ages:
-            _, number, lane = heapq.heappop(self._ages)
+            arrival, _, lane = heapq.heappop(self._ages)
             lane.listed = False
             if not lane.requests:
                 continue
-            if lane.requests[0].number == number:
+            if lane.requests[0].arrival == arrival:
                 return lane
             self.put_back(lane)  # its head left since: now it is younger
         return None
@@ -52,34 +56,43 @@ class WaitingRoom:
     def put_back(self, lane: Lane) -> None:
         if lane.requests and not lane.listed:
             lane.listed = True
-            heapq.heappush(self._ages, (lane.requests[0].arrival, lane.requests[0].number, lane))
+            heapq.heappush(self._ages, (lane.requests[0].arrival, lane.number, lane))
 
     def take(self, lane: Lane, number: int) -> list[Request]:
         """The oldest requests of a lane, which leave it."""
-        taken = [lane.popleft() for _ in range(number)]
-        self.rows -= sum(request.size for request in taken)
+        weight = lane.rows
+        taken = lane.take(number)
+        weighed = lane.method.cost is not None
+        self.rows -= sum([request.size for request in taken]) if weighed else weight - lane.rows
         self._tidy(lane)
         return taken
 
-    def remove(self, request: Request) -> None:
-        """A request leaves its lane, or the batch in which it was to run again."""
+    def remove(self, request: Request) -> bool:
+        """A request leaves its lane; False when it does not wait there."""
+        lane = request.lane
+        if not lane.remove(request):
+            return False
         self.rows -= request.size
-        if request.state == AGAIN and request.batch is not None:
-            request.batch.requests.remove(request)
-            if not request.batch.requests:
-                self.again.remove(request.batch)
-        else:
-            request.lane.remove(request)
-            self._tidy(request.lane)
+        self._tidy(lane)
+        return True
+
+    def remove_again(self, request: Request) -> bool:
+        """A request leaves the batch in which it was to run again; False when it is in none."""
+        for batch in self.again:
+            if request in batch.requests:
+                batch.requests.remove(request)
+                batch.count()
+                self.rows -= request.size
+                if not batch.requests:
+                    self.again.remove(batch)
+                return True
+        return False
 
     def run_again(self, batches: Iterable[Batch]) -> None:
         """Puts batches ahead of everything, in the order given."""
         batches = list(batches)
         self.again.extendleft(reversed(batches))
-        for batch in batches:
-            for request in batch.requests:
-                request.state, request.batch = AGAIN, batch
-            self.rows += batch.rows
+        self.rows += sum(batch.rows for batch in batches)
 
     def take_again(self) -> Batch:
         batch = self.again.popleft()

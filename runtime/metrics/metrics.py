@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -194,7 +195,7 @@ class RequestMetrics:
 class RunnerMetrics:
     """The batches of one runner, as one API process forms them."""
 
-    __slots__ = ("_batches", "_labels", "_metrics", "_queued", "_rows", "_seconds", "_shed", "_wait")
+    __slots__ = ("_batches", "_labels", "_metrics", "_rows", "_seconds", "_shed", "_wait", "queue")
 
     def __init__(self, metrics: Metrics, runner: str) -> None:
         self._metrics = metrics
@@ -204,15 +205,12 @@ class RunnerMetrics:
         self._seconds: dict[str, Histogram] = {}
         self._batches: dict[tuple[str, str], Counter] = {}
         self._shed: dict[str, Counter] = {}
-        self._queued = metrics.series(Gauge, catalog.QUEUE_ROWS, *self._labels)
+        self.queue = metrics.series(Gauge, catalog.QUEUE_ROWS, *self._labels).set
+        """Takes the rows that wait now: called for every call, so it is the cell's own."""
 
-    def queued(self, rows: int) -> None:
-        """Rows came into the queue, or left it when negative."""
-        self._queued.add(rows)
-
-    def waited(self, seconds: float) -> None:
-        """A call left the queue in a batch, this long after it came."""
-        self._wait.observe(seconds)
+    def waited(self, seconds: Sequence[float]) -> None:
+        """Calls left the queue in a batch, this long after they came; the longest first."""
+        self._wait.observe_falling(seconds)
 
     def batch(self, method: str, rows: int, reason: str, model_seconds: float) -> None:
         """A batch came back.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
+from operator import neg
 from typing import Protocol
 
 from .catalog import Family
@@ -60,3 +62,15 @@ class Histogram:
         cells: Cells = self._cells
         cells[self._at + bisect_left(self._bounds, value)] += 1.0
         cells[self._sum] += value
+
+    def observe_falling(self, values: Sequence[float]) -> None:
+        """Counts several values at once, the largest first."""
+        cells: Cells = self._cells
+        cells[self._sum] += sum(values)
+        left, bounds, at = len(values), self._bounds, self._at
+        # From the smallest on: all that are in its bucket, then all in that of the smallest of the rest.
+        while left:
+            place = bisect_left(bounds, values[left - 1])
+            rest = bisect_left(values, -bounds[place], 0, left, key=neg) if place < len(bounds) else 0
+            cells[at + place] += left - rest
+            left = rest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,18 +22,19 @@ class Counts:
     """`RunnerMetrics` that remembers."""
 
     def __init__(self) -> None:
-        self.queue_rows = 0
+        self.queue_rows = 0.0
         self.waits: list[float] = []
         self.batches: list[tuple[str, int, str]] = []
         self.sheds: list[str] = []
 
-    def queued(self, delta_rows: int) -> None:
-        self.queue_rows += delta_rows
-        assert self.queue_rows >= 0
+    def queue(self, rows: float) -> None:
+        assert rows >= 0
+        self.queue_rows = rows
 
-    def waited(self, seconds: float) -> None:
-        assert seconds >= 0
-        self.waits.append(seconds)
+    def waited(self, seconds: Sequence[float]) -> None:
+        assert list(seconds) == sorted(seconds, reverse=True)
+        assert seconds[-1] >= 0
+        self.waits += seconds
 
     def batch(self, method: str, rows: int, reason: str, model_seconds: float) -> None:
         self.batches.append((method, rows, reason))

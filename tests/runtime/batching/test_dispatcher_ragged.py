@@ -212,6 +212,7 @@ class Patient:
     """A policy that waits for a full batch, and counts what waits."""
 
     workers = 1
+    cap = 64
 
     def __init__(self, _: MethodSpec) -> None:
         self.waiting = 0

@@ -152,7 +152,7 @@ class World:
                 assert isinstance(error, OverloadedError)
         dispatcher = self.bench.dispatcher
         assert (dispatcher.queue_rows, dispatcher.in_flight, self.bench.counts.queue_rows) == (0, 0, 0)
-        assert dispatcher.workers == dispatcher._crew.idle == len(self.links), "a slot leaked"
+        assert dispatcher.workers == len(dispatcher._crew.idle) == len(self.links), "a slot leaked"
         assert dispatcher._methods["double"].policy._waiting == 0  # type: ignore[attr-defined]
         assert not dispatcher._room
         assert not dispatcher._room.fresh

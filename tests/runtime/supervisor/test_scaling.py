@@ -252,7 +252,7 @@ def test_the_load_decides(
         with Metrics.open(place.run_folder.path, "api-9", "fake") as metrics:
             counted = metrics.runner("forest")
             while len(place.up("forest")) < 3:
-                counted.waited(0.2)
+                counted.waited([0.2])
                 counted.batch("predict", 64, "full", 0.05)
                 await asyncio.sleep(0.005)
             await until(lambda: len(place.generation.workers["forest"]) == 1)
@@ -279,9 +279,9 @@ def test_a_sample_of_the_counters(tmp_path: Path) -> None:
     )
     with Metrics.open(tmp_path, "api-0", "iris") as metrics:
         counted, other = metrics.runner("forest"), metrics.runner("tree")
-        counted.queued(5)
-        counted.waited(0.25)
-        counted.waited(0.5)
+        counted.queue(5)
+        counted.waited([0.25])
+        counted.waited([0.5])
         counted.batch("predict", 16, "full", 0.125)
         counted.batch("embed", 4, "full", 0.25)
         counted.batch("one", 1, "full", 0.5)
