@@ -40,6 +40,8 @@ class Padding:
         self._buckets = spec.padding.buckets
         self._cut = Unpadding(spec.padding) if spec.padding.unpad else None
         self._fitting: set[tuple[Number, Hashable]] = set()
+        self._usual: set[np.dtype[Any]] = set()
+        """Of single arguments that were found in order."""
         self._dtypes = {
             place: np.dtype(spec.inputs[name].dtype)
             for place, name in enumerate(spec.padding.arguments)
@@ -60,6 +62,9 @@ class Padding:
             raise UsageError(
                 f"{self._name} is given its lengths by the server; leave lengths= out of the call"
             )
+        lone = args[0] if len(args) == 1 else None
+        if type(lone) is np.ndarray and lone.dtype in self._usual and lone.ndim > self._axis:
+            return self._lone(lone)
         count = rows.count(args)
         columns, lengths, longest, listed, first = [], [], 0, False, -1
         for place, value in enumerate(args):
@@ -68,8 +73,9 @@ class Padding:
             if column is None:
                 continue
             own = column.lengths(self._axis)
+            longest = max(longest, column.longest(self._axis))
             if first < 0:
-                first, lengths, listed, longest = place, own, column.listed, column.longest(self._axis)
+                first, lengths, listed = place, own, column.listed
             elif own != lengths:
                 row = next(at for at in range(count) if own[at] != lengths[at])
                 raise InvalidInputError(
@@ -82,7 +88,17 @@ class Padding:
                 f"give arrays with {self._axis + 1} axes or more, or lists of arrays"
             )
         width = self.width(longest)
+        if len(columns) == 1 and columns[0].kind == "array":
+            self._usual.add(columns[0].dtype)
         return Ragged(tuple(columns), lengths, width, listed=listed, key=(width, *map(self._key_of, columns)))
+
+    def _lone(self, array: np.ndarray[Any, Any]) -> Ragged:
+        """What `take` gives for a single array of a dtype that was checked before."""
+        shape, axis = array.shape, self._axis
+        width = self.width(shape[axis])
+        column = Column("array", array, listed=False)
+        key = (width, ("array", array.dtype, (*shape[1:axis], *shape[axis + 1 :])))
+        return Ragged((column,), [shape[axis]] * shape[0], width, listed=False, key=key)
 
     def width(self, length: int) -> int:
         """The length to which a row of this length is filled up.
@@ -228,15 +244,18 @@ class Padding:
             out = np.full(shape, fill, first.dtype)
         at = 0
         for part in parts:
+            value = part.value
             if part.listed:
-                for row in part.value:
+                for row in value:
                     out[at][first_of_row(axis, row.shape[axis - 1])] = row
                     at += 1
+                continue
+            end = at + value.shape[0]
+            if axis == 1:
+                out[at:end, : value.shape[1]] = value
             else:
-                end = at + len(part.value)
-                place_of = (slice(at, end), *first_of_row(axis, part.value.shape[axis]))
-                out[place_of] = part.value
-                at = end
+                out[at:end][(slice(None), *first_of_row(axis, value.shape[axis]))] = value
+            at = end
         return out
 
     # -- results come back
@@ -247,9 +266,9 @@ class Padding:
         Raises:
             ResultMismatchError: not one row for each row that went in, or not as long as the padded rows.
         """
-        parts = rows.split(result, [call.count for call in calls])
-        cut = self._cut
-        return parts if cut is None else [cut(part, call) for part, call in zip(parts, calls, strict=True)]
+        if self._cut is not None:
+            return self._cut.split(result, calls)
+        return rows.split(result, [call.count for call in calls])
 
 
 def with_lengths(method: Callable[..., Any]) -> Callable[..., Any]:

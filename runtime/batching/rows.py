@@ -128,10 +128,13 @@ def repeat_last(value: Any, more: int) -> Any:
     return join_column([value, *[last] * more])
 
 
-def split(result: Any, counts: Sequence[int]) -> list[Any]:
+def split(result: Any, counts: Sequence[int], where: str = "") -> list[Any]:
     """Each call's own rows of the result of all of them.
 
     Arrays and tensors are split as views, lists and data frames by slices, tuples and dicts leaf by leaf.
+
+    Args:
+        where: `['scores']`: the part of a whole result that this is, for errors.
 
     Raises:
         ResultMismatchError: the result, or a leaf of it, has not one row for each row that went in.
@@ -141,7 +144,13 @@ def split(result: Any, counts: Sequence[int]) -> list[Any]:
     for rows in counts:
         total += rows
         ends.append(total)
-    return _split(result, counts, ends, total, "")
+    return _split(result, counts, ends, total, where)
+
+
+def check(value: Any, total: int, where: str) -> None:
+    """Raises ResultMismatchError when a part of a result has not that many rows."""
+    if _rows(value) != total:
+        _mismatch(value, total, where)
 
 
 def _split(result: Any, counts: Sequence[int], ends: list[int], total: int, where: str) -> list[Any]:
@@ -159,8 +168,7 @@ def _split(result: Any, counts: Sequence[int], ends: list[int], total: int, wher
             key: _split(leaf, counts, ends, total, f"{where}[{key!r}]") for key, leaf in result.items()
         }
         return [{key: parts[at] for key, parts in columns.items()} for at in range(len(counts))]
-    if _rows(result) != total:
-        _mismatch(result, total, where)
+    check(result, total, where)
     if len(counts) == 1:
         return [result]
     if kind in ("frame", "series"):

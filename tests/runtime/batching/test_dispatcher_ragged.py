@@ -139,7 +139,7 @@ def test_a_result_that_is_not_padded_fails_its_batch_loudly() -> None:
         await settle()
         world.links[0].answer(np.zeros((2, 3)))
         for task in calls:
-            with pytest.raises(ResultMismatchError, match=r"toy\.f: unpad cuts axis 1 .* has shape \(1, 3\)"):
+            with pytest.raises(ResultMismatchError, match=r"toy\.f: unpad cuts axis 1 .* has shape \(2, 3\)"):
                 await task
 
     run(main)
