@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 LAST_SHOWN = 12
 """Of the last batches; `--json` has them all."""
 LAST = ("left>", "rows>", "requests>", "why", "waited, ms>", "took, ms>", "worker")
-CURVE = ("rows>", "ms>", "rows/s>", "batches>", "rows/s")
 
 Told = dict[str, Any]
 
@@ -94,7 +93,8 @@ def _method(process: Told, method: Told) -> Iterator[RenderableType]:
     learned = list(report.curve(method))
     if learned:
         yield Text()
-        yield _table(CURVE, learned, bars=True)
+        headings = report.headings(method)
+        yield _table((*(f"{heading}>" for heading in headings), headings[2]), learned, bars=True)
     yield Text()
     yield Text.assemble(("left because  ", "dim"), report.reasons(method))
     if held := report.held(method):

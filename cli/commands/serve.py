@@ -135,7 +135,7 @@ def _tell_ready(fields: dict[str, Any]) -> None:
         [
             ("url", url),
             ("routes", "  ".join(f"POST {route}" for route in routes)),
-            ("pages", "  ".join(f"{url}{page}" for page in ("/", "/docs", "/metrics"))),
+            ("pages", "  ".join(f"{url}{page}" for page in ("/", "/docs", "/debug/batching", "/metrics"))),
             ("api", _count(fields["processes"], "process", "processes")),
             ("runners", ", ".join(runners)),
         ],

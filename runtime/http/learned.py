@@ -14,7 +14,7 @@ HOLDS = ("hold", "spread")
 
 
 def learned(service: str, processes: Iterable[Mapping[str, Any]]) -> Table:
-    """Learned times, caps and holds of every method.
+    """Learned times, caps and holds of every method; sizes are rows, or what its `cost` counts.
 
     Args:
         service: name of the service, the label `service`.
@@ -28,10 +28,11 @@ def learned(service: str, processes: Iterable[Mapping[str, Any]]) -> Table:
             for name, method in told["methods"].items():
                 labels = (service, runner, name, process["process"])
                 for each in method["service_s"]:
-                    size = (*labels, str(upper_edge(bucket_of(each["rows"]))))
+                    size = (*labels, method["unit"], str(upper_edge(bucket_of(each["rows"]))))
                     times[size] = [each["seconds"]]
                 if method["batch"]:
-                    caps[labels] = [method["cap"]]
+                    most = (*labels, method["unit"])
+                    caps[most] = [method["cap"]]
                     for kind in HOLDS:
                         reason = (*labels, kind)
                         holds[reason] = [method["decisions"][kind]]

@@ -52,8 +52,14 @@ def cap(method: Mapping[str, Any]) -> str:
     return f"{rows}, {latency}, {workers} worker{'s' if workers != 1 else ''}"
 
 
+def headings(method: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Of the first four that `curve` gives."""
+    size = "rows" if method["unit"] == "rows" else "cost"
+    return size, "ms", f"{size}/s", "batches"
+
+
 def curve(method: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:
-    """What was learned, smallest batch first: rows, ms, rows a second, batches, and a bar of the pace."""
+    """What was learned, smallest batch first: size, ms, size a second, batches, and a bar of the pace."""
     learned = [each for each in method["service_s"] if each["seconds"] > 0]
     best = max((each["rows"] / each["seconds"] for each in learned), default=0.0)
     for each in learned:
@@ -97,7 +103,7 @@ def _details(method: Mapping[str, Any]) -> Iterator[str]:
         yield f"the sizes of batches are costs: {method['unit']}"
     if not method["reasons"]:
         return
-    rows = [("rows", "ms", "rows/s", "batches", ""), *curve(method)]
+    rows = [(*headings(method), ""), *curve(method)]
     if len(rows) == 1:
         yield "nothing learned yet: the first batch of a worker does not count"
     else:

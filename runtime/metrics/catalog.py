@@ -85,16 +85,16 @@ MODEL_SECONDS = Family(
 BATCH_LEARNED = Family(
     "tiffin_batch_learned_seconds",
     "gauge",
-    ("service", "runner", "method", "process", "rows"),
-    "Time of a batch of up to so many rows, from leaving to coming back, as an API process has learned it.",
+    ("service", "runner", "method", "process", "unit", "size"),
+    "Time of a batch of up to this size, from leaving to coming back, as an API process has learned it.",
     across="max",
 )
 """This and the next two come from the dispatchers when somebody scrapes, and end with their process."""
 BATCH_CAP = Family(
-    "tiffin_batch_cap_rows",
+    "tiffin_batch_cap",
     "gauge",
-    ("service", "runner", "method", "process"),
-    "Rows of the largest batch that an API process finds worth sending.",
+    ("service", "runner", "method", "process", "unit"),
+    "Size of the largest batch that an API process finds worth sending.",
     across="max",
 )
 BATCH_HOLDS = Family(

@@ -123,6 +123,7 @@ function card({ id, title, runner, method }, process) {
   return element("section", { class: "card", id, "aria-labelledby": `${id}-title` },
     element("header", {}, element("h2", { class: "route", id: `${id}-title` }, title),
       method.batch ? null : element("span", { class: "chip" }, "one call at a time"),
+      method.unit === "rows" ? null : element("span", { class: "chip" }, `cost: ${method.unit}`),
       method.batch && method.service_s.length ? element("span", { class: "chip" }, method.shape) : null),
     facts(runner, id, method),
     ...(method.batches ? [curves(id, method), counts(method), last(id, method, process)]
@@ -131,7 +132,8 @@ function card({ id, title, runner, method }, process) {
 
 function facts(runner, id, method) {
   const limit = method.max_latency_s === null ? "none" : `${milliseconds(method.max_latency_s)} ms`;
-  const cap = method.cap === method.max_rows ? `${number(method.cap)} rows` : `${number(method.cap)} of ${number(method.max_rows)} rows`;
+  const unit = unitOf(method);
+  const cap = `${number(method.cap)}${method.cap === method.max_rows ? "" : ` of ${number(method.max_rows)}`} ${unit}`;
   const running = runner.running.filter((each) => id.endsWith(`.${each.method}`)).length;
   const all = [
     ["Batches", number(method.batches)],
@@ -140,9 +142,9 @@ function facts(runner, id, method) {
     ["Cap", method.batch ? cap : ""],
     ["Latency limit", limit],
     ["Workers", number(method.workers)],
-    ["Waiting now", `${number(method.waiting)} rows`],
+    ["Waiting now", `${number(method.waiting)} ${unit}`],
     ["At workers now", `${number(running)} batch${running === 1 ? "" : "es"}`],
-    ["Arrived lately", `${short(Math.round(method.arrival_rate))} rows/s`],
+    ["Arrived lately", `${short(Math.round(method.arrival_rate))} ${unit}/s`],
     ["Noise of a batch", method.service_s.length ? `${(100 * method.spread).toFixed(0)} %` : ""],
     ["Refused", number(method.decisions.refused + method.decisions.shed)],
   ];
@@ -155,23 +157,33 @@ function curves(id, method) {
   if (!learned.length) {
     return element("p", { class: "soft" }, "Nothing learned yet: the first batch of each worker does not count, it is slower than the others.");
   }
-  const words = (each) => `${each.rows.toFixed(1)} rows: ${milliseconds(each.seconds)} ms, `
-    + `${short(each.rows / each.seconds)} rows/s, ${number(each.samples)} batches`;
+  const unit = unitOf(method);
+  const words = (each) => `${each.rows.toFixed(1)} ${unit}: ${milliseconds(each.seconds)} ms, `
+    + `${short(each.rows / each.seconds)} ${unit}/s, ${number(each.samples)} batches`;
   const points = (value) => learned.map((each) => ({ x: each.rows, y: value(each), weight: each.samples, text: words(each) }));
   const largest = learned.at(-1).rows;
   const widest = Math.max(largest, Math.min(method.max_rows, 1.5 * largest));
   const marks = method.cap <= widest ? [{ x: method.cap, text: `cap ${number(method.cap)}` }] : [];
   return element("div", {},
     element("div", { class: "plots" },
-      figure("Time of a batch, in ms", { points: points((each) => 1000 * each.seconds), marks, widest }),
-      figure("Rows a second of one worker", { points: points((each) => each.rows / each.seconds), marks, widest })),
+      figure("Time of a batch, in ms", unit, { points: points((each) => 1000 * each.seconds), marks, widest }),
+      figure(`${capital(unit)} a second of one worker`, unit, { points: points((each) => each.rows / each.seconds), marks, widest })),
     element("details", { "data-keep": `${id}-numbers` }, element("summary", {}, "Numbers"),
-      table(["Rows", "ms", "Rows/s", "Batches"], learned.map((each) =>
+      table([capital(unit), "ms", `${capital(unit)}/s`, "Batches"], learned.map((each) =>
         [each.rows.toFixed(1), milliseconds(each.seconds), short(each.rows / each.seconds), number(each.samples)]), 0)));
 }
 
-function figure(title, drawn) {
-  return element("figure", {}, element("figcaption", {}, title), plot({ ...drawn, title, xTitle: "rows of a batch" }));
+// What the policy counts: rows, or what `cost` makes of them.
+function unitOf(method) {
+  return method.unit === "rows" ? "rows" : "cost units";
+}
+
+function capital(word) {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
+function figure(title, unit, drawn) {
+  return element("figure", {}, element("figcaption", {}, title), plot({ ...drawn, title, xTitle: `${unit} of a batch` }));
 }
 
 function counts(method) {

@@ -91,7 +91,7 @@ def test_the_numbers_agree(tmp_path: Path) -> None:
                 assert sum(batch["rows"] for batch in last) == each["rows"]
             assert all(abs(time.time() - batch["at"]) < 60 and batch["service_s"] > 0 for batch in last)
             assert each["waiting"] == 0
-        assert counted(server, "tiffin_batch_cap_rows", "process").keys() == {"api-0", "api-1"}
+        assert counted(server, "tiffin_batch_cap", "process").keys() == {"api-0", "api-1"}
         # The same in the terminal, and in the log when it is asked for.
         command = [sys.executable, "-m", "tiffin", "batching", server.base_url, "--json"]
         shown = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)

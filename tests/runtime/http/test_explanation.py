@@ -169,11 +169,12 @@ def test_what_was_learned_is_a_metric_of_each_process(tmp_path: Path) -> None:
         wanted: dict[str, Any] = {}
         for process in ("api-0", "api-1"):
             label = f'method="predict",process="{process}"'
+            learned = f'tiffin_batch_learned_seconds{{{label},runner="forest",service="echo"'
             wanted |= {
-                f'tiffin_batch_learned_seconds{{{label},rows="1",runner="forest",service="echo"}}': 0.002,
-                f'tiffin_batch_learned_seconds{{{label},rows="24",runner="forest",service="echo"}}': 0.005,
-                f'tiffin_batch_learned_seconds{{{label},rows="64",runner="forest",service="echo"}}': 0.2,
-                f'tiffin_batch_cap_rows{{{label},runner="forest",service="echo"}}': 24.0,
+                f'{learned},size="1",unit="rows"}}': 0.002,
+                f'{learned},size="24",unit="rows"}}': 0.005,
+                f'{learned},size="64",unit="rows"}}': 0.2,
+                f'tiffin_batch_cap{{{label},runner="forest",service="echo",unit="rows"}}': 24.0,
                 f'tiffin_batch_holds_total{{{label},reason="hold",runner="forest",service="echo"}}': 7.0,
                 f'tiffin_batch_holds_total{{{label},reason="spread",runner="forest",service="echo"}}': 0.0,
             }

@@ -41,6 +41,7 @@ def test_a_method_that_weighs_its_calls() -> None:
         "  cap 4096 of 8192 cost units (knee at 24), at most 100 ms, 2 workers",
         "  the sizes of batches are costs: length",
     ]
+    assert lines[4].split() == ["cost", "ms", "cost/s", "batches"]
 
 
 def test_a_service_without_runners() -> None:

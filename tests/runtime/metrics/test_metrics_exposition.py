@@ -69,8 +69,8 @@ def test_every_metric_is_there_and_parses(tmp_path: Path, accept: str) -> None:
     everything(tmp_path)
     learned = ("iris", "forest", "predict", "api-0")
     told = {
-        "tiffin_batch_learned_seconds": {(*learned, "8"): [0.25], (*learned, "64"): [0.5]},
-        "tiffin_batch_cap_rows": {learned: [48.0]},
+        "tiffin_batch_learned_seconds": {(*learned, "rows", "8"): [0.25], (*learned, "rows", "64"): [0.5]},
+        "tiffin_batch_cap": {(*learned, "rows"): [48.0]},
         "tiffin_batch_holds_total": {(*learned, "hold"): [3.0]},
     }
     found = families(*render(tmp_path, accept, told))
@@ -81,8 +81,8 @@ def test_every_metric_is_there_and_parses(tmp_path: Path, accept: str) -> None:
     assert value(found, "tiffin_requests_total", code="200", method="POST", route="/classify") == 3
     assert value(found, "tiffin_requests_total", code="503") == 1
     assert value(found, "tiffin_requests_in_flight") == 1
-    assert value(found, "tiffin_batch_learned_seconds", process="api-0", rows="64") == 0.5
-    assert value(found, "tiffin_batch_cap_rows", method="predict") == 48
+    assert value(found, "tiffin_batch_learned_seconds", process="api-0", size="64") == 0.5
+    assert value(found, "tiffin_batch_cap", method="predict") == 48
     assert value(found, "tiffin_batch_holds_total", reason="hold") == 3
     duration = "tiffin_request_duration_seconds"
     assert value(found, f"{duration}_bucket", le="0.0001") == 1
