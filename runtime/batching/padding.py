@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import InvalidInputError, UsageError
 from ..manifest import MethodSpec, Number, PaddingSpec
 from . import rows
-from .ragged import LENGTHS, Column, Ragged, first_of_row
+from .ragged import LENGTHS, Column, Ragged, first_of_row, first_of_rows
 from .unpadding import Unpadding
 
 FIRST_BUCKET = 16
@@ -254,7 +254,7 @@ class Padding:
             if axis == 1:
                 out[at:end, : value.shape[1]] = value
             else:
-                out[at:end][(slice(None), *first_of_row(axis, value.shape[axis]))] = value
+                out[at:end][first_of_rows(axis, value.shape[axis])] = value
             at = end
         return out
 

@@ -67,3 +67,8 @@ class Column:
 def first_of_row(axis: int, length: int) -> tuple[slice, ...]:
     """Index of the first `length` of a row, along what is axis `axis` of the batch."""
     return (*[slice(None)] * (axis - 1), slice(0, length))
+
+
+def first_of_rows(axis: int, length: int) -> tuple[slice, ...]:
+    """The same of each of several rows."""
+    return (slice(None), *first_of_row(axis, length))

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from ...errors import ResultMismatchError
 from ..manifest import PaddingSpec
 from . import rows
-from .ragged import Ragged, first_of_row
+from .ragged import Ragged, first_of_row, first_of_rows
 
 
 class Unpadding:
@@ -48,12 +48,14 @@ class Unpadding:
             columns = [self._leaf(leaf, calls, f"[{at}]", at in places) for at, leaf in enumerate(result)]
             make = rows.tuple_maker(type(result))
             return [make(parts) for parts in zip(*columns, strict=True)]
-        return self._find((), self._keys) or []
+        raise ResultMismatchError(
+            f"unpad names {self._keys[0]!r} and the result has no parts: use unpad=True"
+        )
 
     def _find(self, has: Any, keys: Sequence[str | int], names: Sequence[str] = ()) -> None:
         for key in keys:
             if key not in has:
-                known = ", ".join(map(repr, names or has)) or "no parts: use unpad=True"
+                known = ", ".join(map(repr, names or has)) or "none"
                 raise ResultMismatchError(f"unpad names {key!r} and the result has {known}")
 
     def _leaf(self, value: Any, calls: Sequence[Ragged], where: str, cut: bool) -> list[Any]:
@@ -99,7 +101,7 @@ class Unpadding:
             if axis == 1:
                 parts.append(value[start:at, :length])
             else:
-                parts.append(value[start:at][(slice(None), *first_of_row(axis, length))])
+                parts.append(value[start:at][first_of_rows(axis, length)])
         return parts
 
     def _not_padded(self, what: str, width: int, where: str) -> NoReturn:
