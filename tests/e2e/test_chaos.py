@@ -161,7 +161,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 async def kill_workers(server: Server, killed: list[int], outcomes: Counter[str]) -> None:
-    """Some requests are answered between two kills: a worker that is killed before it was ready shows nothing."""
+    """Some requests are answered between two kills: one of a worker that was not ready shows nothing."""
     while True:
         answered = outcomes["right"]
         await asyncio.sleep(KILL_EVERY_S)
