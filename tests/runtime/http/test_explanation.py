@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -11,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import explanations
+import fake_links
 import httpx
 import pytest
+import virtual_time
 from http_service import server_state
 
 from tiffin.runtime.http import peers
 from tiffin.runtime.http.app import create_app
+from tiffin.runtime.http.pages import asset
 from tiffin.runtime.http.serving import Serving
 from tiffin.runtime.http.state import ServerState
 from tiffin.runtime.metrics import Metrics
@@ -82,6 +86,37 @@ def test_all_processes_are_in_the_answer_of_each(tmp_path: Path) -> None:
 
     served(play, *states)
     assert list(tmp_path.glob("*.sock")) == []
+
+
+def test_what_is_shown_is_what_dispatchers_tell() -> None:
+    """The page and the tests with made-up explanations must not outlive a renamed key."""
+
+    async def main() -> dict[str, Any]:
+        bench = fake_links.Bench()
+        call = bench.call(1.0)
+        await fake_links.settle()
+        running = bench.dispatcher.explain()["running"]
+        bench.links[0].answer()
+        await call
+        return {**bench.dispatcher.explain(), "running": running}
+
+    told, made_up = virtual_time.run(main), explanations.runner(double=explanations.method())
+    assert told.keys() == made_up.keys()
+    method, fake = told["methods"]["double"], made_up["methods"]["double"]
+    assert method.keys() == fake.keys()
+    assert method["decisions"].keys() == fake["decisions"].keys()
+    assert method["last_batches"][0].keys() == fake["last_batches"][0].keys()
+    script = asset("/pages/batching.js")[0].decode()
+    known = {
+        *method,
+        *method["last_batches"][0],
+        *told["running"][0],
+        *explanations.process(),
+        "seconds",
+        "samples",
+    }
+    for name in re.findall(r"\b(?:method|each|process)\.(\w+)", script):
+        assert name in known | {"dataset", "scrollTop", "open", "generation", "method"}, name
 
 
 def test_a_browser_gets_the_page(tmp_path: Path) -> None:
