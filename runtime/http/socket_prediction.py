@@ -85,7 +85,8 @@ class SocketPrediction(Prediction):
                 protocol.transport.write(b"%b%bx-request-id: %b\r\n%b" % start)
             elif size <= _JOIN_BYTES or not isinstance(body, bytes):
                 # A view may be of an array that the service changes later: copy it.
-                protocol.transport.write(b"%b%bx-request-id: %b\r\n%b%b" % (*start, body))
+                whole: tuple[Any, ...] = (*start, body)  # %b takes every buffer
+                protocol.transport.write(b"%b%bx-request-id: %b\r\n%b%b" % whole)
             else:
                 protocol.transport.write(b"%b%bx-request-id: %b\r\n%b" % start)
                 protocol.transport.write(body)
