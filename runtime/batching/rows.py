@@ -116,7 +116,7 @@ def join_column(parts: Sequence[Any]) -> Any:
     if kind == "tensor":
         import torch
 
-        return torch.cat(parts)
+        return torch.cat(list(parts))
     import pandas as pd
 
     return pd.concat(parts, ignore_index=True)

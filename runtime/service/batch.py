@@ -85,7 +85,7 @@ def batch(
 
     The method gets arrays, lists, tensors or data frames whose first axis is rows, and answers as many rows
     in the same order. Keyword arguments are constants of the call: only calls with equal ones share a batch.
-    docs/10-ragged.md has examples of `cost` to `sizes`.
+    docs/11-ragged.md has examples of `cost` to `sizes`.
 
     Args:
         max_size: rows a batch, 1 to 1,000,000; None: the largest of `sizes`, or the runner's
