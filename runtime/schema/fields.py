@@ -32,6 +32,11 @@ class Fields:
             id(node) for node in nodes if any(isinstance(each, _OPEN) for each in _below(node))
         )
         """What leads to such a class; all else is passed over, such as long lists of numbers."""
+        self._tables = {
+            id(node): _Table(node, self._ways)
+            for node in nodes
+            if id(node) in self._ways and hasattr(node, "fields")
+        }
         self.names = frozenset(_class_of(node).__name__ for node in nodes if isinstance(node, _OPEN))
         """Names of these classes."""
 
@@ -72,27 +77,49 @@ class Fields:
                 for (key, inner_plain), inner in zip(plain.items(), value.values(), strict=False):
                     self._settle(info.value_type, inner, inner_plain, f"{path}.{key}")
             else:
-                self._settle_fields(info, value, plain, path)
+                self._settle_fields(self._tables[id(info)], value, plain, path)
         elif isinstance(plain, (list, tuple)) and isinstance(info, _ROWS):
             kinds = _parts(info) * (len(plain) if isinstance(info, _LISTS) else 1)
             for at, (kind, inner, inner_plain) in enumerate(zip(kinds, value, plain, strict=False)):
                 self._settle(kind, inner, inner_plain, f"{path}[{at}]")
 
-    def _settle_fields(self, info: Any, value: Any, plain: dict[str, Any], path: str) -> None:
-        if isinstance(info, _OPEN):
-            known = [field.encode_name for field in info.fields]
-            for name in plain:
-                if name not in known:
-                    raise unknown_field(name, known, path)
-        for field in info.fields:
-            if field.encode_name in plain:
-                inner = value[field.name] if isinstance(value, dict) else getattr(value, field.name)
-                self._settle(field.type, inner, plain[field.encode_name], f"{path}.{field.encode_name}")
-        own = getattr(value, "__dict__", None)
-        if own is not None and isinstance(info, inspect.DataclassType):
-            for field in info.fields:
-                if field.name not in own and field.default is not msgspec.NODEFAULT:
-                    own[field.name] = field.default
+    def _settle_fields(self, table: _Table, value: Any, plain: dict[str, Any], path: str) -> None:
+        if table.known is not None and not plain.keys() <= table.known.keys():
+            name = next(name for name in plain if name not in table.known)
+            raise unknown_field(name, table.known, path)
+        for sent, name, kind in table.leading:
+            if sent in plain:
+                inner = value[name] if isinstance(value, dict) else getattr(value, name)
+                self._settle(kind, inner, plain[sent], f"{path}.{sent}")
+        if table.defaults:
+            own = getattr(value, "__dict__", None)
+            if own is not None:
+                for name, default in table.defaults:
+                    own.setdefault(name, default)
+
+
+class _Table:
+    """One class with fields, looked up once.
+
+    Args:
+        info: msgspec's description.
+        ways: ids of the descriptions that lead to a class to look at.
+    """
+
+    __slots__ = ("defaults", "known", "leading")
+
+    def __init__(self, info: Any, ways: frozenset[int]) -> None:
+        self.known = {field.encode_name: None for field in info.fields} if isinstance(info, _OPEN) else None
+        """Names as they are sent, in order; None when the class itself says what an unknown one means."""
+        self.leading = tuple(
+            (field.encode_name, field.name, field.type) for field in info.fields if id(field.type) in ways
+        )
+        """Fields to look into: name as it is sent, name, description."""
+        self.defaults = tuple(
+            (field.name, field.default)
+            for field in info.fields
+            if isinstance(info, inspect.DataclassType) and field.default is not msgspec.NODEFAULT
+        )
 
 
 def _below(info: Any) -> list[Any]:

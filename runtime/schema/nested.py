@@ -70,16 +70,17 @@ def from_plain(value: Any, dtypes: Dtypes, depth: int | None) -> np.ndarray[Any,
     if depth is None:
         depth = depth_of(value)
     try:
-        checked = msgspec.convert(value, _checker(dtypes, depth))
+        checked = msgspec.convert({"v": value}, _checker(dtypes, depth))
     except msgspec.ValidationError as error:
         text, _, path = str(error).rpartition(" - at ")
-        raise WrongValueError(text or str(error), path.strip("`")[1:] if text else "") from None
-    return to_array(checked, dtypes, depth)
+        raise WrongValueError(text, path.strip("`").removeprefix("$.v")) from None
+    return to_array(checked.v, dtypes, depth)
 
 
 @lru_cache(maxsize=512)
 def _checker(dtypes: Dtypes, depth: int) -> Any:
-    return list_type(dtypes.element, depth)
+    # A Struct, because msgspec remembers what it found out about one; a list hint it would read each time.
+    return msgspec.defstruct("Checked", [("v", list_type(dtypes.element, depth))])
 
 
 def _why(value: Any, dtypes: Dtypes, depth: int) -> WrongValueError:

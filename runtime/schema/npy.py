@@ -103,7 +103,7 @@ def elements(
         ValueError: the bytes are not as many as the shape needs, or are no valid text.
     """
     expected = math.prod(shape) * dtype.itemsize  # Python integers: no overflow, nothing allocated
-    given = memoryview(data).nbytes - start
+    given = len(data) - start
     if given != expected:
         raise ValueError(f"shape {list(shape)} of {dtype.name} needs {expected} bytes, got {given}")
     if not expected:

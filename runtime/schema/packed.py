@@ -17,14 +17,12 @@ from .kind import Buffer
 from .parameter import Parameter
 from .wrong import WrongValueError
 
-_Size = Annotated[int, msgspec.Meta(ge=0)]
-
 
 class Packed(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
     """The compact form of an array."""
 
     dtype: str
-    shape: Annotated[tuple[_Size, ...], msgspec.Meta(max_length=MAX_AXES)]
+    shape: Annotated[tuple[int, ...], msgspec.Meta(max_length=MAX_AXES)]
     data: memoryview
     """Of the body: not copied yet."""
 

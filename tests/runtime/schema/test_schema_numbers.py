@@ -262,6 +262,7 @@ def test_pieces_have_the_values_of_the_whole(route: str, body: str) -> None:
     ("route", "body"),
     [
         ("flat", '{"x": [1, 2, 3, 4, ]}'),
+        ("unsigned", '{"x": [1111, 2222, ]}'),
         ("flat", '{"x": [1, 2, 3, , 4]}'),
         ("flat", '{"x": [1, 2, 3], "x": [4, 5, 6]}'),
         ("flat", '{"x": [11111, [2], 3]}'),

@@ -25,7 +25,10 @@ def rows(x: Float32[np.ndarray, "n 2"]) -> None: ...
 def numbers(x: Num[np.ndarray, "..."]) -> None: ...
 def pair(x: UInt8[np.ndarray, "n"], y: Int64[np.ndarray, "n"] | None = None) -> None: ...
 def options(
-    x: Float32[np.ndarray, "n 2"], t: Annotated[float, msgspec.Meta(le=1)] = 0.5, s: str | None = None
+    x: Float32[np.ndarray, "n 2"],
+    t: Annotated[float, msgspec.Meta(le=1)] = 0.5,
+    s: str | None = None,
+    f: float | None = None,
 ) -> None: ...
 
 
@@ -106,7 +109,8 @@ def test_what_is_right_is_decoded_straight(route: str, body: Any) -> None:
         ("rows", {"x": packed(ROW, shape=[-1, 2])}),
         ("rows", {"x": packed(ROW, shape=[2])}),
         ("rows", {"x": packed(ROW, shape=[True, 2])}),
-        ("rows", {"x": packed(ROW, shape=[1] * 40)}),
+        ("rows", {"x": packed(ROW, shape=[-1, -2])}),
+        ("numbers", {"x": packed(np.array(1.5), shape=[1] * 40)}),
         ("rows", {"x": packed(ROW, shape=None)}),
         ("rows", {"x": packed(ROW, dtype="O")}),
         ("rows", {"x": packed(ROW, dtype=4)}),
@@ -123,8 +127,8 @@ def test_what_is_right_is_decoded_straight(route: str, body: Any) -> None:
         ("pair", {"x": [256]}),
         ("pair", {"x": [1, 2], "y": packed(np.array([1.5, 2]))}),
         ("numbers", {"x": [1, 2]}),
-        ("options", {"x": packed(ROW), "t": float("inf")}),
-        ("options", {"x": packed(ROW), "t": float("nan")}),
+        ("options", {"x": packed(ROW), "f": float("inf")}),
+        ("options", {"x": packed(ROW), "f": float("nan")}),
         ("options", {"x": packed(ROW), "t": 2}),
         ("options", {"x": packed(ROW), "s": 1}),
         ("options", {"x": packed(ROW), "s": msgspec.msgpack.Ext(5, b"a")}),
@@ -155,7 +159,7 @@ lists = st.lists(st.one_of(leaves, st.lists(leaves, max_size=3)), max_size=3)
 @given(
     route=st.sampled_from(sorted(BOTH)),
     body=st.dictionaries(
-        st.sampled_from(["x", "x", "y", "t", "s"]), st.one_of(parts, parts, lists, leaves), max_size=4
+        st.sampled_from(["x", "x", "y", "t", "s", "f"]), st.one_of(parts, parts, lists, leaves), max_size=4
     ),
     cut=st.integers(0, 60),
 )
