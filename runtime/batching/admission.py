@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from ...errors import DeadlineExceededError, OverloadedError
 from ..manifest import RunnerSpec
+from . import failure
 from .ports import RunnerMetrics
 from .request import Method
 
@@ -12,22 +15,23 @@ QUEUED_BATCHES = 16
 
 
 class Admission:
-    __slots__ = ("_limit", "_metrics", "_rows_per_worker", "_runner")
+    __slots__ = ("_limit", "_metrics", "_rows_per_worker", "_runner", "closed")
 
     def __init__(self, spec: RunnerSpec, metrics: RunnerMetrics) -> None:
         self._runner = spec.name
         self._limit = spec.max_queue_rows
         self._rows_per_worker = QUEUED_BATCHES * spec.max_batch_size
         self._metrics = metrics
+        self.closed = False
+        """Nobody gets in any more."""
 
-    def check(
+    def check(  # noqa: PLR0917 - on the way of many calls: names cost time
         self,
         method: Method,
         size: int,
         weight: int,
         now: float,
         deadline: float,
-        *,
         waiting: int,
         workers: int,
     ) -> None:
@@ -42,7 +46,10 @@ class Admission:
         Raises:
             DeadlineExceededError: nobody waits for it any more.
             OverloadedError: the queue is full, or its answer would come too late.
+            UnavailableError: the server is stopping.
         """
+        if self.closed:
+            raise failure.stopping()
         if deadline <= now:
             raise DeadlineExceededError(f"the deadline had passed before runner {self._runner!r} was called")
         wait_s = method.policy.wait_s(weight)
@@ -59,6 +66,8 @@ class Admission:
 
     def sure(self, method: Method) -> float:
         """Up to so many rows may wait in the runner without a question."""
+        if self.closed or method.cost is not None:  # the limit counts rows, a policy with costs does not
+            return -inf
         return min(method.policy.cap, self._rows_per_worker if self._limit is None else self._limit)
 
     def refusal(self, reason: str, wait_s: float, why: str) -> OverloadedError:

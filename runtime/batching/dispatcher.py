@@ -13,28 +13,27 @@ import difflib
 import time
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any
+from typing import Any, NoReturn
 
 from numpy import ndarray
 
-from ...errors import UnavailableError, UsageError
+from ...errors import UsageError
 from ..manifest import MethodSpec, RunnerSpec
 from ..service.context import current_context
 from ..wire.messages import Failure
-from ..wire.values import pack
-from . import rows
+from . import failure
 from .admission import Admission
 from .alarm import Alarm
 from .answers import Answers
 from .crew import Crew
 from .deadlines import Deadlines
 from .decision import Policy
+from .explanation import explain
 from .methods import methods_of
 from .poison import Poison, Verdict
 from .ports import RunnerMetrics, WorkerLink
-from .ragged import Ragged
 from .recovery import Recovery
-from .request import NO_KWARGS, Lane, Method, Request, content
+from .request import Request
 from .sending import Sending
 from .waiting import WaitingRoom
 
@@ -84,6 +83,8 @@ class Dispatcher:
         )
         self.poison = Poison(spec.name, on_verdict, clock)
         """What is known of requests that end workers; give it what other processes found out."""
+        self._guilty = self.poison.verdicts
+        self._tell_queue = metrics.queue
         recovery = Recovery(spec, self.poison)
         self._sending = Sending(
             self._room,
@@ -111,7 +112,6 @@ class Dispatcher:
             method.sure = self._admission.sure(method)
             method.withdraw = self._withdraw
         self._scheduled = False
-        self._closed = False
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
         """Runs one method of the runner; await what it gives for the result, for these rows only.
@@ -134,12 +134,55 @@ class Dispatcher:
             UsageError: no such method, or arguments that are no rows.
         """
         try:
-            return self._admit(method, args, kwargs)
+            known = self._methods.get(method) or self._unknown(method)
+            crashes = self.poison.check(method, args, kwargs) if self._guilty else 0
+            context = current_context()
+            deadline = inf if context is None else context.deadline
+            now, room, lane = self._clock(), self._room, known.last
+            if (
+                lane is not None
+                and not kwargs
+                and len(args) == 1
+                and type(array := args[0]) is ndarray
+                and array.shape == lane.shape
+                and array.dtype is lane.dtype
+            ):
+                count, weight, ragged = lane.count, lane.weight, None
+            else:
+                lane, count, weight, ragged = self._room.sort(known, args, kwargs)
+            if room.rows + weight > known.sure or deadline <= now:
+                self._admission.check(known, count or 1, weight, now, deadline, room.rows, self._crew.size)
+            if not known.policy.on_arrival(now, weight):
+                raise self._admission.late(known, weight)  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the call is awaited
             # Without its traceback: that holds this frame, and with it the arguments.
-            refused = error.with_traceback(None)
+            return self._refused(error.with_traceback(None))
         request = Request(loop=self._loop)
-        request.set_exception(refused)
+        request.args = args
+        request.count = count
+        request.rows = weight
+        request.arrival = now
+        request.deadline = deadline
+        request.lane = lane
+        if kwargs:
+            request.kwargs = kwargs
+        if crashes:
+            request.crashes = crashes
+        if ragged is not None:
+            request.ragged = ragged
+        room.add(request)
+        self._tell_queue(room.rows)
+        alarm = self._alarm
+        if deadline < alarm.deadline:
+            alarm.deadline = deadline
+            alarm.set(now)
+        if not self._scheduled and (self._crew.idle or room.fresh):
+            self._schedule()
+        return request
+
+    def _refused(self, error: Exception) -> Request:
+        request = Request(loop=self._loop)
+        request.set_exception(error)
         return request
 
     @property
@@ -183,15 +226,15 @@ class Dispatcher:
 
     def close(self) -> None:
         """Fails everything that waits or runs, and drops the workers."""
-        self._closed = True
+        self._admission.closed = True
         for method in self._methods.values():
-            method.last = None
+            method.sure = self._admission.sure(method)
         for request in self._room.clear():
-            request.fail(_stopping())
-        self._metrics.queue(0)
+            request.fail(failure.stopping())
+        self._tell_queue(0)
         for batch in self._crew.batches():
             for request in batch.requests:
-                request.fail(_stopping())
+                request.fail(failure.stopping())
         for link in self._crew.clear():
             link.abort()
         self._sending.rest(self._clock())
@@ -201,76 +244,6 @@ class Dispatcher:
             method.policy.workers = max(1, self._crew.size)
 
     # -- requests come and go
-
-    def _admit(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
-        method = self._methods.get(name)
-        if method is None:
-            raise UsageError(self._no_method(name))
-        context = current_context()
-        deadline = inf if context is None else context.deadline
-        now, room, lane = self._clock(), self._room, method.last
-        crashes = self.poison.check(method.name, args, kwargs) if self.poison else 0
-        if (
-            lane is not None
-            and not kwargs
-            and len(args) == 1
-            and type(array := args[0]) is ndarray
-            and array.shape == lane.shape
-            and array.dtype is lane.dtype
-        ):
-            count, ragged = lane.count, None
-            weight = count or 1
-        else:
-            lane, count, weight, ragged = self._sort(method, args, kwargs)
-        if deadline <= now or ragged is not None or room.rows + weight > method.sure:
-            waiting, workers = room.rows, self._crew.size
-            self._admission.check(method, count or 1, weight, now, deadline, waiting=waiting, workers=workers)
-        if not method.policy.on_arrival(now, weight):
-            raise self._admission.late(method, weight)
-        request = Request(loop=self._loop)
-        request.args = args
-        request.count = count
-        request.rows = weight
-        request.arrival = now
-        request.deadline = deadline
-        request.lane = lane
-        if kwargs:
-            request.kwargs = kwargs
-        if crashes:
-            request.crashes = crashes
-        if ragged is not None:
-            request.ragged = ragged
-        room.add(request)
-        self._metrics.queue(room.rows)
-        alarm = self._alarm
-        if self._scheduled:
-            alarm.deadline = min(alarm.deadline, deadline)
-        elif self._crew.idle or room.fresh:
-            alarm.deadline = min(alarm.deadline, deadline)
-            self._schedule()
-        elif deadline < alarm.deadline:
-            alarm.deadline = deadline
-            alarm.set(now)
-        return request
-
-    def _sort(
-        self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Lane, int, int, Ragged | None]:
-        """(the lane that a call belongs to, its rows, its weight, itself when it is padded)."""
-        if self._closed:
-            raise _stopping()
-        if not method.spec.batch:
-            return self._room.lane(method.name, method, NO_KWARGS), 1, 1, None
-        count = rows.count(args)
-        packed = pack(dict(sorted(kwargs.items()))) if kwargs else NO_KWARGS
-        ragged = None if method.padding is None else method.padding.take(args, kwargs)
-        shape = rows.shape_key(args) if ragged is None else ragged.key
-        lane = self._room.lane((method.name, shape, content(packed)), method, packed)
-        if method.cost is not None:
-            return lane, count, method.cost(args, kwargs, count, ragged), ragged
-        if ragged is None and not kwargs and len(args) == 1 and type(args[0]) is ndarray:
-            method.last, lane.count, lane.shape, lane.dtype = lane, count, args[0].shape, args[0].dtype
-        return lane, count, count or 1, ragged
 
     def _withdraw(self, request: Request) -> None:
         """Its caller has gone: it must not reach a model any more."""
@@ -288,13 +261,13 @@ class Dispatcher:
             request.lane.method.policy.on_cancel(self._clock(), request.rows)
         elif not self._room.remove_again(request):
             return False
-        self._metrics.queue(self._room.rows)
+        self._tell_queue(self._room.rows)
         return True
 
-    def _no_method(self, name: str) -> str:
+    def _unknown(self, name: str) -> NoReturn:
         near = difflib.get_close_matches(name, self._methods, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self._methods) or 'none'}"
-        return f"runner {self.spec.name!r} has no method {name!r}; {hint}"
+        raise UsageError(f"runner {self.spec.name!r} has no method {name!r}; {hint}")
 
     # -- answers come back
 
@@ -347,55 +320,5 @@ class Dispatcher:
     # -- what it knows
 
     def explain(self) -> dict[str, Any]:
-        """What batching of this process has learned and done, as plain JSON values; reads, changes nothing.
-
-        Seconds and rows; a policy counts what `cost` counts instead. Keys:
-            runner: name.
-            workers: connected and taking batches.
-            idle: of them, workers that hold no batch of this process.
-            queue_rows: rows that wait.
-            running: batches at workers: `{worker, method, rows, requests, reason, for_s}`.
-            methods: by name, each with the keys of `AdaptivePolicy.explain` (max_rows, max_latency_s,
-                workers, waiting, cap, shape, spread, batches, service_s, arrival_rate, expected_returns,
-                decisions) and
-                batch: whether the method takes batches at all.
-                unit: of the policy's sizes: `rows`, or the name of the `cost`.
-                reasons: why batches left, to how many did: `idle worker`, `full`, `probe` (a size was tried),
-                    `shared` (split among idle workers), `bisect` and `retry` (run again after a failure).
-                requests, rows: of all batches that are back.
-                last_batches: up to 64 that are back, oldest first: `{at, rows, requests, reason, waited_s,
-                    service_s, worker, failed}`. `at` is when it left, Unix time; `waited_s` is that of its
-                    oldest request; `service_s` from leaving until the answer; `failed`: it raised, or its
-                    worker ended.
-        """
-        now = self._clock()
-        return {
-            "runner": self.spec.name,
-            "workers": self._crew.size,
-            "idle": len(self._crew.idle),
-            "queue_rows": self._room.rows,
-            "running": [
-                {
-                    "worker": batch.worker,
-                    "method": batch.lane.method.name,
-                    "rows": batch.rows,
-                    "requests": len(batch.requests),
-                    "reason": batch.reason,
-                    "for_s": now - batch.started,
-                }
-                for batch in self._crew.batches()
-            ],
-            "methods": {
-                name: {
-                    **method.policy.explain(),
-                    "batch": method.spec.batch,
-                    "unit": method.spec.cost or "rows",
-                    **method.journal.explain(now),
-                }
-                for name, method in self._methods.items()
-            },
-        }
-
-
-def _stopping() -> UnavailableError:
-    return UnavailableError("the server is stopping; try again")
+        """What batching has learned and done, as plain JSON values; the keys: `explanation.explain`."""
+        return explain(self.spec.name, self._room, self._crew, self._methods, self._clock())

@@ -10,6 +10,7 @@ from ...errors import (
     PoisonRequestError,
     RequestError,
     ServingError,
+    UnavailableError,
     WireError,
     WorkerCrashedError,
 )
@@ -62,6 +63,10 @@ def known_poison(runner: str, left_s: float) -> PoisonRequestError:
         f"two workers of runner {runner!r} ended while they ran an equal request; it is not tried again for "
         f"{left_s:.0f} s"
     )
+
+
+def stopping() -> UnavailableError:
+    return UnavailableError("the server is stopping; try again")
 
 
 def late(runner: str, waited_s: float, *, sent: bool) -> DeadlineExceededError:

@@ -52,11 +52,12 @@ class Poison:
         self._runner = runner
         self._on_verdict = on_verdict
         self._clock = clock
-        self._verdicts: dict[bytes, Verdict] = {}
+        self.verdicts: dict[bytes, Verdict] = {}
+        """By digest; empty while nothing is known."""
         self._outlines: frozenset[bytes] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self._verdicts)
+        return bool(self.verdicts)
 
     def check(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
         """Crashes that a request is to start with.
@@ -78,7 +79,7 @@ class Poison:
     def condemn(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """It ended two workers, or one more since it was tried again."""
         outline, digest = _digests(method, args, kwargs)
-        before = self._verdicts.get(digest)
+        before = self.verdicts.get(digest)
         sentence_s = min(before.sentence_s * 2, LONGEST_SENTENCE_S) if before else FIRST_SENTENCE_S
         if before is not None and self._clock() < before.until:
             return  # equal requests that ran at the same time are one finding
@@ -92,12 +93,12 @@ class Poison:
 
     def learn(self, verdict: Verdict) -> None:
         """What another process found out."""
-        self._verdicts.pop(verdict.digest, None)
+        self.verdicts.pop(verdict.digest, None)
         if verdict.until:
-            self._verdicts[verdict.digest] = verdict
-            while len(self._verdicts) > MAX_REMEMBERED:
-                del self._verdicts[next(iter(self._verdicts))]
-        self._outlines = frozenset(known.outline for known in self._verdicts.values())
+            self.verdicts[verdict.digest] = verdict
+            while len(self.verdicts) > MAX_REMEMBERED:
+                del self.verdicts[next(iter(self.verdicts))]
+        self._outlines = frozenset(known.outline for known in self.verdicts.values())
 
     def _find(self, verdict: Verdict) -> None:
         self.learn(verdict)
@@ -110,7 +111,7 @@ class Poison:
             return None  # it cannot be sent, and sending it says why
         if hasher.digest() not in self._outlines:
             return None
-        return self._verdicts.get(_whole(hasher, buffers))
+        return self.verdicts.get(_whole(hasher, buffers))
 
 
 def _digests(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, bytes]:

@@ -129,7 +129,7 @@ class Lane:
         "requests",
         "rows",
         "shape",
-        "wake_at",
+        "weight",
     )
 
     def __init__(self, key: Hashable, method: Method, kwargs: Packed) -> None:
@@ -139,7 +139,6 @@ class Lane:
         self.requests: deque[Request] = deque()
         self.rows = 0
         """Weight of all of them."""
-        self.wake_at: float | None = None
         self.listed = False
         """Whether it stands in the waiting room's order of age."""
         self.number = 0
@@ -148,6 +147,7 @@ class Lane:
         self.shape: tuple[int, ...] = ()
         self.dtype: Any = None
         self.count = 0
+        self.weight = 1
 
     def __len__(self) -> int:
         return len(self.requests)

@@ -29,7 +29,8 @@ _BUCKETS = [0, *map(bucket_of, range(1, 1025))]
 
 SETTLED = 64
 """Batches after which the curve is drawn anew less often."""
-OFTEN = 8
+SOON, OFTEN = 2, 8
+"""From then on: batches until the next curve when one is surprising, and anyhow."""
 SURE = 16
 """Before that many batches one sample of a size tells little."""
 
@@ -89,7 +90,9 @@ class ServiceTimes:
     __slots__ = (
         "_at",
         "_buckets",
+        "_next",
         "_seconds",
+        "_soon",
         "cap",
         "max_rows",
         "mean_rows",
@@ -112,6 +115,8 @@ class ServiceTimes:
         """Mean relative deviation of a sample."""
         self.shape = Shape()
         self._buckets: dict[int, Bucket] = {}
+        self._soon = self._next = 0
+        """Batches at which the curve is drawn anew, if one took surprisingly long or short, or anyhow."""
         self._at: list[float] = []
         self._seconds: list[float] = []
 
@@ -137,8 +142,10 @@ class ServiceTimes:
         self.mean_rows += gain * (rows - self.mean_rows)
         self.mean_s += gain * (clipped - self.mean_s)
         # A mean moves little by one sample more: once much is known, not every batch is worth a new curve.
-        if samples <= SETTLED or new or drawn or surprising or samples % OFTEN == 0:
-            if samples <= SETTLED or samples % SETTLED == 0:
+        due = samples <= SETTLED or samples >= self._next
+        if due or new or drawn or (surprising and samples >= self._soon):
+            self._soon, self._next = samples + SOON, samples + OFTEN
+            if due:
                 self._forget()
             self._redraw()
             self._choose_cap()

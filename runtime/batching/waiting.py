@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
-from itertools import count
+from typing import Any
 
-from .request import Batch, Lane, Method, Packed, Request
+from numpy import ndarray
+
+from ..wire.values import pack
+from . import rows
+from .ragged import Ragged
+from .request import NO_KWARGS, Batch, Lane, Method, Packed, Request, content
 
 
 class WaitingRoom:
@@ -16,7 +22,7 @@ class WaitingRoom:
     def __init__(self) -> None:
         self._lanes: dict[Hashable, Lane] = {}
         self._ages: list[tuple[float, int, Lane]] = []
-        self._numbers = count()  # tells equal arrival times apart
+        self._numbers = itertools.count()  # tells equal arrival times apart
         self.again: deque[Batch] = deque()
         """Parts of failed batches, and requests whose worker died; they go before all lanes."""
         self.fresh: dict[Lane, None] = {}
@@ -29,6 +35,29 @@ class WaitingRoom:
     def lane(self, key: Hashable, method: Method, kwargs: Packed) -> Lane:
         """The lane with that key, or a new one; it is kept only once a request is added."""
         return self._lanes.get(key) or Lane(key, method, kwargs)
+
+    def sort(
+        self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Lane, int, int, Ragged | None]:
+        """(the lane that a call belongs to, its rows, its weight, itself when it is padded).
+
+        Raises:
+            UsageError: arguments that are no rows.
+            WireError: constants that cannot travel.
+        """
+        if not method.spec.batch:
+            return self.lane(method.name, method, NO_KWARGS), 1, 1, None
+        count = rows.count(args)
+        packed = pack(dict(sorted(kwargs.items()))) if kwargs else NO_KWARGS
+        ragged = None if method.padding is None else method.padding.take(args, kwargs)
+        shape = rows.shape_key(args) if ragged is None else ragged.key
+        lane = self.lane((method.name, shape, content(packed)), method, packed)
+        if method.cost is not None:
+            return lane, count, method.cost(args, kwargs, count, ragged), ragged
+        if ragged is None and not kwargs and len(args) == 1 and type(args[0]) is ndarray:
+            method.last, lane.shape, lane.dtype = lane, args[0].shape, args[0].dtype
+            lane.count, lane.weight = count, count or 1
+        return lane, count, count or 1, ragged
 
     def add(self, request: Request) -> None:
         lane = request.lane
