@@ -28,6 +28,7 @@
         ├── ResultMismatchError        500  a batch came back with the wrong number of rows
         ├── PoisonRequestError         500  this request ended two workers
         ├── WorkerCrashedError         500  the worker died and the request may not be retried
+        ├── OutOfMemoryError           503  the worker had not enough memory for the call, and lives
         ├── WireError                  500  a frame between processes is malformed
         ├── OverloadedError            503  refused before any work; has retry_after_s
         ├── UnavailableError           503  no worker is up, or the server is stopping; has retry_after_s
@@ -197,6 +198,11 @@ class PoisonRequestError(ServingError):
 
 class WorkerCrashedError(ServingError):
     title = "Worker crashed"
+
+
+class OutOfMemoryError(ServingError):
+    status = 503
+    title = "Out of memory"
 
 
 class WireError(ServingError):

@@ -201,9 +201,9 @@ class Link(asyncio.BufferedProtocol):
         result = load(Result, received.head)
         try:
             value = unpack(result.value, received.buffers)
-        except ImportError as error:  # the worker has a package that this process lacks
+        except (ImportError, MemoryError) as error:  # the worker has a package that this process lacks
             told = Failure(
-                "WireError", f"the result cannot be read here: {error}", "", dropped=result.dropped
+                "WireError", f"the result cannot be read here: {error!r}", "", dropped=result.dropped
             )
             self._dispatcher.on_failure(self, received.batch, told)
         else:

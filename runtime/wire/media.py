@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ...errors import WireError
 from . import values
 from .frame import Buffer
 
@@ -25,11 +26,22 @@ def _raise_image(data: memoryview, buffers: Sequence[memoryview]) -> Any:
     from PIL import Image
 
     index, mode, (width, height), palette = msgspec.msgpack.decode(data)
+    _check(mode, width, height, len(buffers[index]))
     # A copy: Pillow marks an image over foreign memory as read-only and copies it at the first change anyway.
     image = Image.frombytes(mode, (width, height), bytes(buffers[index]))
     if palette is not None:
         image.putpalette(palette, "RGB")
     return image
+
+
+def _check(mode: str, width: int, height: int, given: int) -> None:
+    """Before Pillow sets memory aside for what is claimed."""
+    from PIL import ImageMode
+
+    kind = ImageMode.getmode(mode)
+    bits = 1 if mode == "1" else 8 * int(kind.typestr[2:]) * len(kind.bands)
+    if width < 0 or height < 0 or (width * bits + 7) // 8 * height != given:
+        raise WireError(f"malformed image: {given} bytes for {width} x {height} of mode {mode}")
 
 
 def _file(value: Any, buffers: list[Buffer]) -> Any:

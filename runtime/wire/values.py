@@ -67,6 +67,8 @@ def unpack(description: Buffer, buffers: Sequence[memoryview]) -> Any:
 
     Raises:
         WireError: the description is malformed or does not fit the buffers.
+        ImportError: the value is of a package that is not installed here.
+        MemoryError: there is not enough for it.
     """
     description = bytes(description)
     arrays = plain.unpack(description, buffers)
@@ -74,9 +76,7 @@ def unpack(description: Buffer, buffers: Sequence[memoryview]) -> Any:
         return arrays
     try:
         return _decode(description, buffers)
-    except WireError:
-        raise
-    except ImportError:
+    except (WireError, ImportError, MemoryError):
         raise
     except Exception as error:  # a hostile description can make numpy, torch or pandas raise anything
         raise WireError(f"malformed value: {error!r}") from error

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from math import inf
 from typing import Any
 
-from ...errors import OverloadedError, ServingError, UsageError, WireError
+from ...errors import OutOfMemoryError, OverloadedError, ServingError, UsageError, WireError
 from ..batching import rows
 from ..wire import frame
 from ..wire.frame import Frame
@@ -109,6 +109,11 @@ def _check(call: Call, args: tuple[Any, ...], total: int) -> None:
 def failure_of(error: Exception, model_s: float, dropped: list[int]) -> Failure:
     """What may be said of an exception to another process: its name, its text, its traceback as text."""
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-MAX_TRACEBACK_CHARS:]
+    if _wants_memory(error):
+        error = OutOfMemoryError(
+            f"the worker had not enough memory for this call ({_brief(error)}): "
+            "send fewer rows at once, lower max_batch_size, or run fewer workers"
+        )
     return Failure(
         type=type(error).__name__,
         message=str(error),
@@ -120,3 +125,18 @@ def failure_of(error: Exception, model_s: float, dropped: list[int]) -> Failure:
         model_s=model_s,
         dropped=dropped,
     )
+
+
+def _wants_memory(error: Exception) -> bool:
+    """Python's and numpy's MemoryError, and torch's: a class of its own for GPUs, a RuntimeError for CPUs."""
+    kind = type(error)
+    if isinstance(error, MemoryError):
+        return True
+    if kind.__name__ == "OutOfMemoryError" and kind.__module__.startswith("torch"):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def _brief(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

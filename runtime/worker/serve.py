@@ -136,7 +136,7 @@ class Server:
     def _take(self, connection: Connection, received: Frame) -> None:
         try:
             job = Job(connection, received, time.monotonic())
-        except ImportError as error:  # pandas, say, is not installed here
+        except (ImportError, MemoryError) as error:  # pandas, say, is not installed here
             connection.held.discard(received.batch)
             failure = failure_of(error, 0.0, [])
             self._send(connection, frame.encode(frame.ERROR, received.batch, dump(failure)))
@@ -174,7 +174,12 @@ class Server:
         now = time.monotonic()
         wanted = []
         for job in jobs:
-            if job.drop(now):
+            try:
+                left = job.drop(now)
+            except Exception as error:  # noqa: BLE001 - rows of the user's own, taken apart and put together again
+                self._fail(job, error, 0.0)
+                continue
+            if left:
                 wanted.append(job)
             else:
                 self._answer(job, [], 0.0)

@@ -22,6 +22,7 @@ from tiffin.errors import (
     DeadlineExceededError,
     InferenceError,
     InvalidInputError,
+    OutOfMemoryError,
     PoisonRequestError,
     ResultMismatchError,
     UnavailableError,
@@ -68,6 +69,11 @@ class Toy:
             time.sleep(60)
         if (x == 17).any():
             time.sleep(0.5)
+        if (x == 18).any():
+            return np.ones(2**57)
+        if (x == 19).any():
+            import torch
+            return torch.ones(2**57)
         return x * self.factor + bias
 
     @tiffin.batch
@@ -276,6 +282,23 @@ def test_errors_reach_only_the_guilty(source: Path) -> None:
                 await here.runner.short(column(1, 2))
             with pytest.raises(WireError, match=r"builtins\.object"):
                 await here.runner.lock(column(1))
+
+    go(main)
+
+
+def test_a_call_that_wants_too_much_memory_fails_alone_and_the_worker_lives(source: Path) -> None:
+    async def main() -> None:
+        async with house(source) as here:
+            numbers = [1, 18, 2, 3, 19]
+            calls = [here.runner.double(column(n)) for n in numbers]
+            results = dict(zip(numbers, await asyncio.gather(*calls, return_exceptions=True), strict=True))
+            for error, said in ((results.pop(18), "allocate 1.00 EiB"), (results.pop(19), "allocate memory")):
+                assert isinstance(error, OutOfMemoryError)
+                assert error.status == 503
+                assert said in str(error)
+                assert "lower max_batch_size" in str(error)
+            assert {n: result.tolist() for n, result in results.items()} == {n: [[2.0 * n]] for n in results}
+            assert here.workers[0].process.poll() is None
 
     go(main)
 
