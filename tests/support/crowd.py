@@ -67,15 +67,19 @@ class Crowd:
     Args:
         url: of the server.
         pause_s: longest that a caller waits between two requests; each time another.
+        burst: requests that a caller sends in one go, before it reads the first answer.
 
     Attributes:
-        counts: `right`, `wrong`, `cut`, `status 503` …, `poison`, `not connected`.
+        counts: `right`, `wrong`, `cut`, `status 503` …, `poison`, `not connected`; `left`: sent in one go
+            with a request whose answer closed the connection in good order.
         cuts: every request that was cut off.
         versions: of the answers, in the order of their arrival, without repetition.
         pids: API processes that answered.
     """
 
-    def __init__(self, url: str, callers: int = 64, *, pause_s: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self, url: str, callers: int = 64, *, pause_s: float = 0.0, burst: int = 1, seed: int = 0
+    ) -> None:
         parts = urlsplit(url)
         self.host, self.port = str(parts.hostname), int(parts.port or 0)
         self.size = callers
@@ -85,6 +89,7 @@ class Crowd:
         self.pids: set[int] = set()
         self.slowest_s = 0.0
         self._pause_s = pause_s
+        self._burst = burst
         self._seed = seed
 
     async def ask_until(self, stop: asyncio.Event) -> None:
@@ -120,19 +125,21 @@ class Crowd:
     ) -> None:
         pid = 0
         while not stop.is_set():
-            x = chance.randrange(2**48)
+            sent = [chance.randrange(2**48) for _ in range(self._burst)]
             began = time.monotonic()
-            try:
-                writer.write(request(x))
-                status, close, body = await asyncio.wait_for(answer(reader), ANSWER_LIMIT_S)
-            except (OSError, EOFError):
-                self.counts["cut"] += 1
-                self.cuts.append(Cut(time.monotonic(), pid))
-                return
-            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
-            pid = self._judge(x, status, body) or pid
-            if close:
-                return
+            writer.write(b"".join(map(request, sent)))
+            for place, x in enumerate(sent):
+                try:
+                    status, close, body = await asyncio.wait_for(answer(reader), ANSWER_LIMIT_S)
+                except (OSError, EOFError):
+                    self.counts["cut"] += self._burst - place
+                    self.cuts.append(Cut(time.monotonic(), pid))
+                    return
+                self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+                pid = self._judge(x, status, body) or pid
+                if close:
+                    self.counts["left"] += self._burst - place - 1
+                    return
             if self._pause_s:
                 await asyncio.sleep(chance.random() * self._pause_s)
 
