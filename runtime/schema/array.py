@@ -48,7 +48,7 @@ class ArrayKind(Kind):
     def shaped(self, array: np.ndarray[Any, Any]) -> Any:
         """An array of an allowed dtype → the user's type; raises WrongValueError for another shape."""
         front, shape = self._front, array.shape
-        if len(shape) != self.depth or front is None or shape[front:] != self._tail or not array.size:
+        if len(shape) != self.depth or front is None or shape[front:] != self._tail:
             array = self._fit(array)
         return self.finish(array)
 

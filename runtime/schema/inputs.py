@@ -66,7 +66,9 @@ class Inputs:
         self._doors = self._make_doors()
         self.media_types = self._media_types(found)
         self.heavy_bytes = min((each.heavy_bytes for each in found), default=_NEVER_HEAVY_BYTES)
-        """From this size on, decoding takes about half a millisecond or more (see `is_heavy`)."""
+        """From this size on a body should be decoded in a thread, to spare the event loop: it takes half a
+        millisecond or more. Arrays of numbers in JSON are read in pieces then, and npy, msgpack arrays,
+        images and tables let other threads run; one large text of other JSON holds the interpreter lock."""
 
     @classmethod
     def of(
@@ -101,14 +103,6 @@ class Inputs:
         if self._raw is not None:
             types.extend(self._raw.media_types)
         return tuple(dict.fromkeys(types))
-
-    def is_heavy(self, size_bytes: int) -> bool:
-        """Whether a body of that size should be decoded in a thread, to spare the event loop.
-
-        Worth it for what lets the other threads run: arrays of numbers in JSON (read in pieces), npy and
-        msgpack arrays, images, tables. One large text of other JSON holds the interpreter lock to its end.
-        """
-        return size_bytes >= self.heavy_bytes
 
     def decode_json(self, body: Buffer) -> dict[str, Any]:
         """A JSON body → keyword arguments. The hot path.

@@ -28,7 +28,7 @@ class Kind:
     """Whether a part of a form is taken by its bytes whatever its media type says."""
 
     heavy_bytes: int = 32 * 1024
-    """A body of this size takes about half a millisecond to decode, or more (`Inputs.is_heavy`)."""
+    """A body of this size takes about half a millisecond to decode, or more (`Inputs.heavy_bytes`)."""
 
     def __init__(self, title: str) -> None:
         self.title = title

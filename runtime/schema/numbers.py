@@ -22,9 +22,9 @@ from .pieces import Pieces, lists_in
 SMALLEST_BYTES = 1024
 """Below about a hundred numbers msgspec is faster (measured: `benchmarks/codecs.py`)."""
 
-LARGE_BYTES = 256 * 1024
-"""From here on a body is read in pieces, and by a parser of its own: a parser keeps memory of several times
-its largest body, and serves one thread at a time."""
+LARGE_BYTES = ArrayKind.heavy_bytes
+"""From here on a body is read in pieces, perhaps in a thread, and by a parser of its own: a parser keeps
+memory of several times its largest body, and serves one thread at a time."""
 
 _least, _greatest = np.minimum.reduce, np.maximum.reduce
 
