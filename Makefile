@@ -46,7 +46,7 @@ test: lint ## lint, then every test
 # make bench PEERS="mosec fastapi": tiffin beside those only. QUICK=1: one round of one second.
 PEERS ?=
 ROUNDS ?= 3
-SECONDS_EACH ?= 3
+SECONDS_EACH ?= 2
 
 .PHONY: bench
 bench: $(VENV)/.dev ## speed and size, beside every peer or PEERS="mosec …"; QUICK=1

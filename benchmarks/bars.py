@@ -35,7 +35,7 @@ def bars(measured: Measured, trips: list[Trip], steps: list[Step]) -> list[Bar]:
 
 def _beside_mosec(measured: Measured) -> Iterator[Bar]:
     for work, times in TIMES_MOSEC.items():
-        ours, theirs = measured.best(OURS, work), measured.best("mosec", work)
+        ours, theirs = measured.best(OURS, work), measured.best("mosec", work, "mosec-prompt")
         asked = f"{work}: at least {times} × mosec"
         if ours is None or theirs is None:
             yield Bar(asked, "not measured", None)

@@ -28,7 +28,7 @@ from payloads import REFERENCE, right
 
 PEERS = Path(__file__).parent / "peers"
 START_LIMIT_S = 120.0
-END_LIMIT_S = 3.0
+END_LIMIT_S = 2.0
 FINAL = (415, 422)
 """No use to ask again; others (400, 404, 500, 503) may only mean that the model is not loaded yet."""
 

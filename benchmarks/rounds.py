@@ -75,9 +75,9 @@ class Measured:
         found = [one for one in self.series.values() if one.work == work.key]
         return sorted(found, key=lambda one: -one.per_s)
 
-    def best(self, peer: str, work: str) -> Series | None:
-        """The peer's fastest form of a work; none when it has no figure."""
-        found = [one for one in self.series.values() if (one.peer, one.work) == (peer, work)]
+    def best(self, peer: str, work: str, *others: str) -> Series | None:
+        """The fastest form of a work, of a peer and its other set-ups; none when there is no figure."""
+        found = [one for one in self.series.values() if one.work == work and one.peer in (peer, *others)]
         return max(found, key=lambda one: one.per_s, default=None)
 
 

@@ -1,6 +1,6 @@
 """tiffin beside its peers on the same models and payloads, in interleaved rounds.
 
-    python benchmarks/side_by_side.py [PEER ...] [--rounds 3] [--seconds 3] [--quick]
+    python benchmarks/side_by_side.py [PEER ...] [--rounds 3] [--seconds 2] [--quick]
 
 Without names, every folder of `benchmarks/peers`; tiffin always takes part. Each peer lives in a Python
 environment of its own below `BENCH_HOME` (default `~/.cache/tiffin-bench`), made on first use from its pinned
@@ -25,6 +25,8 @@ from types import FrameType
 from bars import OURS, Bar, bars
 from environment import DidNotInstallError
 from large_array import Trip, trips
+from model_alone import model_alone
+from payloads import ROWS
 from peer import Peer, peers
 from quota import QuotaRefusedError
 from report import Report
@@ -39,8 +41,10 @@ def main() -> int:
     began = time.monotonic()
     chosen, versions, absent = installed(choose(arguments.peers))
     report = Report("side_by_side")
-    with tempfile.TemporaryDirectory(prefix="tiffin-bench-") as folder:
+    # A short name: Ray puts Unix sockets deep below it, whose paths have at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="tb-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
+        alone = {model: model_alone(model) for model in ROWS}
         measured = measure(chosen, arguments.rounds, arguments.seconds, scratch)
         large, refused = trips([peer for peer in chosen if not peer.arguments], arguments.trips, scratch)
         steps, no_steps = scaled(chosen[0], arguments, scratch)
@@ -51,6 +55,11 @@ def main() -> int:
         left=3,
     )
     report.lines([f"{title}: did not install: {reason}" for title, reason in absent.items()])
+    report.section("The models alone, rows/s in one process without a server")
+    report.table(
+        ["model", "one by one", "in batches of 64"],
+        [[model, f"{rates['1']:,.0f}", f"{rates['64']:,.0f}"] for model, rates in alone.items()],
+    )
     titles = {peer.name: peer.title for peer in chosen}
     tell_works(report, measured, chosen)
     tell_large(report, large, refused, titles)
@@ -69,6 +78,7 @@ def main() -> int:
             "rounds": arguments.rounds,
             "seconds": arguments.seconds,
             "versions": {peer.name: peer.environment.versions() for peer in chosen},
+            "models_alone": alone,
             "did_not_install": absent,
             "did_not_start": {f"{peer} {model}": why for (peer, model), why in measured.failed.items()},
             "series": [one.raw() for one in measured.series.values()],
@@ -85,7 +95,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="tiffin beside its peers")
     parser.add_argument("peers", nargs="*", help="folders of benchmarks/peers; default: all")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=3, help="of load for each figure")
+    parser.add_argument("--seconds", type=int, default=2, help="of load for each figure")
     parser.add_argument("--quick", action="store_true", help="one round of one second")
     arguments = parser.parse_args()
     arguments.trips = 2 if arguments.quick else 5

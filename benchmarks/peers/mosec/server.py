@@ -1,4 +1,4 @@
-"""mosec: batching on, one worker a route: `server.py MODEL PORT`."""
+"""mosec: batching on, one worker a route: `server.py MODEL PORT [options of mosec]`."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Mirror(MsgpackMixin, Worker):
 
 
 if __name__ == "__main__":
-    _, port = sys.argv[1:]
+    _, port, *options = sys.argv[1:]
     sys.argv[1:] = ["--port", port, "--address", "127.0.0.1", "--log-level", "warning", "--timeout", "30000"]
-    sys.argv += os.environ.get("MOSEC_EXTRA", "").split()
+    sys.argv += options
     if MODEL == "echo":
         sys.argv += ["--max-request-size", str(64 * 2**20)]
         runtimes = {"/inference": [Runtime(Mirror, num=1)]}
     else:
-        batched = {"num": 1, "max_batch_size": int(os.environ.get("MB", reference_models.BATCH))}
+        batched = {"num": 1, "max_batch_size": reference_models.BATCH}
         runtimes = {"/inference": [Runtime(Json, **batched)]}
         if MODEL == "mlp":
             runtimes["/binary"] = [Runtime(Binary, **batched)]

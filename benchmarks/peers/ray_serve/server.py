@@ -48,7 +48,7 @@ if __name__ == "__main__":
     ray.init(
         include_dashboard=False,
         log_to_driver=False,
-        _temp_dir=f"/tmp/bench-ray-{os.getpid()}",  # Unix sockets in there: a longer path would not fit
+        _temp_dir=os.environ["BENCH_SCRATCH"],
         runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},
         object_store_memory=512 * 2**20,
     )

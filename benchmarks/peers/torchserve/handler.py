@@ -16,9 +16,13 @@ class Handler:
         bodies = [item.get("body") or item.get("data") for item in data]
         if self.model is None:
             return [bytes(body) for body in bodies]
-        binary = isinstance(bodies[0], (bytes, bytearray))
-        rows = [np.frombuffer(body, np.float32) if binary else body["x"][0] for body in bodies]
+        binary = [isinstance(body, (bytes, bytearray)) for body in bodies]  # a batch may hold both forms
+        rows = [
+            np.frombuffer(body, np.float32) if raw else body["x"][0]
+            for body, raw in zip(bodies, binary, strict=True)
+        ]
         result = self.model(np.array(rows, dtype=np.float32))
-        if binary:
-            return [row.tobytes() for row in result]
-        return [[row] for row in reference_models.plain(result)]
+        return [
+            row.tobytes() if raw else [item]
+            for row, item, raw in zip(result, reference_models.plain(result), binary, strict=True)
+        ]
