@@ -33,10 +33,12 @@ class Framework(Protocol):
     Attributes:
         name: name of the entry point; written to model.yaml.
         extra: extra of `tiffin` that installs the library; empty when there is none.
+        mapped: files that `load` maps on a CPU, so that processes with the same model share their pages.
     """
 
     name: str
     extra: str
+    mapped: tuple[str, ...]
 
     def matches(self, obj: Any) -> bool:
         """Whether this object is one of this library's; must not import the library."""
@@ -114,6 +116,16 @@ def framework(name: str) -> Framework:
 def framework_for(obj: Any) -> Framework:
     """The first framework that says the object is its own."""
     return next(found for found in frameworks().values() if found.matches(obj))
+
+
+def shared_bytes(info: ModelInfo) -> int:
+    """Bytes of a model's weights that workers on the CPU hold once, however many they are.
+
+    Raises:
+        ModelError: nothing here knows its framework.
+    """
+    mapped = framework(info.framework).mapped
+    return sum(file.size_bytes for file in info.files if file.path in mapped)
 
 
 def has_class_of(obj: Any, *paths: str) -> bool:

@@ -13,11 +13,11 @@ import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from types import FunctionType, ModuleType
 from typing import Any
 
 from ...errors import IntegrityError, ModelError
 from ..manifest import ModelInfo
+from .buffers import SUFFIX, Sink, mapped
 from .versions import minor, modules_of_distributions
 
 ALLOW_PICKLE = "TIFFIN_ALLOW_PICKLE"
@@ -47,21 +47,26 @@ def by_value() -> Iterator[None]:
 
 
 def dump(obj: Any, path: Path) -> None:
-    """Writes one object.
+    """Writes one object, large arrays into a file beside it.
 
     Raises:
         ModelError: it cannot be pickled; says why.
     """
     import cloudpickle
 
+    sink = Sink()
     with path.open("wb") as file, explained(obj), by_value():
-        cloudpickle.dump(obj, file, protocol=5)
+        cloudpickle.dump(obj, file, protocol=5, buffer_callback=sink)
+    sink.write(path.with_suffix(SUFFIX))
 
 
 def load(path: Path) -> Any:
-    """Reads what `dump` wrote. Runs code from the file: check its digest first."""
+    """Reads what `dump` wrote. Runs code from the file: check its digest first.
+
+    Large arrays are mapped: processes that load the same file share their memory, until one writes to them.
+    """
     with path.open("rb") as file:
-        return pickle.load(file)  # noqa: S301 - the caller has verified the digest
+        return pickle.load(file, buffers=mapped(path.with_suffix(SUFFIX)))  # noqa: S301 - the caller has verified the digest
 
 
 def pickle_options(path: Path) -> dict[str, Any]:
@@ -129,30 +134,6 @@ def explained(obj: Any) -> Iterator[None]:
             f"{type(obj).__qualname__} cannot be pickled: {type(error).__name__}: {error}; "
             "take out what belongs to this process (open files, locks, connections, generators)"
         ) from error
-
-
-def needs_value(obj: Any) -> bool:
-    """Whether an object graph uses a class or function that another process could not import.
-
-    Walks attributes and containers, not arrays: what an estimator is composed of, not its data.
-    """
-    seen: set[int] = set()
-    waiting = [obj]
-    while waiting:
-        item = waiting.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        named = item if isinstance(item, (type, FunctionType)) else type(item)
-        if not importable(named):
-            return True
-        if isinstance(item, dict):
-            waiting += [*item.values()]
-        elif isinstance(item, (list, tuple, set, frozenset)):
-            waiting += item
-        elif not isinstance(item, (type, FunctionType, ModuleType)):
-            waiting += [*getattr(item, "__dict__", {}).values()]
-    return False
 
 
 def importable(named: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ....errors import ModelError
 from ...manifest import MethodSpec, ModelInfo
+from ..buffers import SUFFIX
 from ..example import Example
 from ..framework import Saved, check_options
 from ..pickles import check_pickle, dump, load, pickle_options
@@ -27,6 +28,7 @@ class CloudpickleFramework:
 
     name = "cloudpickle"
     extra = ""
+    mapped: tuple[str, ...] = (f"object{SUFFIX}",)
 
     def matches(self, obj: Any) -> bool:  # noqa: ARG002 - it takes anything
         return True

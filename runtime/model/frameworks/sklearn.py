@@ -1,4 +1,4 @@
-"""scikit-learn estimators and pipelines: joblib, or cloudpickle when a step is code that is not installed."""
+"""scikit-learn estimators and pipelines: a pickle; code that is not installed travels along."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 from ....errors import MissingDependencyError, ModelError
 from ...manifest import MethodSpec, ModelInfo
+from ..buffers import SUFFIX
 from ..example import Example
 from ..framework import Saved, check_options, has_class_of
-from ..pickles import check_pickle, dump, load, needs_value, pickle_options
+from ..pickles import check_pickle, dump, load, pickle_options
 from ..signature import describe_call, without_example
 from ..versions import distributions_of, versions_of
 
-_JOBLIB = "model.joblib"
-_PICKLE = "model.pkl"
+_FILE = "model.pkl"
 _METHODS = (
     "predict",
     "predict_proba",
@@ -31,6 +31,7 @@ class SklearnFramework:
 
     name = "sklearn"
     extra = "sklearn"
+    mapped: tuple[str, ...] = (f"model{SUFFIX}",)
 
     def matches(self, obj: Any) -> bool:
         return has_class_of(obj, "sklearn") and not isinstance(obj, type)
@@ -41,21 +42,16 @@ class SklearnFramework:
 
     def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:  # noqa: ARG002 - it has none
         versions = versions_of(["scikit-learn", "numpy", "scipy", "joblib", *_other_distributions(obj)])
-        if needs_value(obj):
-            dump(obj, folder / _PICKLE)
-            return Saved(options=pickle_options(folder / _PICKLE), pickled=True, versions=versions)
-        try:
-            _joblib().dump(obj, folder / _JOBLIB)
-        except OSError:
-            raise
-        except Exception as error:
-            raise ModelError(f"{type(obj).__qualname__} cannot be pickled: {error}") from error
-        return Saved(pickled=True, versions=versions)
+        dump(obj, folder / _FILE)
+        return Saved(options=pickle_options(folder / _FILE), pickled=True, versions=versions)
 
     def load(self, folder: Path, info: ModelInfo, device: str) -> Any:  # noqa: ARG002 - CPU only
         check_pickle(info)
-        joblib = _joblib()
-        return load(folder / _PICKLE) if (folder / _PICKLE).exists() else joblib.load(folder / _JOBLIB)
+        try:
+            import sklearn  # noqa: F401 - the unpickler would only say "No module named sklearn"
+        except ImportError as error:
+            raise MissingDependencyError("sklearn", "sklearn") from error
+        return load(folder / _FILE)
 
     def methods(self, obj: Any) -> list[str]:
         found = [name for name in _METHODS if hasattr(obj, name)]
@@ -88,15 +84,6 @@ def class_count(obj: Any) -> int | None:
     """Length of `classes_`; None for no classifier, or for several outputs with classes of their own."""
     classes: Any = getattr(obj, "classes_", None)
     return len(classes) if getattr(classes, "ndim", 0) == 1 else None
-
-
-def _joblib() -> Any:
-    try:
-        import joblib  # type: ignore[import-untyped]
-        import sklearn  # noqa: F401 - the unpickler would only say "No module named sklearn"
-    except ImportError as error:
-        raise MissingDependencyError("sklearn", "sklearn") from error
-    return joblib
 
 
 def _other_distributions(obj: Any) -> list[str]:

@@ -36,6 +36,7 @@ class TorchFramework:
 
     name = "torch"
     extra = "torch"
+    mapped: tuple[str, ...] = (_WEIGHTS, _PICKLE)
 
     def matches(self, obj: Any) -> bool:
         return has_class_of(obj, _MODULE) or _is_state_dict(obj)
@@ -86,7 +87,9 @@ class TorchFramework:
         place = torch_call.best_device(device)
         if info.pickled:
             check_pickle(info)
-            module = torch.load(folder / _PICKLE, map_location=place, weights_only=False)
+            # Mapped, so that workers share the pages; on its way to a GPU it would only be read twice.
+            shared = place.type == "cpu"
+            module = torch.load(folder / _PICKLE, map_location=place, weights_only=False, mmap=shared)
         else:
             options = info.options
             module = build(

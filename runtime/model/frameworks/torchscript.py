@@ -20,6 +20,7 @@ class TorchScriptFramework:
 
     name = "torchscript"
     extra = "torch"
+    mapped: tuple[str, ...] = ()
 
     def matches(self, obj: Any) -> bool:
         return has_class_of(obj, _MODULE)

@@ -28,6 +28,7 @@ class XGBoostFramework:
 
     name = "xgboost"
     extra = "xgboost"
+    mapped: tuple[str, ...] = ()
 
     def matches(self, obj: Any) -> bool:
         return has_class_of(obj, _BOOSTER, _WRAPPER)

@@ -171,6 +171,7 @@ class Text:
 
     name = "text"
     extra = ""
+    mapped = ()
 
     def matches(self, obj: Any) -> bool:
         return isinstance(obj, str)
