@@ -180,7 +180,7 @@ def compact(array: np.ndarray[Any, Any]) -> dict[str, Any]:
         "dtype": name,
         "shape": array.shape,
         # What is large is copied once, by msgpack.
-        "data": array.reshape(-1).view(np.uint8).data if large else array.tobytes(),
+        "data": npy.octets(array) if large else array.tobytes(),
     }
 
 

@@ -129,7 +129,12 @@ def write(array: np.ndarray[Any, Any]) -> bytes:
     head = _head(array.dtype, array.shape)
     if array.nbytes < _LARGE_BYTES:
         return head + array.tobytes()
-    return b"".join((head, array.reshape(-1).view(np.uint8).data))  # copied once
+    return b"".join((head, octets(array)))  # copied once
+
+
+def octets(array: np.ndarray[Any, Any]) -> memoryview:
+    """The elements in C order as bytes; not copied where they lie so already."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 @lru_cache(maxsize=256)

@@ -20,7 +20,9 @@ from jaxtyping import Float32, Int64, UInt8
 from PIL import Image
 
 from tiffin.errors import InferenceError, NotAcceptableError, ServiceDefinitionError
+from tiffin.runtime.schema.encode import msgpack_bytes
 from tiffin.runtime.schema.file import File
+from tiffin.runtime.schema.npy import read, write
 from tiffin.runtime.schema.outputs import Output
 
 
@@ -323,3 +325,25 @@ def test_specs_name_the_kind(hint: Any, kind: str) -> None:
     assert isinstance(compiled.json_schema({}), dict)
     call: Callable[[Any], bytes] = compiled.encode_json
     assert call(None) == b"null"
+
+
+@pytest.mark.parametrize("count", [3, 40_000])
+@pytest.mark.parametrize(
+    "laid_out",
+    [
+        lambda array: array,
+        lambda array: array[::2],
+        lambda array: array.reshape(-1, 2).T,
+        lambda array: array.astype(">f4"),
+        lambda array: array.astype("M8[s]"),
+        lambda array: array.astype("U9"),
+        lambda array: array[0],
+    ],
+)
+def test_binary_arrays_go_out_as_they_are_read(count: int, laid_out: Any) -> None:
+    array = np.asarray(laid_out(np.arange(2 * count, dtype="f4")))
+    np.testing.assert_array_equal(read(write(array)), array)
+    np.testing.assert_array_equal(np.load(io.BytesIO(write(array))), array)
+    sent = msgspec.msgpack.decode(msgpack_bytes(array))
+    back = np.frombuffer(sent["data"], np.dtype(sent["dtype"]).newbyteorder("<")).reshape(sent["shape"])
+    np.testing.assert_array_equal(back, array)
