@@ -4,8 +4,8 @@
 
 For each a model with 200 MB of weights or more is saved (XGBoost: what trains in a minute); three processes
 load it and answer a call, as workers do. Printed is what the third holds: `own` is memory that nobody else
-maps (USS), the price of one more worker; `share` (PSS) divides what is shared among those who share it. The same
-with a tiny model tells how much of it is Python and the framework.
+maps (USS), the price of one more worker; `share` (PSS) divides what is shared among those who share it. The
+same with a tiny model tells how much of it is Python and the framework.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`forest=4`: a runner and its number of workers, as an option and as an argument."""
+"""`4` and `forest=4`: numbers of processes, as options and as arguments."""
 
 from __future__ import annotations
 
@@ -10,6 +10,22 @@ from ..errors import ConfigError
 
 if TYPE_CHECKING:
     from ..runtime.manifest import WorkerRange
+
+
+AUTO = "auto"
+
+
+class NumberOrAuto(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
+    """A number from 1 on, or `auto`."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == AUTO:
+            return AUTO
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r} is neither a number from 1 on nor {AUTO!r}", param, ctx)
+        return int(value)
 
 
 class RunnerNumber(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on

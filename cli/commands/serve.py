@@ -7,27 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import console
-from ..runner_number import RunnerNumber, one_each
+from ..runner_number import NumberOrAuto, RunnerNumber, one_each
 from ..tags import Target
 
 if TYPE_CHECKING:
     from ...runtime.manifest import WorkerRange
     from ...runtime.supervisor.options import Event
-
-AUTO = "auto"
-
-
-class NumberOrAuto(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
-    """A number from 1 on, or `auto`."""
-
-    name = "N|auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if value == AUTO:
-            return AUTO
-        if not str(value).isdecimal() or int(value) < 1:
-            self.fail(f"{value!r} is neither a number from 1 on nor {AUTO!r}", param, ctx)
-        return int(value)
 
 
 @click.command(

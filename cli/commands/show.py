@@ -7,20 +7,45 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import console
-from ..tags import BundleTag
+from ..runner_number import NumberOrAuto, RunnerNumber, one_each
+from ..tags import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...bundler.bundles import Bundle
-    from ...runtime.manifest import ApiSpec, BundleInfo, RunnerSpec
+    from ...runtime.manifest import ApiSpec, BundleInfo, RunnerSpec, WorkerRange
 
 
-@click.command()
-@click.argument("tag", type=BundleTag())
-@click.option("--json", "as_json", is_flag=True, help="Print all of the manifest as JSON.")
-def command(tag: Any, as_json: bool) -> None:
+@click.command(
+    epilog="With --plan, TAG may also be a folder (default: this one), service.py:Class or module:Class.",
+)
+@click.argument("tag", default="", type=Target(bundles=True), metavar="TAG")
+@click.option(
+    "--plan", is_flag=True, help="Show what bundle serve would start here: workers, cores, GPUs, memory."
+)
+@click.option(
+    "--workers", type=RunnerNumber(), multiple=True, help="With --plan: as for bundle serve. Repeatable."
+)
+@click.option("--processes", type=NumberOrAuto(), help="With --plan: as for bundle serve.")
+@click.option("--json", "as_json", is_flag=True, help="Print all of the manifest, or of the plan, as JSON.")
+def command(
+    tag: str,
+    plan: bool,
+    workers: tuple[tuple[str, int | str | WorkerRange], ...],
+    processes: int | str | None,
+    as_json: bool,
+) -> None:
     """Show what a bundle holds: routes, runners, models, files, and where it was made."""
+    if plan:
+        from ..plan_view import show
+
+        show(tag or ".", workers=one_each(workers), processes=processes, as_json=as_json)
+        return
+    if not tag:
+        raise click.UsageError("name a bundle: bundle show iris:latest; bundle list tells which there are")
+    if workers or processes is not None:
+        raise click.UsageError("--workers and --processes belong to --plan")
     from ...bundler import bundles
 
     bundle = bundles.get(tag)
@@ -48,8 +73,9 @@ def command(tag: Any, as_json: bool) -> None:
 def _methods(runner: RunnerSpec) -> Iterator[tuple[object, ...]]:
     """A line a method, because each may have its own batch size; the runner's own facts on the first."""
     from ...bundler.words import batch_words
+    from ...runtime.service.workers import workers_words
 
-    head: tuple[object, ...] = (runner.name, runner.model or runner.cls, runner.workers)
+    head: tuple[object, ...] = (runner.name, runner.model or runner.cls, workers_words(runner.workers))
     for name, method in runner.methods.items():
         yield (*head, name, batch_words(runner, method))
         head = ("", "", "")

@@ -98,9 +98,10 @@ class Allotment:
         parts = ", ".join(f"{demand.runner} {demand.workers} × {demand.gpus:g}" for demand in asking)
         total = sum(demand.workers * demand.gpus for demand in asking)
         beside = " beside the other runners" if others > 0 else ""
-        there = ", ".join(map(_words, self._gpus.devices)) or "none"
+        here = ", ".join(map(_words, self._gpus.devices))
+        there = f"here are {len(self._gpus.devices)}: {here}" if here else "here is none"
         text = (
-            f"the workers need {total:g} GPUs ({parts}){beside}, here are {len(self._gpus.devices)}: {there} "
+            f"the workers need {total:g} GPUs ({parts}){beside}, {there} "
             f"({self._gpus.source}); use fewer workers or gpus, or make more devices visible ({VISIBLE})"
         )
         if total <= len(self._gpus.devices):

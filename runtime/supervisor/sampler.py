@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..batching.limits import max_rows
 from ..manifest import RunnerSpec
 from ..metrics import catalog
 from ..metrics.catalog import Family
@@ -24,7 +25,7 @@ def sample(table: Table, service: str, runner: RunnerSpec, *, at: float, workers
         count, sum_rows = _histogram(table, catalog.BATCH_ROWS, service, runner.name, name)
         batches += count
         rows += sum_rows
-        room += count * ((method.max_batch_size or runner.max_batch_size) if method.batch else 1)
+        room += count * max_rows(runner, method)
         busy_s += _histogram(table, catalog.MODEL_SECONDS, service, runner.name, name)[1]
     return Sample(
         at=at,
