@@ -85,7 +85,7 @@ def of_the_works() -> dict[str, tuple[Callable[[], Any], float]]:
         "W1 decode, 4 floats in JSON": (lambda: of_iris.decode_json(bodies["iris"]), 2.5),
         "W1 encode, one string": (lambda: to_label(label), 0.6),
         "W2 decode, 784 floats of 17 digits": (lambda: of_digits.decode_json(bodies["digits"]), 24.0),
-        "W2 decode, 784 integers": (lambda: of_digits.decode_json(bodies["pixels"]), 16.0),
+        "W2 decode, 784 integers": (lambda: of_digits.decode_json(bodies["pixels"]), 24.0),
         "W2 encode, 10 floats": (lambda: to_digits.encode_json(scores), 4.0),
         "W3 decode, 784 floats in npy": (lambda: of_digits.decode(NPY, bodies["npy"]), 4.0),
         "W3 decode, 784 floats in msgpack": (lambda: of_digits.decode(MSGPACK, bodies["msgpack"]), 4.0),

@@ -19,8 +19,8 @@ import numpy as np
 if TYPE_CHECKING:
     from .numbers import ArrayReader
 
-PIECE_BYTES = 128 * 1024
-"""A quarter of a millisecond each."""
+PIECE_BYTES = 256 * 1024
+"""Half a millisecond each. Smaller ones cost: letting go of the lock takes about 50 us."""
 
 _LONGEST_TAIL_BYTES = 64
 
@@ -52,8 +52,7 @@ class Pieces:
         start, end = head.end(), tail.start()
         parts = []
         while start <= end:
-            comma = self._row_end.search(body, start + PIECE_BYTES, end)
-            stop = end if comma is None else comma.end() - 1
+            stop = self._next_comma(body, start + PIECE_BYTES, end)
             text = b"[%b]" % body[start:stop]
             array, lists = self._reader.read(parse(text))
             if not array.size or lists != lists_in(text):
@@ -62,6 +61,17 @@ class Pieces:
             start = stop + 1
             time.sleep(0)  # lets go of the lock
         return np.concatenate(parts)
+
+    def _next_comma(self, body: bytes, start: int, end: int) -> int:
+        """Behind the next end of a row; `end` when there is none."""
+        sign = b"]" if self._reader.depth > 1 else b","
+        at = body.find(sign, start, end)  # by far faster than a search with the pattern
+        while at >= 0:
+            found = self._row_end.match(body, at, end)
+            if found is not None:
+                return found.end() - 1
+            at = body.find(sign, at + 1, end)
+        return end
 
 
 def lists_in(text: bytes) -> int:

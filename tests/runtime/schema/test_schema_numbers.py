@@ -361,3 +361,10 @@ def test_numbers_are_rounded_alike(number: str) -> None:
 def test_garbage_is_refused_alike(body: bytes) -> None:
     assume(body)
     BOTH["options"].agree(body)
+
+
+def test_without_simdjson_the_general_way_reads_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbers_module, "_is_installed", lambda: False)
+    compiled = Inputs.of(rows, where="test")
+    assert compiled._numbers is None
+    assert compiled.decode_json(b'{"x": [[1, 2]]}')["x"].tolist() == [[1, 2]]
