@@ -38,6 +38,7 @@ class Peers:
         """From now on the others can ask; without room on the disk they cannot, and requests are served."""
         try:
             self._server = await asyncio.start_unix_server(self._asked, self._path)
+            self._path.chmod(0o600)
         except OSError as error:
             logger.warning("the other API processes cannot ask this one about its batches: %s", error)
 

@@ -14,10 +14,12 @@ from ..service.load import load_service
 from ..service.service import service_info
 from ..supervisor.control import Described, StartApi
 from ..supervisor.failure import failure
+from ..supervisor.orphan import end_with_parent
 from .control import Control
 
 
 def main() -> int:
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
     control = Control.inherited()
     start = control.receive()

@@ -136,10 +136,13 @@ class Admin:
         self._answers[question.__name__] = msgspec.msgpack.Decoder(question), answer
 
     async def listen(self, folder: Path) -> None:
-        """Takes questions from now on."""
+        """Takes questions from now on; without room on the disk it cannot, and the server goes on."""
         path = folder / SOCKET_NAME
-        self._server = await asyncio.start_unix_server(self._connected, path)
-        path.chmod(0o600)  # nobody else could get at it before: the folder is 0700
+        try:
+            self._server = await asyncio.start_unix_server(self._connected, path)
+            path.chmod(0o600)  # nobody else could get at it before: the folder is 0700
+        except OSError as error:
+            logger.warning("no command will find this server: %s: %s; kill -HUP reloads it", path, error)
 
     async def close(self) -> None:
         """Takes no more questions, and drops those that are being answered."""

@@ -28,8 +28,7 @@ class Running:
         path: of its admin socket.
 
     Raises:
-        OSError: nobody listens there.
-        ServerError: who listens is no server of ours.
+        ServerError: nobody listens there, or who does is no server of ours.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,8 +56,11 @@ class Running:
         """
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(limit_s)
-            connection.connect(str(self.path))
-            connection.sendall(encode_question(question))
+            try:
+                connection.connect(str(self.path))
+                connection.sendall(encode_question(question))
+            except OSError as error:
+                raise ServerError(f"the server takes no commands any more: {error.strerror}") from error
             while True:
                 reply = _decoder.decode(_read(connection))
                 if isinstance(reply, Step):

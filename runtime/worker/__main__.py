@@ -15,6 +15,7 @@ from ...errors import ServerError, TiffinError, UsageError
 from .. import logs
 from ..supervisor.control import Drained, Failed, Ready, StartWorker
 from ..supervisor.failure import user_frames
+from ..supervisor.orphan import end_with_parent
 from .control import Control
 from .inference import load
 from .serve import Server
@@ -26,6 +27,7 @@ BACKLOG = 128
 
 def main() -> int:
     """Serves until told to stop; the exit code."""
+    end_with_parent()
     control = Control.inherited()
     start = control.start()
     logs.take_over(start.options.log_format, start.options.log_level, f"{start.runner.name}-{start.index}")

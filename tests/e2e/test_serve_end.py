@@ -149,12 +149,14 @@ def test_a_second_signal_stops_at_once(folder: Path) -> None:
 
 @pytest.mark.chaos
 def test_nobody_is_left_when_the_supervisor_is_killed(folder: Path, tmp_path: Path) -> None:
-    """Even while a worker computes, and the next server sweeps what lies around."""
+    """Even while a worker computes, or cannot run at all; the next server sweeps what lies around."""
     place = Path(os.environ.get("TMPDIR", "/tmp")) / f"t{os.getpid()}"
     place.mkdir()
     try:
-        with Server(folder, environ={"XDG_RUNTIME_DIR": str(place)}) as server:
+        options = ("--workers", "doubler=2")
+        with Server(folder, *options, environ={"XDG_RUNTIME_DIR": str(place)}) as server:
             pids = server.pids()
+            os.kill(server.pids("worker")[0], signal.SIGSTOP)
             with pytest.raises(httpx.TransportError):
                 httpx.post(f"{server.base_url}/slowly", json={"x": [1], "wait_s": 20.0}, timeout=0.3)
             server.process.kill()
