@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+from math import inf
 
 from ...errors import UnavailableError, WireError
 from ..supervisor.control import WorkerAddress
@@ -187,7 +188,7 @@ class Link(asyncio.BufferedProtocol):
         if kind == frame.RESULT:
             self._take_result(received)
         elif kind == frame.ERROR:
-            self._dispatcher.on_failure(self, received.batch, load(Failure, received.head))
+            self._take_failure(received)
         elif kind == frame.BEGIN:
             self._dispatcher.on_begin(self, received.batch)
         elif kind == frame.HELLO:
@@ -199,6 +200,7 @@ class Link(asyncio.BufferedProtocol):
 
     def _take_result(self, received: Frame) -> None:
         result = load(Result, received.head)
+        _check(result)
         try:
             value = unpack(result.value, received.buffers)
         except (ImportError, MemoryError) as error:  # the worker has a package that this process lacks
@@ -209,6 +211,13 @@ class Link(asyncio.BufferedProtocol):
         else:
             self._dispatcher.on_result(self, received.batch, value, result.model_s, result.dropped)
 
+    def _take_failure(self, received: Frame) -> None:
+        told = load(Failure, received.head)
+        _check(told)
+        if "\0" in told.type or not 0 <= told.retry_after_s < inf:
+            raise WireError("an error that cannot be raised")
+        self._dispatcher.on_failure(self, received.batch, told)
+
     def _greet(self, hello: Hello) -> None:
         if hello.protocol != PROTOCOL:
             raise WireError(f"{hello.peer} speaks protocol {hello.protocol}, this process {PROTOCOL}")
@@ -217,3 +226,15 @@ class Link(asyncio.BufferedProtocol):
             self._dispatcher.add_worker(self)
             if not self.greeted.done():
                 self.greeted.set_result(None)
+
+
+def _check(told: Result | Failure) -> None:
+    """What is counted must be numbers, and what is looked up must be places.
+
+    Raises:
+        WireError: it is not.
+    """
+    if not 0 <= told.model_s < inf:
+        raise WireError(f"a batch that ran for {told.model_s} s")
+    if told.dropped and min(told.dropped) < 0:
+        raise WireError("a request at a negative place")

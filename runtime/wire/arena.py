@@ -71,7 +71,10 @@ class Arena:
         size = os.fstat(fd).st_size
         if sealed & _SEALED != _SEALED or size <= _FIRST:
             raise WireError("a peer handed over a file that is no arena")
-        self._memory = np.frombuffer(mmap.mmap(fd, size), np.uint8)
+        try:
+            self._memory = np.frombuffer(mmap.mmap(fd, size), np.uint8)
+        except (OSError, ValueError, OverflowError) as error:
+            raise WireError(f"an arena of {size:,} bytes cannot be mapped: {error}") from error
         self._mark = memoryview(self._memory)[_MARK : _MARK + 1]  # type: ignore[arg-type]
         self.capacity = size - _FIRST
 

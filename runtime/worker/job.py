@@ -73,11 +73,15 @@ class Job:
         if call.counts and not self.alone and not own_buffers:
             self.key = (call.method, rows.shape_key(self.args), call.kwargs)
 
+    def cancel(self, places: list[int]) -> None:
+        """Nobody waits for these requests any more; it is no error when there are no such."""
+        self.cancelled.update(place for place in places if 0 <= place < self.requests)
+
     def drop(self, now: float) -> bool:
         """Leaves out the requests that nobody waits for any more; False when none is left."""
         if not self.cancelled and self.earliest > now:
             return True
-        gone = {place for place in self.cancelled if 0 <= place < self.requests}
+        gone = self.cancelled.copy()
         gone.update(place for place, deadline in enumerate(self.deadlines) if deadline <= now)
         if not gone:
             return True

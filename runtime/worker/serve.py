@@ -125,9 +125,10 @@ class Server:
             connection.check_call(received.batch)
             self._take(connection, received)
         elif received.kind == frame.CANCEL:
+            places = load(Cancel, received.head).requests
             for job in self._jobs:
                 if job.connection is connection and job.batch == received.batch:
-                    job.cancelled.update(load(Cancel, received.head).requests)
+                    job.cancel(places)
         elif received.kind == frame.HELLO:
             self._greet(connection, load(Hello, received.head))
         else:
@@ -146,6 +147,8 @@ class Server:
         self._jobs.append(job)
 
     def _greet(self, connection: Connection, hello: Hello) -> None:
+        if connection.greeted:
+            raise WireError("hello twice")
         connection.peer = hello.peer
         me = f"{self._spec.name} worker {os.getpid()}"
         connection.send(frame.encode(frame.HELLO, 0, dump(Hello(PROTOCOL, me))))

@@ -26,7 +26,15 @@ class RealWorker:
     """One worker process; ends with `stop()`."""
 
     def __init__(
-        self, folder: Path, runner: RunnerSpec, service: str, source: Path, *, number: int = 0, **env: str
+        self,
+        folder: Path,
+        runner: RunnerSpec,
+        service: str,
+        source: Path,
+        *,
+        number: int = 0,
+        log: int | None = None,
+        **env: str,
     ) -> None:
         self.id = f"{runner.name}-0-{number}"
         self.address = WorkerAddress(id=self.id, runner=runner.name, address=str(folder / f"{self.id}.sock"))
@@ -39,6 +47,7 @@ class RealWorker:
             env={**os.environ, CONTROL_FD: str(theirs.fileno()), "OMP_NUM_THREADS": "1", **env},
             pass_fds=(theirs.fileno(),),
             start_new_session=True,
+            stderr=log,
         )
         theirs.close()
         start = StartWorker(
