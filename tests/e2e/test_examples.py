@@ -17,6 +17,11 @@ SAYS = {
         "truth malignant  answer {'label': 'malignant'",
     ],
     "digits_torch": ["truth 3  answer {'digit': 3", "ten at once, as .npy: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"],
+    "ragged_text": [
+        "answer the value is a list",
+        "the same in one call: True",
+        "too long: 422 a row of length 1025 is longer than network.predict takes: 1024 at most",
+    ],
     "two_stage": ["answer ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']"],
 }
 
