@@ -25,17 +25,16 @@ from .control import (
     Message,
     Ready,
     StartApi,
-    StartWorker,
     Stuck,
     Target,
-    WorkerAddress,
     Workers,
 )
 from .house import House
-from .plan import Plan, worker_environ
+from .plan import Plan
 from .process import Child, Exit
 from .slot import Slot
 from .verdicts import Verdicts
+from .worker import Worker
 
 logger = logging.getLogger("tiffin.supervisor")
 
@@ -43,35 +42,6 @@ DRAIN_MARGIN_S = 2.0
 """An API process keeps the limit of a drain itself; this much later it is taken for hung."""
 WORKER_DRAIN_S = 5.0
 """Nobody asks a worker any more when it is drained: it only has to put itself away."""
-
-
-class Worker(Slot):
-    """A worker's place; every process in it has an id and a socket of its own."""
-
-    def __init__(
-        self,
-        runner: RunnerSpec,
-        index: int,
-        *,
-        threads: int,
-        devices: tuple[str, ...],
-        launch: Callable[[], Child],
-        on_up: Callable[[], None],
-        on_down: Callable[[Exit, bool], bool],
-    ) -> None:
-        super().__init__(
-            f"{runner.name}-{index}",
-            launch=launch,
-            on_up=on_up,
-            on_down=on_down,
-            start_timeout_s=runner.start_timeout_s,
-        )
-        self.runner = runner
-        self.index = index
-        self.threads = threads
-        self.devices = devices
-        self.id = ""
-        self.address = ""
 
 
 class Generation:
@@ -201,7 +171,12 @@ class Generation:
             index,
             threads=plan.runners[runner.name].threads,
             devices=plan.allotment.of(runner.name)[index],
-            launch=lambda: self._launch_worker(worker),
+            launch=lambda: worker.spawn(
+                self._house,
+                self.target,
+                self._options,
+                lambda child, message: self._from_worker(worker, child, message),
+            ),
             on_up=lambda: self._worker_up(worker),
             on_down=lambda how, was_ready: self._worker_down(worker, how, was_ready=was_ready),
         )
@@ -225,28 +200,6 @@ class Generation:
         child.send(self._addresses())
         for verdict in self._verdicts:
             child.send(verdict)
-        return child
-
-    def _launch_worker(self, worker: Worker) -> Child:
-        number = next(self._house.spawns)
-        worker.id = f"{worker.name}-{number}"
-        worker.address = self._house.run_folder.socket_path(number)
-        child = self._house.spawn_worker(
-            worker.name,
-            self.target.bundle,
-            worker_environ(worker.threads, worker.devices),
-            lambda child, message: self._from_worker(worker, child, message),
-        )
-        child.send(
-            StartWorker(
-                target=self.target,
-                options=self._options,
-                runner=worker.runner,
-                address=worker.address,
-                run_folder=str(self._house.path),
-                index=worker.index,
-            )
-        )
         return child
 
     # what the children say
@@ -362,11 +315,7 @@ class Generation:
                 api.child.send(message)
 
     def _addresses(self) -> Workers:
-        warm = [
-            WorkerAddress(id=worker.id, runner=worker.runner.name, address=worker.address)
-            for worker in self._all_workers()
-            if worker.up
-        ]
+        warm = [worker.told() for worker in self._all_workers() if worker.up]
         return Workers(workers=warm, all_warm=self._all_warm)
 
     def _all_workers(self) -> list[Worker]:

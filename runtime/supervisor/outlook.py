@@ -140,7 +140,7 @@ def _too_large(found: Outlook) -> list[str]:
         )
     for gpu in found.gpus:
         on_device = sum(
-            runner.weights_bytes
+            runner.weights_bytes / len(devices)
             for runner in found.runners.values()
             for devices in runner.devices
             if gpu.id in devices

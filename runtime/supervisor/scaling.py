@@ -234,6 +234,7 @@ async def _until_up(
             late = ", ".join(slot.name for slot in fresh if not slot.up)
             raise ServerError(f"{late} not ready within {limit_s:g} s: the numbers are as before") from None
         for slot in fresh:
-            if not slot.up and slot.child is not None and not slot.child.alive:
+            ended = slot.child is not None and not slot.child.alive
+            if not slot.up and (slot.error or ended):
                 why = slot.error or "it ended before it was ready; the server's log has its last words"
                 raise ServerError(f"{slot.name} does not start, the numbers are as before: {why}")
