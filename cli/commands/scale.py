@@ -72,11 +72,15 @@ def command(  # noqa: PLR0917 - click passes them by name
 
 
 def _tell(facts: dict[str, Any]) -> None:
+    from ...bundler.words import size_words
+
     before = facts["before"]
-    rows = [
-        (name, _change(before["runners"][name]["workers"], numbers["workers"], _range(numbers)))
-        for name, numbers in facts["runners"].items()
-    ]
+    rows = []
+    for name, numbers in facts["runners"].items():
+        more = _range(numbers)
+        if name in facts["own_bytes"]:
+            more += f", {size_words(facts['own_bytes'][name])} of memory for one more"
+        rows.append((name, _change(before["runners"][name]["workers"], numbers["workers"], more)))
     console.panel(
         f"Scaled {facts['title']} in {facts['seconds']:.2f} s",
         [*rows, (API, _change(before["processes"], facts["processes"], ""))],

@@ -18,6 +18,7 @@ from .admin import Scale, Step, Tell
 from .autoscaler import SAMPLE_S, Autoscaler, Decision
 from .generation import Generation
 from .house import House
+from .memory import own_bytes
 from .plan import Plan
 from .sampler import sample
 from .slot import Slot
@@ -167,7 +168,12 @@ class Scaling:
                 raise
             finally:
                 self.changed()
-        return {**facts(generation), "before": _numbers(before), "seconds": time.monotonic() - started}
+        return {
+            **facts(generation),
+            "before": _numbers(before),
+            "own_bytes": await asyncio.to_thread(_own_bytes, generation),
+            "seconds": round(time.monotonic() - started, 3),
+        }
 
     async def _change(
         self, generation: Generation, before: Plan, after: Plan, tell: Tell, limit_s: float
@@ -205,6 +211,17 @@ def _numbers(plan: Plan) -> dict[str, Any]:
         for name, runner in plan.runners.items()
     }
     return {"processes": plan.processes, "runners": runners}
+
+
+def _own_bytes(generation: Generation) -> dict[str, int]:
+    """Runner to the memory that its newest worker holds for itself: what one more takes."""
+    found = {}
+    for name, workers in generation.workers.items():
+        child = workers[-1].child
+        own = own_bytes(child.pid) if child is not None else None
+        if own is not None:
+            found[name] = own
+    return found
 
 
 def _parsed(spec: ServiceSpec, question: Scale) -> dict[str, int | str | WorkerRange]:

@@ -18,6 +18,7 @@ from tiffin.runtime.metrics.metrics import Metrics
 from tiffin.runtime.supervisor import autoscaler, house, scaling
 from tiffin.runtime.supervisor.admin import Scale, Step
 from tiffin.runtime.supervisor.control import Target
+from tiffin.runtime.supervisor.memory import own_bytes
 from tiffin.runtime.supervisor.options import ServeOptions
 from tiffin.runtime.supervisor.run_folder import RunFolder
 from tiffin.runtime.supervisor.running import Running
@@ -117,6 +118,8 @@ def test_up_and_down_again(place: Place) -> None:
             3,
         )
         assert place.gauge("tiffin_workers_wanted", "fake", "forest") == 3
+        newest = place.generation.workers["forest"][-1].child.pid
+        assert 0.5 < answer["own_bytes"]["forest"] / (own_bytes(newest) or 0) < 2
         assert {(step.done, step.total) for step in place.steps} >= {(0, 2), (1, 2)}
         children = [worker.child for worker in place.generation.workers["forest"]]
         await place.scale(forest="1")
@@ -293,6 +296,16 @@ def test_a_sample_of_the_counters(tmp_path: Path) -> None:
     assert (found.batches, found.rows, found.room, found.busy_s) == (3, 21, 41, 0.875)
     assert found.refused == 1
     assert sample({}, "iris", runner, at=7.0, workers=2).busy_s == 0
+
+
+def test_memory_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/smaps_rollup").write_text(
+        "55d-7ff ---p 00000000 00:00 0 [rollup]\nRss: 900 kB\nPrivate_Clean:        8 kB\n"
+        "Private_Dirty:       40 kB\nPrivate_Hugetlb:      0 kB\n"
+    )
+    assert own_bytes(7, tmp_path) == 48 * 1024
+    assert own_bytes(8, tmp_path) is None
 
 
 def test_a_server_without_ranges_does_not_look(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
