@@ -196,7 +196,7 @@ def test_the_learned_policy_counts_the_cost() -> None:
 
 def test_rows_are_limited_as_well() -> None:
     async def main() -> None:
-        world = bench(WEIGHED, max_batch_size=3)
+        world = bench(WEIGHED, max_batch_size=3, policy=None)  # which knows of the cost only
         first = call(world, 1)
         await settle()
         calls = [call(world, *lengths) for lengths in ([1], [1], [1], [1, 1], [1, 1], [1] * 5)]
