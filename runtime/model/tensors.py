@@ -18,7 +18,7 @@ def to_tensors(value: Any, device: Any, dtype: Any) -> Any:  # noqa: PLR0911 - o
     import numpy as np
     import torch
 
-    if isinstance(value, torch.Tensor):
+    if type(value) is not np.ndarray and isinstance(value, torch.Tensor):
         return value.to(device)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         # A batch off the wire is read-only memory; a model that works in place must get its own.
@@ -48,7 +48,9 @@ def from_tensors(value: Any, *, keep: bool) -> Any:
     import torch
 
     if isinstance(value, torch.Tensor):
-        tensor = value.detach().cpu().resolve_conj().resolve_neg()
+        tensor = value.detach().cpu()
+        if tensor.is_complex() or tensor.is_neg():
+            tensor = tensor.resolve_conj().resolve_neg()
         if keep:
             return tensor
         # bfloat16 and the 8-bit floats have no numpy dtype; float32 holds each of their values.
@@ -63,12 +65,15 @@ def from_tensors(value: Any, *, keep: bool) -> Any:
 
 
 def holds_tensor(value: Any) -> bool:
+    import numpy as np
     import torch
 
-    if isinstance(value, Mapping):
-        return any(holds_tensor(item) for item in value.values())
+    if type(value) is np.ndarray:
+        return False
     if isinstance(value, (tuple, list)):
-        return any(holds_tensor(item) for item in value)
+        return any(map(holds_tensor, value))
+    if isinstance(value, Mapping):
+        return any(map(holds_tensor, value.values()))
     return isinstance(value, torch.Tensor)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 from ...errors import MissingDependencyError, ModelError
 from ..manifest import MethodSpec
@@ -58,7 +59,7 @@ def call(module: Any, method: str, *args: Any, **kwargs: Any) -> Any:
     """One inference in `inference_mode`: arrays in, arrays out; CPU tensors out when tensors came in."""
     torch = torch_or_error()
     device, dtype = _place(module)
-    keep = holds_tensor(args) or holds_tensor(kwargs)
+    keep = holds_tensor(args) or (bool(kwargs) and holds_tensor(kwargs))
     with torch.inference_mode():
         result = bound(module, method)(
             *to_tensors(args, device, dtype),
@@ -107,12 +108,23 @@ def evaluating(module: Any) -> Iterator[None]:
             part.training = training
 
 
+_telling: WeakKeyDictionary[Any, tuple[ref[Any], ref[Any]]] = WeakKeyDictionary()
+"""Module to its first parameter or buffer and its first floating one; to look for them takes as long as a
+small layer. They follow a module that is moved; when they are replaced, they are looked for again."""
+
+
 def _place(module: Any) -> tuple[Any, Any]:
     """Device of the first parameter or buffer, dtype of the first floating one."""
+    known = _telling.get(module)
+    if known is not None:
+        first, floating = known[0](), known[1]()
+        if first is not None and floating is not None:
+            return first.device, floating.dtype
     torch = torch_or_error()
-    device, dtype = torch.device("cpu"), None
-    for place, tensor in enumerate(chain(module.parameters(), module.buffers())):
-        device = tensor.device if place == 0 else device
+    first = None
+    for tensor in chain(module.parameters(), module.buffers()):
+        first = tensor if first is None else first
         if tensor.is_floating_point():
-            return device, tensor.dtype
-    return device, dtype
+            _telling[module] = ref(first), ref(tensor)
+            return first.device, tensor.dtype
+    return (torch.device("cpu") if first is None else first.device), None

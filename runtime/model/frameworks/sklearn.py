@@ -63,6 +63,8 @@ class SklearnFramework:
 
     def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         result = getattr(obj, method)(*args, **kwargs)
+        if type(result).__module__ == "numpy":  # nearly always
+            return result
         if isinstance(result, list):
             # One array an output, each with all the rows: a list would be taken for a list of rows.
             return tuple(result)

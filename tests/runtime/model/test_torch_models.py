@@ -162,6 +162,17 @@ def test_other_floats_stay_what_they_are(dtype: torch.dtype, images: Any) -> Non
     assert result.dtype == {torch.float64: np.float64, torch.float16: np.float16}.get(dtype, np.float32)
 
 
+def test_a_module_that_was_called_may_change_its_floats(images: Any) -> None:
+    model = models.save("digits", DigitNet())
+    loaded = model.load("cpu")
+    predict = model.framework.call
+    assert predict(loaded, "predict", images).dtype == np.float32
+    loaded.double()
+    assert predict(loaded, "predict", images).dtype == np.float64
+    loaded.load_state_dict({name: value.half() for name, value in loaded.state_dict().items()}, assign=True)
+    assert predict(loaded, "predict", images).dtype == np.float16
+
+
 def test_tensors_in_tensors_out(images: Any) -> None:
     model = models.save("digits", DigitNet())
     loaded = model.load("cpu")
