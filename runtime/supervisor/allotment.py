@@ -111,16 +111,6 @@ class Allotment:
         return text
 
 
-def most_workers(gpus: float, devices: Sequence[Gpu]) -> int:
-    """Workers that the devices suffice for, when each asks for `gpus` > 0."""
-    share = _millionths(gpus)
-    if share < _WHOLE:
-        return len(devices) * (_WHOLE // share)
-    count = share // _WHOLE
-    usable = devices if count == 1 else [gpu for gpu in devices if not gpu.is_instance]
-    return len(usable) // count
-
-
 def _millionths(gpus: float) -> int:
     return round(gpus * _WHOLE)
 

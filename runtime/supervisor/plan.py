@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ...errors import ConfigError
+from ...errors import ConfigError, ServerError
 from ..manifest import RunnerSpec, ServiceSpec, WorkerRange
-from .allotment import Allotment, Demand, most_workers
+from .allotment import Allotment, Demand
 from .gpu import VISIBLE
 from .gpus import Gpus
 
@@ -80,19 +80,21 @@ def plan(
         ConfigError: an override of a runner that does not exist, or below 1.
         ServerError: more devices are asked for than there are.
     """
-    names = [runner.name for runner in spec.runners]
+    by_name = {runner.name: runner for runner in spec.runners}
     for name in workers:
-        if name not in names:
-            known = ", ".join(names) or "none"
+        if name not in by_name:
+            known = ", ".join(by_name) or "none"
             raise ConfigError(
                 f"--workers {name}=…: service {spec.name!r} has no such runner; it has: {known}"
             )
     cores = max(1, int(cpus))
-    ranges = {
-        runner.name: _bounds(runner, workers.get(runner.name, runner.workers), cores, gpus)
-        for runner in spec.runners
-    }
-    demands = [Demand(runner.name, runner.gpus, ranges[runner.name][1]) for runner in spec.runners]
+    wanted = {runner.name: workers.get(runner.name, runner.workers) for runner in spec.runners}
+    ranges = {runner.name: _bounds(runner, wanted[runner.name], cores) for runner in spec.runners}
+    filling = [runner.name for runner in spec.runners if runner.gpus and _is_auto(wanted[runner.name])]
+    held = allotment or Allotment(gpus)
+    demands = {name: Demand(name, runner.gpus, ranges[name][1]) for name, runner in by_name.items()}
+    for name, demand in _filled(held, demands, filling).items():
+        ranges[name] = (demand.workers if wanted[name] == AUTO else ranges[name][0], demand.workers)
     # Cores are divided among as many as there may be: those that run keep the threads they began with.
     total = sum(most for _, most in ranges.values())
     settled = {}
@@ -109,7 +111,7 @@ def plan(
     return Plan(
         processes=api,
         runners=settled,
-        allotment=(allotment or Allotment(gpus)).give(demands),
+        allotment=held.give(Demand(name, by_name[name].gpus, most) for name, (_, most) in ranges.items()),
         warnings=tuple(_warnings(settled, api, cpus)),
     )
 
@@ -119,9 +121,29 @@ def wants_gpus(spec: ServiceSpec) -> bool:
     return any(runner.gpus for runner in spec.runners)
 
 
-def _bounds(runner: RunnerSpec, wanted: int | str | WorkerRange, cores: int, gpus: Gpus) -> tuple[int, int]:
-    """Least and most workers; `auto` is one worker a core, or as many as the devices suffice for."""
-    auto = max(1, most_workers(runner.gpus, gpus.devices)) if runner.gpus else cores
+def _is_auto(wanted: int | str | WorkerRange) -> bool:
+    return (wanted.max if isinstance(wanted, WorkerRange) else wanted) == AUTO
+
+
+def _filled(held: Allotment, demands: Mapping[str, Demand], filling: list[str]) -> dict[str, Demand]:
+    """The demands of those that take what the others leave, counted up in turns until nothing more fits."""
+    asked = dict(demands)
+    growing = list(filling)
+    while growing:
+        for name in list(growing):
+            more = {**asked, name: replace(asked[name], workers=asked[name].workers + 1)}
+            try:
+                held.give(more.values())
+            except ServerError:
+                growing.remove(name)
+            else:
+                asked = more
+    return {name: asked[name] for name in filling}
+
+
+def _bounds(runner: RunnerSpec, wanted: int | str | WorkerRange, cores: int) -> tuple[int, int]:
+    """Least and most workers; `auto` is one worker a core; with GPUs it is filled up from 1 later."""
+    auto = 1 if runner.gpus else cores
     what = f"workers of runner {runner.name!r}"
     if not isinstance(wanted, WorkerRange):
         number = _number(what, wanted, auto)

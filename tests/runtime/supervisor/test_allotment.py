@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiffin.errors import ServerError
-from tiffin.runtime.supervisor.allotment import Allotment, Demand, most_workers
+from tiffin.runtime.supervisor.allotment import Allotment, Demand
 from tiffin.runtime.supervisor.gpu import Gpu
 from tiffin.runtime.supervisor.gpus import Gpus
 
@@ -78,27 +78,6 @@ def test_more_for_one_while_others_hold_theirs() -> None:
     given = empty("0", "1").give([Demand("a", 1, 1), Demand("b", 1, 1)])
     with pytest.raises(ServerError, match=r"need 2 GPUs \(a 2 × 1\) beside the other runners, here are 2"):
         given.give([Demand("a", 1, 2)])
-
-
-@pytest.mark.parametrize(
-    ("gpus", "devices", "workers"),
-    [
-        (1, "0 1 2", 3),
-        (2, "0 1 2", 1),
-        (0.5, "0 1", 4),
-        (0.4, "0", 2),
-        (0.1, "0", 10),
-        (2, "MIG-a MIG-b", 0),
-        (1, "", 0),
-    ],
-)
-def test_as_many_as_the_devices_suffice_for(gpus: float, devices: str, workers: int) -> None:
-    found = list(map(Gpu, devices.split()))
-    assert most_workers(gpus, found) == workers
-    if workers:
-        empty(*devices.split()).give([Demand("a", gpus, workers)])
-    with pytest.raises(ServerError):
-        empty(*devices.split()).give([Demand("a", gpus, workers + 1)])
 
 
 _demand = st.tuples(

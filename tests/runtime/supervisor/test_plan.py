@@ -35,8 +35,33 @@ def test_auto_is_at_least_one() -> None:
     assert settle(spec(RunnerSpec(name="forest", workers="auto")), cpus=0.5).workers == {"forest": 1}
 
 
-def test_auto_with_gpus_is_as_many_as_there_are() -> None:
-    assert settle(spec(RunnerSpec(name="net", workers="auto", gpus=2)), gpus=5).workers == {"net": 2}
+@pytest.mark.parametrize(
+    ("share", "gpus", "workers"), [(1, 3, 3), (2, 5, 2), (0.5, 2, 4), (0.4, 1, 2), (0.1, 1, 10)]
+)
+def test_auto_with_gpus_is_as_many_as_fit(share: float, gpus: int, workers: int) -> None:
+    settled = settle(spec(RunnerSpec(name="net", workers="auto", gpus=share)), gpus=gpus)
+    assert (settled.workers, settled.runners["net"].least) == ({"net": workers}, workers)
+
+
+def test_auto_takes_what_the_others_leave() -> None:
+    fixed = RunnerSpec(name="fixed", workers=2, gpus=1)
+    settled = settle(spec(RunnerSpec(name="auto", workers="auto", gpus=0.5), fixed), gpus=4)
+    assert settled.workers == {"auto": 4, "fixed": 2}
+    wide = RunnerSpec(name="wide", workers=WorkerRange(min=1, max="auto"), gpus=1)
+    settled = settle(spec(RunnerSpec(name="auto", workers="auto", gpus=1), wide, fixed), gpus=7)
+    assert (settled.workers["auto"], settled.runners["wide"].least, settled.runners["wide"].most) == (3, 1, 2)
+
+
+def test_auto_is_at_least_one_worker() -> None:
+    with pytest.raises(ServerError, match=r"need 3 GPUs \(auto 1 × 1, fixed 2 × 1\), here are 2: "):
+        settle(
+            spec(
+                RunnerSpec(name="auto", workers="auto", gpus=1), RunnerSpec(name="fixed", workers=2, gpus=1)
+            ),
+            gpus=2,
+        )
+    with pytest.raises(ServerError, match=r"need 1 GPUs \(auto 1 × 1\), here is none"):
+        settle(spec(RunnerSpec(name="auto", workers="auto", gpus=1)))
 
 
 def test_threads_are_shared_among_all_workers() -> None:
