@@ -7,7 +7,9 @@ import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from http.client import HTTPException
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 from peer import DidNotStartError, Peer, Running
@@ -82,7 +84,7 @@ class Measured:
 
 
 def measure(peers: list[Peer], rounds: int, seconds: int, scratch: Path) -> Measured:
-    """Every work of every peer, `rounds` times; a server that does not start is not tried again."""
+    """Every work of every peer, `rounds` times; what did not start, or broke down, is not tried again."""
     measured = Measured()
     models = list(dict.fromkeys(work.model for work in WORKS))
     for number in range(rounds):
@@ -97,6 +99,8 @@ def measure(peers: list[Peer], rounds: int, seconds: int, scratch: Path) -> Meas
                         load(measured, running, seconds)
                 except DidNotStartError as error:
                     measured.failed[peer.name, model] = f"did not start: {error}"
+                except (OSError, HTTPException, CalledProcessError) as error:
+                    measured.failed[peer.name, model] = f"stopped answering: {error}"
     return measured
 
 
@@ -120,9 +124,9 @@ def load(measured: Measured, running: Running, seconds: int) -> None:
                     headers=request.headers,  # noqa: B023
                 )
 
-            running.ask(request)  # not before what the last load left behind is worked off
             if work.connections >= WARM_FROM:
                 hammer(WARM_S)
+            running.ask(request)  # answered when what was left behind by callers that hung up is worked off
             before = running.family.cpu_s()
             seen = hammer(seconds)
             used_s = running.family.cpu_s() - before

@@ -179,6 +179,7 @@ def tell_works(report: Report, measured: Measured, chosen: list[Peer]) -> None:
                 why = measured.failed.get((peer.name, work.model), "has no such form")
                 rows.append([peer.title, "–", why[:60], *["–"] * (len(head) - 3)])
         report.table(head, rows)
+    report.lines([f"{titles[name]}, {model}: {why}" for (name, model), why in measured.failed.items()])
 
 
 def tell_large(report: Report, made: list[Trip], failed: dict[str, str], titles: dict[str, str]) -> None:
