@@ -39,6 +39,8 @@ RELAPSE_S = 300.0
 """Growing again within this time after shrinking says that the shrinking was wrong."""
 USELESS_S = 120.0
 """After more workers brought nothing, the number stays for so long."""
+FAILED_S = 600.0
+"""After one did not start, no more are asked for for so long."""
 
 BUSY = 0.75
 SPENT = 0.9
@@ -125,6 +127,12 @@ class Autoscaler:
         if load.batch_s:
             self._pace.learn(load.batch_rows, load.batch_s)
         return self._shrink(sample.at, load)
+
+    def give_up(self, workers: int, now: float) -> None:
+        """Those beyond so many cannot be had: a new one does not start. Asks for no more for a while."""
+        self.workers = workers
+        self._growth, self._useless_until = None, now + FAILED_S
+        self._forget()
 
     def _too_much(self, load: Load) -> Reason | None:
         if not load.batch_s:  # a batch takes longer than the window, or there is none

@@ -15,7 +15,7 @@ from ..metrics import snapshot
 from ..service.options import nearest
 from ..service.workers import parse_workers
 from .admin import Scale, Step, Tell
-from .autoscaler import SAMPLE_S, Autoscaler, Decision
+from .autoscaler import SAMPLE_S, Autoscaler
 from .generation import Generation
 from .house import House
 from .memory import own_bytes
@@ -27,6 +27,7 @@ from .succession import Succession
 logger = logging.getLogger("tiffin.supervisor")
 
 COMMAND = "command"
+FAILED = "failed"
 
 
 class Scaling:
@@ -95,11 +96,26 @@ class Scaling:
             spec, plan = generation.spec, generation.plan
             if spec is None or plan is None:
                 return
-            up = sum(worker.up for worker in generation.workers[runner.name])
-            seen = sample(table, spec.name, runner, at=time.monotonic(), workers=up)
-            decision = self._scaler(generation, runner, plan).decide(seen)
+            workers, now = generation.workers[runner.name], time.monotonic()
+            scaler = self._scaler(generation, runner, plan)
+            broken = [worker for worker in workers[scaler.least :] if worker.error and not worker.up]
+            if broken:
+                scaler.give_up(broken[0].index, now)
+                logger.warning(
+                    "%s: back to %d workers, %s does not start", runner.name, scaler.workers, broken[0].name
+                )
+                self._apply(generation, runner.name, scaler.workers, FAILED)
+                continue
+            up = sum(worker.up for worker in workers)
+            decision = scaler.decide(sample(table, spec.name, runner, at=now, workers=up))
             if decision is not None:
-                self._apply(generation, runner.name, plan, decision)
+                settled = plan.runners[runner.name]
+                logger.info(
+                    "%s: %d → %d workers (of %d to %d), %s: %s",
+                    *(runner.name, settled.workers, decision.workers, settled.least, settled.most),
+                    *(decision.reason, decision.load),
+                )
+                self._apply(generation, runner.name, decision.workers, decision.reason)
 
     def _scaler(self, generation: Generation, runner: RunnerSpec, plan: Plan) -> Autoscaler:
         key = (generation.number, runner.name)
@@ -110,24 +126,16 @@ class Scaling:
             )
         return self._scalers[key]
 
-    def _apply(self, generation: Generation, runner: str, plan: Plan, decision: Decision) -> None:
-        settled = plan.runners[runner]
-        logger.info(
-            "%s: %d → %d workers (of %d to %d), %s: %s",
-            runner,
-            settled.workers,
-            decision.workers,
-            settled.least,
-            settled.most,
-            decision.reason,
-            decision.load,
-        )
-        self._house.running[runner] = decision.workers
-        changed = {**plan.runners, runner: replace(settled, workers=decision.workers)}
-        generation.plan = replace(plan, runners=changed)
+    def _apply(self, generation: Generation, runner: str, workers: int, reason: str) -> None:
+        if generation.plan is None:
+            return
+        settled = generation.plan.runners[runner]
+        self._house.running[runner] = workers
+        changed = {**generation.plan.runners, runner: replace(settled, workers=workers)}
+        generation.plan = replace(generation.plan, runners=changed)
         self._house.workers_wanted(generation.plan.workers)
-        self._house.has_scaled(runner, decision.reason)
-        if decision.workers > settled.workers:
+        self._house.has_scaled(runner, reason)
+        if workers > settled.workers:
             generation.grow()
         else:
             self._shrinking = asyncio.create_task(generation.shrink())

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from tiffin.runtime.supervisor.autoscaler import QUIET_S, Autoscaler, Decision
+from tiffin.runtime.supervisor.autoscaler import FAILED_S, QUIET_S, Autoscaler, Decision
 from tiffin.runtime.supervisor.load import Load, Sample
 
 STEP_S = 0.1
@@ -241,6 +241,19 @@ def test_a_model_without_batches() -> None:
     assert 4 <= place.warm <= 8
     place.run(600, 10)
     assert place.warm == 1
+
+
+def test_after_one_did_not_start_no_more_are_called_for_a_while() -> None:
+    place = site()
+    place.run(20, 4 * ONE)
+    assert place.autoscaler.workers > 1
+    called = len(place.decisions)
+    place.autoscaler.give_up(1, place.now)
+    place.warm, place.starting = 1, []
+    place.run(FAILED_S - 1, 4 * ONE)
+    assert len(place.decisions) == called
+    place.run(10, 4 * ONE)
+    assert len(place.decisions) > called
 
 
 def test_batches_longer_than_the_window() -> None:

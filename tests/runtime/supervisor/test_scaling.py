@@ -269,6 +269,35 @@ def test_the_load_decides(
     place.run(play)
 
 
+def test_a_worker_that_the_load_called_and_that_does_not_start(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, seconds in (("WINDOW_S", 0.06), ("HOT_S", 0.02)):
+        monkeypatch.setattr(autoscaler, name, seconds)
+    monkeypatch.setattr(scaling, "SAMPLE_S", 0.02)
+
+    async def play() -> None:
+        with Metrics.open(place.run_folder.path, "api-9", "fake") as metrics:
+            counted = metrics.runner("forest")
+            while not place.gauge("tiffin_scalings_total", "fake", "forest", "failed"):
+                counted.waited([0.2])
+                counted.batch("predict", 64, "full", 0.05)
+                await asyncio.sleep(0.005)
+        await until(lambda: len(place.generation._slots()) == 2)
+        assert place.up("forest") == ["forest-0"]
+        assert place.gauge("tiffin_workers_wanted", "fake", "forest") == 1
+        assert "forest: back to 1 workers, forest-1 does not start" in caplog.text
+
+    place.order(
+        **{
+            "runners": {"forest": {"min": 1, "max": 3}},
+            "methods": ["predict"],
+            "worker forest-1": "fail no room",
+        }
+    )
+    place.run(play)
+
+
 def test_a_sample_of_the_counters(tmp_path: Path) -> None:
     runner = RunnerSpec(
         name="forest",
