@@ -27,10 +27,9 @@ from report import keep, table
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from tiffin.runtime.batching.dispatcher import Dispatcher
 from tiffin.runtime.batching.link import Link
 from tiffin.runtime.batching.parcel import parcel_of
-from tiffin.runtime.batching.request import NO_KWARGS, Batch, Lane, Request
+from tiffin.runtime.batching.request import NO_KWARGS
 from tiffin.runtime.manifest import MethodSpec, RunnerSpec
 from tiffin.runtime.model.framework import framework
 from tiffin.runtime.wire import frame
@@ -145,15 +144,8 @@ def model_cost(run: Run, seconds: float) -> dict[int, float]:
     return best
 
 
-class Quiet:
-    def queued(self, delta_rows: int) -> None: ...
-    def waited(self, seconds: float) -> None: ...
-    def batch(self, method: str, rows: int, reason: str, model_seconds: float) -> None: ...
-    def shed(self, reason: str) -> None: ...
-
-
-class Sink(Dispatcher):
-    """Takes results and gives nobody anything."""
+class Sink:
+    """A dispatcher that takes results and gives nobody anything."""
 
     def on_result(self, *result: Any) -> None:
         self.result = result
@@ -179,23 +171,20 @@ class NoSocket:
 
 async def link_cost(seconds: float) -> dict[int, tuple[float, float]]:
     """Seconds of CPU a batch to send it and to take the result, without the system calls."""
-    sink = Sink(SPEC, metrics=Quiet())
-    link = Link("w", sink, NoSocket(), None, None)  # type: ignore[arg-type]
+    link = Link("w", Sink(), NoSocket(), None, None)  # type: ignore[arg-type]
     link.connection_made(NoTransport())
-    method: Any = SimpleNamespace(name="predict", spec=MethodSpec(), padding=None, cost=None)
-    lane = Lane("key", method, NO_KWARGS)
-    loop = asyncio.get_running_loop()
+    method = SimpleNamespace(name="predict", spec=MethodSpec(), padding=None, cost=None)
+    lane = SimpleNamespace(method=method, kwargs=NO_KWARGS)
     best = {}
     for rows in SIZES:
         requests = [
-            Request(n, (np.ones((1, 4), np.float32),), 1, 0.0, 30.0, loop.create_future(), lane, 1)
-            for n in range(rows)
+            SimpleNamespace(args=(np.ones((1, 4), np.float32),), count=1, deadline=30.0) for _ in range(rows)
         ]
-        batch = Batch(lane, requests, "idle worker", number=7)
+        batch: Any = SimpleNamespace(lane=lane, requests=requests, number=7, alone=False)
         packed, buffers = pack(np.zeros(rows, np.int64))
         answer = b"".join(frame.encode(frame.RESULT, 7, dump(Result(packed, 1e-4, [])), buffers))
 
-        def send(batch: Batch = batch) -> None:
+        def send(batch: Any = batch) -> None:
             link.send(parcel_of(batch, 1.0))
 
         def take(answer: bytes = answer) -> None:
@@ -203,7 +192,6 @@ async def link_cost(seconds: float) -> dict[int, tuple[float, float]]:
             link.buffer_updated(len(answer))
 
         best[rows] = cost(send, seconds), cost(take, seconds)
-    sink.close()
     return best
 
 
