@@ -53,6 +53,10 @@ bench: $(VENV)/.dev ## speed and size, beside every peer or PEERS="mosec …"; Q
 	$(BIN)/python benchmarks/$(if $(PEERS),side_by_side,run).py $(PEERS) \
 		$(if $(QUICK),--quick,--rounds $(ROUNDS) --seconds $(SECONDS_EACH))
 
+.PHONY: soak
+soak: $(VENV)/.dev ## a server for 15 minutes, in peace and under fire; SOAK="fire --fire-s 10" for a part
+	$(BIN)/python benchmarks/soak.py $(SOAK)
+
 .PHONY: clean
 clean: ## remove what the other verbs made
 	rm -rf $(VENV) build dist .quickstart .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

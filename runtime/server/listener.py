@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Sequence
 from math import inf
@@ -18,6 +19,9 @@ from ..supervisor.sockets import BACKLOG
 KEEP_ALIVE_S = 75
 """Longer than the 60 s after which common load balancers drop an idle connection: the side that may still
 send must not be the one that finds it closed."""
+
+ACCEPT_LIMIT_S = 1.0
+"""In a drain: longest that callers who go on connecting are accepted."""
 
 
 class Listener:
@@ -51,12 +55,28 @@ class Listener:
         await self._server.startup(sockets=self._sockets)
         self._clock = asyncio.create_task(self._tell_time())
 
-    async def close(self) -> None:
-        """Accepts nothing more; what waits in the kernel by now is still accepted, and goes on."""
-        if self._clock is not None:
-            await asyncio.sleep(0.001)  # at least once through the selector, which accepts all that wait
-            for server in self._server.servers:
-                server.close()
+    async def close(self, *, accept_first: bool) -> None:
+        """Accepts nothing more.
+
+        Args:
+            accept_first: what waits in the kernel by now: else whoever listens on the same sockets will.
+        """
+        if self._clock is None:
+            return
+        now = asyncio.get_running_loop().time
+        end = now() + ACCEPT_LIMIT_S
+        await asyncio.sleep(0)
+        # uvloop accepts one connection a turn, and closing resets those that still wait.
+        while accept_first and self._someone_waits() and now() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        for server in self._server.servers:
+            server.close()
+
+    def _someone_waits(self) -> bool:
+        poll = select.poll()
+        for opened in self._sockets:
+            poll.register(opened.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     async def drain(self, limit_s: float, linger_s: float) -> int:
         """Waits for the requests in hand.

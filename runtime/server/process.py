@@ -178,8 +178,9 @@ class ApiProcess:
 
     async def _drain(self, order: Drain) -> int:
         self._state.ready = self._state.ready and order.replaced
+        # In this order: who is told to close connects again at once.
+        await self._listener.close(accept_first=not order.replaced)
         self._state.draining = True
-        await self._listener.close()
         self._control.send(Draining())
         abandoned = await self._listener.drain(order.limit_s, order.linger_s)
         if abandoned:

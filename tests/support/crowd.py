@@ -138,7 +138,8 @@ class Crowd:
                 self.slowest_s = max(self.slowest_s, time.monotonic() - began)
                 pid = self._judge(x, status, body) or pid
                 if close:
-                    self.counts["left"] += self._burst - place - 1
+                    if place + 1 < self._burst:
+                        self.counts["left"] += self._burst - place - 1
                     return
             if self._pause_s:
                 await asyncio.sleep(chance.random() * self._pause_s)
