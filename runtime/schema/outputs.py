@@ -196,7 +196,7 @@ class Output:
         if not isinstance(array, np.ndarray):
             return self._json(array)
         try:
-            return encode.json_bytes(encode.lists(array))
+            return encode.array_bytes(array)
         except (TypeError, ValueError) as error:
             raise self._unfit(value, error) from error
 
