@@ -35,9 +35,11 @@ SURE = 16
 """Before that many batches one sample of a size tells little."""
 
 
-EARLY = 4
+EARLY = 2
 """Up to that many batches one may be a slow first call."""
 HALF = 0.5
+FAR_WORSE = 0.7
+"""A size that does less than that of the best rows a second counts though it was tried once."""
 OLD = 2000
 """Batches after which a size that was not used is forgotten."""
 
@@ -226,15 +228,16 @@ class ServiceTimes:
             bucket = buckets[number]
             if best is None or bucket.pace > best.pace:
                 best = bucket
-            # One slow batch early on was a first call, not a size that is worse.
-            if bucket.samples > 1 or self.samples > SURE:
+            # One slow batch early on may have been a first call, not a size that is worse; but a larger one
+            # follows only once that size was tried again, for past a knee each costs a backlog of its own.
+            if bucket.samples > 1 or self.samples > SURE or bucket.pace < FAR_WORSE * best.pace:
                 largest = bucket
         if best is None or largest is None:
             return
         few = min(largest.samples, best.samples)
-        doubt = 1 + 2 * self.spread / few**0.5 + (0.5 if self.samples < SURE and few < 2 else 0.0)
+        doubt = 1 + 2 * self.spread / few**0.5 + (0.25 if self.samples < SURE and few < 2 else 0.0)
         shape = self.shape
-        shape.bent = largest.pace * doubt < self.WORSE * best.pace
+        shape.suspect(bent=largest.pace * doubt < self.WORSE * best.pace)
         if shape.knee:
             self.cap = shape.best(min(int(self.max_rows), LARGEST))
         elif shape.bent and not shape.sure:

@@ -52,6 +52,7 @@ class Shape:
     """`fixed + row * n`, of n rounded up to `step`, and `steep` more for each row past `knee`."""
 
     __slots__ = (
+        "_fitted",
         "_next_fit",
         "_patience",
         "_samples",
@@ -78,6 +79,7 @@ class Shape:
         self._samples = 0
         self._next_fit = 12
         self._soonest = 8
+        self._fitted = 0
         self._patience = SOONEST
 
     def learn(self, rows: float, seconds: float, surprising: bool) -> bool:
@@ -90,8 +92,12 @@ class Shape:
         if size is None:
             size = self._sizes[number] = Size()
         size.learn(seconds)
-        if self._samples < self._next_fit and not (self._samples > self._soonest and surprising):
+        samples, fitted = self._samples, self._fitted
+        # A size seen 2, 4, 8 … times is news as well: a cap that was drawn from few samples must not stay.
+        news = size.samples & (size.samples - 1) == 0 and samples >= fitted + SOONEST
+        if not (samples >= self._next_fit or (surprising and samples > self._soonest) or (news and fitted)):
             return False
+        self._fitted = self._samples
         self._soonest = self._samples + self._patience
         self._next_fit = self._samples + max(4, min(LONGEST_GAP, self._samples // 4))
         self._fit()
@@ -106,6 +112,13 @@ class Shape:
     def sure(self) -> bool:
         """Whether enough was seen of enough sizes that a knee would show."""
         return self._samples >= SURE and len(self._sizes) >= 8
+
+    def suspect(self, *, bent: bool) -> None:
+        """Whether the largest size does far worse than the best; looks for the knee when that is new."""
+        if bent and not self.bent and self._samples >= SURE:
+            self.bent = True
+            self._fit()
+        self.bent = bent
 
     def __call__(self, rows: float) -> float:
         """Seconds of a batch of that many rows, by the shape."""

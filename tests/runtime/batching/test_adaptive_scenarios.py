@@ -168,3 +168,25 @@ def test_the_place_of_a_knee(knee: int) -> None:
 def test_it_is_to_be_had_beside_the_protocol() -> None:
     assert policy_room.AdaptivePolicy is AdaptivePolicy
     assert not hasattr(policy_room, "NoSuchPolicy")
+
+
+def test_a_size_that_did_far_worse_once_is_tried_again_before_a_larger_one() -> None:
+    times = ServiceTimes(64)
+    for rows in (1, 2, 4, 4, 8):
+        times.learn(rows, 0.0005 + 0.0001 * rows)
+    assert times.cap == 64
+    times.learn(16, 0.02)
+    assert times.cap == 8
+    times.learn(16, 0.0021)  # it was a slow first call
+    assert times.cap == 64
+
+
+def test_the_first_batch_past_a_knee_is_the_last_however_long_all_was_well() -> None:
+    rng = Random(1)
+    times = ServiceTimes(64)
+    for _ in range(500):
+        rows = rng.randint(4, 24)
+        times.learn(rows, (0.0004 + 0.00015 * rows) * rng.uniform(0.98, 1.02))
+    assert times.cap == 64
+    times.learn(45, 0.0157)
+    assert times.cap <= 32
