@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tiffin.errors import WireError
-from tiffin.runtime.wire import frame
-from tiffin.runtime.wire.arena import ARENA_BYTES, Arena, memory_file
+from tiffin.runtime.wire import frame, plain
+from tiffin.runtime.wire.arena import ARENA_BYTES, Arena, Gathered, memory_file
 from tiffin.runtime.wire.values import pack, unpack
 
 
@@ -42,6 +42,18 @@ def test_large_buffers_leave_the_frame_and_are_read_in_place(ends: tuple[Arena, 
         assert np.array_equal(one, two)
         assert two.ctypes.data % 64 == 0
         assert two.flags.writeable
+
+
+def test_rows_in_many_pieces_lie_there_in_one(ends: tuple[Arena, Arena]) -> None:
+    calls = [(np.full((1, 5000), float(n)), np.full((1, 10), n)) for n in range(9)]
+    parts: list[frame.Part] = []
+    description = plain.pack_rows(calls, 9, parts)
+    assert description is not None
+    assert isinstance(parts[0], Gathered)
+    stream = b"".join(frame.encode(frame.CALL, 1, description, parts, arena=ends[0]))
+    assert len(stream) < 200
+    large, small = receive(ends[1], stream)
+    assert large[:, -1].tolist() == small[:, 0].tolist() == list(range(9))
 
 
 def test_it_is_lent_again_only_when_the_last_view_is_gone(ends: tuple[Arena, Arena]) -> None:

@@ -237,6 +237,21 @@ def test_large_arrays_arrive_unharmed_while_earlier_ones_are_still_held(source: 
     go(main)
 
 
+@pytest.mark.parametrize("size", [300, 20_000, 300_000])
+def test_rows_of_many_callers_are_gathered_in_order(source: Path, size: int) -> None:
+    async def main() -> None:
+        async with house(source) as here:
+            for turn in range(3):
+                rows = [np.full((1 + n % 3, size), 100.0 + n + turn) for n in range(12)]
+                rows[5] = np.asfortranarray(rows[5])
+                answers = await asyncio.gather(*(here.runner.double(row) for row in rows))
+                for row, answer in zip(rows, answers, strict=True):
+                    assert np.array_equal(answer, row * 2)
+            assert max(await here.runner.seen()) > 3, "nothing was batched"
+
+    go(main)
+
+
 def test_arguments_get_their_classes_back(source: Path) -> None:
     import importlib.util
 
