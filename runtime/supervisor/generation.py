@@ -42,6 +42,9 @@ DRAIN_MARGIN_S = 2.0
 """An API process keeps the limit of a drain itself; this much later it is taken for hung."""
 WORKER_DRAIN_S = 5.0
 """Nobody asks a worker any more when it is drained: it only has to put itself away."""
+LINGER_S = 10.0
+"""How long a caller may pause between two requests on one connection and still be answered by the process that
+accepted it, when others take its place: the answer then says `connection: close`, and the caller connects anew."""
 
 
 class Generation:
@@ -144,7 +147,11 @@ class Generation:
         self._tell_workers()  # first of all: what comes now goes elsewhere
         await asyncio.gather(
             _stop(workers, Drain(limit_s=self._longest_request_s()), DRAIN_MARGIN_S),
-            _stop(apis, Drain(limit_s=self._options.drain_s), DRAIN_MARGIN_S),
+            _stop(
+                apis,
+                Drain(limit_s=self._options.drain_s, linger_s=LINGER_S, replaced=True),
+                DRAIN_MARGIN_S,
+            ),
         )
         self._leaving.difference_update(workers, apis)
         for worker in workers:

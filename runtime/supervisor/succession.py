@@ -8,16 +8,13 @@ from typing import Any
 
 from ...errors import ServerError
 from .control import Drain
-from .generation import Generation
+from .generation import LINGER_S, Generation
 from .house import House
 from .subject import Subject
 
 START_LIMIT_S = 600.0
 """A generation that is not ready by then is given up: each runner has its own `start_timeout_s`, but the
 user's imports and hooks in an API process have none."""
-LINGER_S = 10.0
-"""How long a caller may pause between two requests on one connection and still be answered by the generation
-that accepted it: the answer then says `connection: close`, and the caller connects to the next generation."""
 
 OnStep = Callable[[str, int, int], None]
 
