@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
+from .control import Drain, Message
 from .process import Child, Exit
 
 logger = logging.getLogger("tiffin.supervisor")
@@ -118,17 +119,22 @@ class Slot:
                 child.kill("start timeout")
         return await child.exit
 
-    async def stop(self, ask: Callable[[Child], None], limit_s: float) -> None:
+    def send(self, message: Message) -> None:
+        """Tells the process that is there now; one that comes later is told at its start."""
+        if self.child is not None and self.child.alive:
+            self.child.send(message)
+
+    async def stop(self, order: Message, limit_s: float) -> None:
         """Ends the process and starts no other.
 
         Args:
-            ask: asks the child to end by itself.
+            order: asks the child to end by itself.
             limit_s: seconds until it is killed.
         """
         self._stopping.set()
         if self.child is not None and self.child.alive:
             if self.up:  # else it serves nobody yet
-                ask(self.child)
+                self.child.send(order)
                 await asyncio.wait({self.child.exit}, timeout=limit_s)
                 if self.child.alive:
                     logger.warning("%s has not ended within %g s and is killed", self.name, limit_s)
@@ -143,3 +149,22 @@ class Slot:
 
     async def ended(self) -> None:
         await self._task
+
+
+S = TypeVar("S", bound=Slot)
+
+
+def cut(slots: list[S], count: int) -> list[S]:
+    """Takes those beyond `count` out of the list."""
+    beyond = slots[count:]
+    del slots[count:]
+    return beyond
+
+
+async def stop_all(slots: Sequence[Slot], order: Drain, margin_s: float) -> None:
+    """Ends them at the same time.
+
+    Args:
+        margin_s: how long after the order's limit one that is still there is killed, in seconds.
+    """
+    await asyncio.gather(*(slot.stop(order, order.limit_s + margin_s) for slot in slots))
