@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
@@ -32,7 +31,7 @@ from .control import (
 from .house import House
 from .plan import Plan
 from .process import Child, Exit
-from .slot import Slot
+from .slot import Slot, cut, stop_all
 from .verdicts import Verdicts
 from .worker import Worker
 
@@ -140,17 +139,15 @@ class Generation:
         workers = [
             worker
             for name, slots in self.workers.items()
-            for worker in _cut(slots, self.plan.runners[name].workers)
+            for worker in cut(slots, self.plan.runners[name].workers)
         ]
-        apis = _cut(self.apis, self.plan.processes)
+        apis = cut(self.apis, self.plan.processes)
         self._leaving.update(workers, apis)
         self._tell_workers()  # first of all: what comes now goes elsewhere
         await asyncio.gather(
-            _stop(workers, Drain(limit_s=self._longest_request_s()), DRAIN_MARGIN_S),
-            _stop(
-                apis,
-                Drain(limit_s=self._options.drain_s, linger_s=LINGER_S, replaced=True),
-                DRAIN_MARGIN_S,
+            stop_all(workers, Drain(limit_s=self._longest_request_s()), DRAIN_MARGIN_S),
+            stop_all(
+                apis, Drain(limit_s=self._options.drain_s, linger_s=LINGER_S, replaced=True), DRAIN_MARGIN_S
             ),
         )
         self._leaving.difference_update(workers, apis)
@@ -255,8 +252,8 @@ class Generation:
     def _judged(self, judge: Child, message: Judged) -> None:
         self._verdicts.add(message)
         for api in self.apis:
-            if api.child is not None and api.child is not judge:
-                api.child.send(message)
+            if api.child is not judge:
+                api.send(message)
 
     # up and down
 
@@ -318,8 +315,7 @@ class Generation:
             self._all_warm = all(worker.up for worker in self._all_workers())
         message = self._addresses()
         for api in self.apis:
-            if api.child is not None and api.child.alive:
-                api.child.send(message)
+            api.send(message)
 
     def _addresses(self) -> Workers:
         warm = [worker.told() for worker in self._all_workers() if worker.up]
@@ -352,24 +348,22 @@ class Generation:
     def explain(self) -> None:
         """Has every API process log what batching has learned."""
         for api in self.apis:
-            if api.child is not None and api.child.alive:
-                api.child.send(Explain())
+            api.send(Explain())
 
     # the end
 
     async def drain(self, order: Drain) -> None:
         """API processes finish what is in hand and end; then the workers do."""
         self._accepting = {api for api in self.apis if not api.stopping}
-        await _stop(self.apis, order, DRAIN_MARGIN_S)
+        await stop_all(self.apis, order, DRAIN_MARGIN_S)
         self.deaf.set()
-        await _stop(self._all_workers(), Drain(limit_s=WORKER_DRAIN_S), 0.0)
+        await stop_all(self._all_workers(), Drain(limit_s=WORKER_DRAIN_S), 0.0)
         await asyncio.gather(*(slot.ended() for slot in self._leaving))
 
     def hurry(self, order: Drain) -> None:
         """The same, sooner: API processes that drain already take their time no longer than this says."""
         for api in self.apis:
-            if api.child is not None and api.child.alive:
-                api.child.send(order)
+            api.send(order)
 
     def kill(self) -> None:
         for slot in self._slots():
@@ -378,23 +372,6 @@ class Generation:
     async def ended(self) -> None:
         """Until every process is gone."""
         await asyncio.gather(*(slot.ended() for slot in self._slots()))
-
-
-async def _stop(slots: Sequence[Slot], order: Drain, margin_s: float) -> None:
-    def ask(child: Child) -> None:
-        child.send(order)
-
-    await asyncio.gather(*(slot.stop(ask, order.limit_s + margin_s) for slot in slots))
-
-
-S = TypeVar("S", bound=Slot)
-
-
-def _cut(slots: list[S], count: int) -> list[S]:
-    """Takes those beyond `count` out of the list."""
-    cut = slots[count:]
-    del slots[count:]
-    return cut
 
 
 def _retrieve(ready: asyncio.Future[None]) -> None:
