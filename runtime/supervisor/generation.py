@@ -14,6 +14,7 @@ import msgspec
 
 from ...errors import ServerError, TiffinError, UsageError
 from ..manifest import RunnerSpec, ServiceSpec
+from .api import Api
 from .control import (
     Described,
     Drain,
@@ -23,7 +24,6 @@ from .control import (
     Judged,
     Message,
     Ready,
-    StartApi,
     Stuck,
     Target,
     Workers,
@@ -77,7 +77,7 @@ class Generation:
         self.deaf = asyncio.Event()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready.add_done_callback(_retrieve)
-        self.apis: list[Slot] = []
+        self.apis: list[Api] = []
         self.workers: dict[str, list[Worker]] = {}
         self.plan: Plan | None = None
         """Known as soon as `spec` is; what scaling changes it to later."""
@@ -88,7 +88,7 @@ class Generation:
         self._on_step = on_step
         self._counted = number == 1
         """The metrics tell of its workers: of a later generation's only once it has taken over."""
-        self._accepting: set[Slot] = set()
+        self._accepting: set[Api] = set()
         self._leaving: set[Slot] = set()
         """They finish what they have; nothing takes their place."""
         self._verdicts = Verdicts()
@@ -160,14 +160,13 @@ class Generation:
         return self._options.timeout_s or max(limits, default=WORKER_DRAIN_S)
 
     def _add_api(self) -> None:
-        index = len(self.apis)
-        slot = Slot(
-            f"api-{index}",
-            launch=lambda: self._launch_api(slot, index),
-            on_up=lambda: self._check_ready(slot),
-            on_down=lambda how, was_ready: self._api_down(slot, how, was_ready=was_ready),
+        api = Api(
+            len(self.apis),
+            launch=lambda: self._launch_api(api),
+            on_up=lambda: self._check_ready(api),
+            on_down=lambda how, was_ready: self._api_down(api, how, was_ready=was_ready),
         )
-        self.apis.append(slot)
+        self.apis.append(api)
 
     def _add_worker(self, runner: RunnerSpec, index: int, plan: Plan) -> Worker:
         worker = Worker(
@@ -186,20 +185,14 @@ class Generation:
         )
         return worker
 
-    def _launch_api(self, slot: Slot, index: int) -> Child:
-        child = self._house.spawn_api(
-            slot.name, self.target.bundle, lambda child, message: self._from_api(slot, child, message)
-        )
-        child.send(
-            StartApi(
-                target=self.target,
-                options=self._options,
-                spec=self.spec,
-                listen_fds=self._house.listen_fds,
-                run_folder=str(self._house.path),
-                generation=self.number,
-                index=index,
-            )
+    def _launch_api(self, api: Api) -> Child:
+        child = api.spawn(
+            self._house,
+            self.target,
+            self._options,
+            lambda child, message: self._from_api(api, child, message),
+            spec=self.spec,
+            generation=self.number,
         )
         child.send(self._addresses())
         for verdict in self._verdicts:
@@ -208,7 +201,7 @@ class Generation:
 
     # what the children say
 
-    def _from_api(self, slot: Slot, child: Child, message: Message) -> None:
+    def _from_api(self, slot: Api, child: Child, message: Message) -> None:
         if isinstance(message, Described) and self.spec is None:
             self._described(message.spec)
         elif isinstance(message, Ready):
@@ -218,7 +211,7 @@ class Generation:
         elif isinstance(message, Stuck):
             self._stuck(message)
         elif isinstance(message, Judged):
-            self._judged(child, message)
+            self._verdicts.spread(message, child, self.apis)
         elif isinstance(message, Draining):
             self._no_longer_accepts(slot)
 
@@ -249,15 +242,9 @@ class Generation:
                 logger.warning("%s is stuck: %s", worker.name, message.reason, extra={"pid": child.pid})
                 child.kill("stuck")
 
-    def _judged(self, judge: Child, message: Judged) -> None:
-        self._verdicts.add(message)
-        for api in self.apis:
-            if api.child is not judge:
-                api.send(message)
-
     # up and down
 
-    def _api_down(self, slot: Slot, how: Exit, *, was_ready: bool) -> bool:
+    def _api_down(self, slot: Api, how: Exit, *, was_ready: bool) -> bool:
         if slot.stopping:
             self._no_longer_accepts(slot)
         return self._down(slot, "api", how, was_ready=was_ready)
@@ -291,7 +278,7 @@ class Generation:
         self._house.restarted(kind, how.reason)
         return True
 
-    def _no_longer_accepts(self, api: Slot) -> None:
+    def _no_longer_accepts(self, api: Api) -> None:
         """Of a drain; one that leaves because there are too many is no part of it."""
         if api in self._accepting:
             self._accepting.discard(api)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .control import Judged
+from .process import Child
+from .slot import Slot
 
 MAX_VERDICTS = 1024
 """Of all runners; the oldest make room."""
@@ -19,8 +21,11 @@ class Verdicts:
     def __iter__(self) -> Iterator[Judged]:
         return iter(self._found.values())
 
-    def add(self, found: Judged) -> None:
-        """The newest verdict on a request holds; one that clears it leaves nothing."""
+    def spread(self, found: Judged, judge: Child, apis: Iterable[Slot]) -> None:
+        """Tells all but the process that found it, and keeps it; one that clears a request leaves nothing."""
+        for api in apis:
+            if api.child is not judge:
+                api.send(found)
         self._found.pop((found.runner, found.digest), None)
         if found.until:
             self._found[found.runner, found.digest] = found
