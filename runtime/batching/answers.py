@@ -113,5 +113,6 @@ def _shared_out(method: Method, value: Any, asked: list[Request]) -> list[Any]:
         return method.padding.split(value, [request.ragged for request in asked])
     counts = [request.count for request in asked]
     if type(value) is np.ndarray and value.ndim and len(value) == len(counts) == counts.count(1):
-        return list(value[:, None])  # what `split` gives for one row each, at a third of the time
+        # What `split` gives for one row each, at a third of the time.
+        return [value] if len(counts) == 1 else list(value[:, None])
     return rows.split(value, counts)
