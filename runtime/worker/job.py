@@ -29,15 +29,16 @@ class Job:
     """
 
     __slots__ = (
+        "_arrived",
+        "_earliest",
+        "_remaining_s",
         "alone",
         "args",
         "batch",
         "cancelled",
         "connection",
         "counts",
-        "deadlines",
         "dropped",
-        "earliest",
         "key",
         "kwargs",
         "method",
@@ -62,8 +63,9 @@ class Job:
         """Of all its requests; 0 for a method that takes no batches."""
         self.weight = call.weight
         _check(call, self.args, self.rows)
-        self.deadlines = [now + seconds for seconds in call.remaining_s]
-        self.earliest = min(self.deadlines, default=inf)
+        self._arrived = now
+        self._remaining_s = call.remaining_s
+        self._earliest = now + min(call.remaining_s, default=inf)
         self.cancelled: set[int] = set()
         self.dropped: list[int] = []
         self.key: Hashable = None
@@ -79,10 +81,11 @@ class Job:
 
     def drop(self, now: float) -> bool:
         """Leaves out the requests that nobody waits for any more; False when none is left."""
-        if not self.cancelled and self.earliest > now:
+        if not self.cancelled and self._earliest > now:
             return True
         gone = self.cancelled.copy()
-        gone.update(place for place, deadline in enumerate(self.deadlines) if deadline <= now)
+        passed_s = now - self._arrived
+        gone.update(place for place, left_s in enumerate(self._remaining_s) if left_s <= passed_s)
         if not gone:
             return True
         self.dropped = sorted(gone)
