@@ -103,6 +103,7 @@ class Request(asyncio.Future[Any]):
         return self._steps.send(value)
 
     def throw(self, *error: Any) -> Any:
+        self.cancel()  # a task that is cancelled before it began says so here only
         if self._steps is None:
             self._steps = self.__await__()
         return self._steps.throw(*error)

@@ -63,6 +63,20 @@ def test_a_task_that_is_cancelled_withdraws_its_call() -> None:
     run(main)
 
 
+def test_a_task_that_is_cancelled_before_it_began_withdraws_its_call() -> None:
+    async def main() -> None:
+        bench = Bench()
+        task = asyncio.create_task(bench.dispatcher.call("double", (ROW,), {}))  # type: ignore[arg-type]
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await settle()
+        assert bench.counts.queue_rows == 0
+        assert bench.links[0].cancelled or not bench.links[0].sent
+
+    run(main)
+
+
 async def refused_by_a_full_queue(bench: Bench) -> Any:
     blocker = bench.dispatcher.call("double", (ROW.repeat(9, 0),), {})
     await settle()
