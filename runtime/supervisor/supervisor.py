@@ -71,8 +71,6 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             if signal.getsignal(number) != signal.SIG_IGN:
                 loop.add_signal_handler(number, self._signalled, number)
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # `nohup` means it
-            loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         reaper = Reaper(loop, cgroup.oom_kills)
         self._house = House(
             sockets=sockets,
@@ -84,8 +82,6 @@ class Supervisor:
             workers=self._options.workers,
             source_changes=self._options.reload,
         )
-        admin = self._admin()
-        await admin.listen(run_folder.path)
         self._emit("listening", url=self._house.options.url, pid=os.getpid())
         watching = await self._watch() if self._options.reload else None
         self._succession = Succession(
@@ -93,7 +89,11 @@ class Supervisor:
         )
         self._scaling = Scaling(self._house, self._succession, self._stop)
         loop.add_signal_handler(signal.SIGUSR1, self._succession.explain)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # `nohup` means it
+            loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        admin = self._admin()
         try:
+            await admin.listen(run_folder.path)
             await self._serve(watching)
         finally:
             self._succession.kill()
