@@ -65,15 +65,15 @@ class Poison:
         Raises:
             PoisonRequestError: it is known to end workers.
         """
+        now = self._clock()
+        oldest = next(iter(self.verdicts.values()), None)
+        if oldest is not None and now > oldest.until + oldest.sentence_s:
+            self.learn(oldest._replace(until=0.0))  # nobody asked for it in all that time
         known = self._known(method, args, kwargs)
         if known is None:
             return 0
-        now = self._clock()
         if now < known.until:
             raise failure.known_poison(self._runner, known.until - now)
-        if now > known.until + known.sentence_s:  # nobody asked for it in all that time
-            self.learn(known._replace(until=0.0))
-            return 0
         return 1
 
     def condemn(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

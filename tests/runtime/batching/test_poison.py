@@ -93,7 +93,7 @@ def test_an_answer_clears_it_and_so_does_time() -> None:
     assert [bool(told.until) for told in known.told] == [True, False]
     known.condemn("double", (1,), {})
     known.clock.now += 2 * FIRST_SENTENCE_S + 1
-    assert known.check("double", (1,), {}) == 0
+    assert known.check("double", (2,), {}) == 0  # any request finds out
     assert not known
 
 
