@@ -98,6 +98,8 @@ class PredictionProtocol(HttpToolsProtocol):
         """uvicorn stops: what has begun is finished, then the connection closes."""
         if self._in_head and not self.deaf:
             self._last = True
+        elif self.pipeline:
+            self.pipeline[0][0].keep_alive = False  # the newest
         else:
             super().shutdown()
 

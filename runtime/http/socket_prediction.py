@@ -131,8 +131,9 @@ class SocketPrediction(Prediction):
         protocol.answered(self)
 
     def _connection(self) -> bytes:
-        if self.serving.state.draining:
-            self.keep_alive = False
+        protocol = self.protocol
+        if self.serving.state.draining and not (protocol.pipeline or protocol.receiving):
+            self.keep_alive = False  # what came behind it is answered first
         if not self.keep_alive:
             return b"connection: close\r\n"
         return b"connection: keep-alive\r\n" if self.http10 else b""

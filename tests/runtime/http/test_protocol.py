@@ -322,3 +322,27 @@ async def test_repeated_fields_are_one_list(server: Running) -> None:
         ):
             await client.send(post("/echo", b'{"x":1}', *fields))
             assert (await client.answer()).status == status, fields
+
+
+@on_server()
+async def test_drain_answers_what_stands_behind_an_answer(server: Running) -> None:
+    """Requests that were read before the server stops are answered; only the last answer closes."""
+    server.state.draining = True
+    async with await server.connect() as client:
+        await client.send(b"".join(post("/echo", b'{"x":%d}' % number) for number in range(4)))
+        answers = [await client.answer() for _ in range(4)]
+        assert [answer.body for answer in answers] == [b"0", b"1", b"2", b"3"]
+        assert ["connection" in answer.headers for answer in answers] == [False, False, False, True]
+        assert await client.ended()
+
+
+@on_server()
+async def test_stop_answers_what_stands_behind_a_running_request(server: Running) -> None:
+    async with await server.connect() as client:
+        await client.send(post("/hold", b'{"x":1}') + post("/echo", b'{"x":2}') + post("/echo", b'{"x":3}'))
+        await server.state.instance.entered.wait()
+        (connection,) = server.server.server_state.connections
+        connection.shutdown()
+        server.state.instance.release.set()
+        assert [(await client.answer()).body for _ in range(3)] == [b"1", b"2", b"3"]
+        assert await client.ended()
