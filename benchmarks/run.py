@@ -1,6 +1,6 @@
 """`make bench`: every benchmark, one after the other, with the machine; exits 1 when a bar is missed.
 
-    python benchmarks/run.py [options and peers of side_by_side.py]
+python benchmarks/run.py [options and peers of side_by_side.py]
 """
 
 from __future__ import annotations

@@ -133,7 +133,8 @@ class WorkerRange(_Record, kw_only=True):
     min: int = 1
     """1 or more; as many as run when nobody asks."""
     max: int | str
-    """`min` or more, or `auto`: one per core that this container may use, or as many as the GPUs suffice for."""
+    """`min` or more, or `auto`: one per core that this container may use, or as many as the GPUs suffice
+    for."""
 
 
 class RunnerSpec(_Record, kw_only=True):
@@ -148,7 +149,7 @@ class RunnerSpec(_Record, kw_only=True):
     """Resolved tags of models that the class loads itself."""
     methods: dict[str, MethodSpec] = {}
     workers: int | str | WorkerRange = 1
-    """A number ≥ 1, `auto` (one per core that this container may use), or a range that the load decides in."""
+    """A number ≥ 1, `auto` (one per core that this container may use), or a range where the load decides."""
     max_batch_size: int = 64
     """Rows."""
     max_latency_ms: float | None = None

@@ -79,8 +79,8 @@ class CloudpickleFramework:
         if mark is not None:
             if callable(mark.cost):
                 raise ModelError(
-                    f"{method} weighs its calls with a function, which runs in the API process, where no model is "
-                    "loaded: use cost='length', or make the class a runner of the service"
+                    f"{method} weighs its calls with a function, which runs in the API process, where no "
+                    "model is loaded: use cost='length', or make the class a runner of the service"
                 )
             mark.describe(spec)
         return spec
