@@ -154,7 +154,7 @@ def test_a_taken_port(folder: Path) -> None:
     [
         (["--workers", "doubler"], "forest=4"),
         (["--workers", "nobody=2"], "it has: doubler"),
-        (["--workers", "doubler=0"], "from 1 on"),
+        (["--workers", "doubler=0"], "use 1 to 1024"),
         (["--workers", "doubler=1", "--workers", "doubler=2"], "twice"),
         (["--processes", "none"], "from 1 on"),
         (["--timeout-s", "0"], "timeout-s"),
