@@ -56,10 +56,10 @@ class Answers:
         method, asked = batch.lane.method, self._not_dropped(batch, dropped, now)
         method.policy.on_complete(now, batch.weight, now - batch.started)
         method.sure = self._admission.sure(method)
+        if self._room:
+            self._sending.turn()  # the worker gets its next batch before anything is done for this one
         method.journal.note(batch, now, failed=False)
         self._metrics.batch(method.name, batch.rows, batch.reason, model_s)
-        if self._room:
-            self._sending.turn()  # the worker gets its next batch before this one is shared out
         try:
             parts = _shared_out(method, value, asked)
         except ResultMismatchError as error:
