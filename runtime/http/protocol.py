@@ -8,12 +8,13 @@ uvicorn's pipeline, so answers leave in the order of the requests, whatever thei
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import MalformedInputError, RequestError
+from .connection import Connection
 from .head import Head
 from .limits import (
     HEAD_LIMIT_BYTES,
@@ -28,8 +29,6 @@ from .serving import Serving
 from .socket_prediction import CONTINUE, Refusal, SocketPrediction
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .routes import Route
     from .state import ServerState
 
@@ -39,84 +38,24 @@ def make_protocol(state: ServerState) -> type[HttpToolsProtocol]:
     return type("PredictionProtocol", (PredictionProtocol,), {"serving": Serving.of(state)})
 
 
-class PredictionProtocol(HttpToolsProtocol):
-    """One connection."""
-
-    serving: ClassVar[Serving]
+class PredictionProtocol(Connection):
+    """What comes in on one connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.access_log = False  # app.py logs what goes through ASGI
-        self.peer = ""
-        self.began = self.now = monotonic()
-        """Of the newest request's first byte; of the newest bytes."""
         self._by_path = self.serving.table.by_path
         self._known_heads = self.serving.known_heads.by_bytes
         self._unknown_head = b""
         """Bytes that seem to be the whole head of the request that the parser is about to read."""
-        self.incoming: SocketPrediction | None = None
-        self.running: SocketPrediction | None = None
         self._skipping = False
         """The rest of the request that is coming in is dropped."""
-        self.deaf = False
-        """Everything that still comes in is dropped; the connection closes soon."""
-        self.receiving = self._in_head = False
-        self._last = False
-        """The server stops: the request that is coming in is the last one."""
-        self._held = False
-        """The next request waits until the caller has read enough of the answers before it."""
         self._fresh = True
         self._raw_bytes = 0
         self._upgrade: list[tuple[bytes, bytes]] | None = None
-        self.idle_since = self.began
-        """Since nothing was asked, or since a refusal was written."""
         self._patience = Patience(self)
-
-    # Connection
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)  # type: ignore[arg-type]
-        self.peer = "{}:{}".format(*self.client) if self.client else "local"
-        self.serving.sweeper.add(self, self.loop)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.serving.sweeper.discard(self)
-        self.deaf = True
-        for cycle, _ in self.pipeline:
-            cycle.disconnected = True
-        self.pipeline.clear()
-        running, self.running, self.incoming = self.running, None, None
-        if running is not None:
-            running.disconnected = True
-            running.cancel()
-        super().connection_lost(exc)
 
     def sweep(self, now: float) -> None:
         self._patience.sweep(now)
-
-    def shutdown(self) -> None:
-        """uvicorn stops: what has begun is finished, then the connection closes."""
-        if self._in_head and not self.deaf:
-            self._last = True
-        elif self.pipeline:
-            self.pipeline[0][0].keep_alive = False  # the newest
-        else:
-            super().shutdown()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        if not self.transport.is_closing():
-            self.flow.pause_reading()  # who does not read answers may not send more requests
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self.transport.is_closing():
-            return
-        if self._held:
-            self._held = False
-            self.on_response_complete()
-        elif not self.pipeline:
-            self.flow.resume_reading()
 
     # Bytes in
 
@@ -171,14 +110,14 @@ class PredictionProtocol(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self.began = self.now
-        self.receiving = self._in_head = self._fresh = True
+        self.receiving = self.in_head = self._fresh = True
         self._raw_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self.in_head = False
         headers = self.headers
         raw, self._unknown_head = self._unknown_head, b""  # of the first message in the newest bytes only
         if self.parser.should_upgrade() and not self._should_upgrade():
@@ -250,13 +189,13 @@ class PredictionProtocol(HttpToolsProtocol):
             name == b"expect" and value.lower() == b"100-continue" for name, value in headers
         )
         super().on_headers_complete()
-        if self._last and self.cycle is not None:
+        if self.last and self.cycle is not None:
             self.cycle.keep_alive = False
         if not self.parser.should_upgrade():
             self.headers = _DROPPED
 
     def _admit(self, incoming: SocketPrediction, previous: Any) -> None:
-        if self._last:
+        if self.last:
             incoming.keep_alive = False
         incoming.admit()
         if previous is None or previous.response_complete:
@@ -269,50 +208,6 @@ class PredictionProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((incoming, self.app))  # type: ignore[arg-type]
         if incoming.error is not None and (incoming.error.status == 413 or incoming.expects_continue):
             self._refuse_incoming(incoming)
-
-    def take_turn(self, prediction: SocketPrediction) -> None:
-        """Everything before this pipelined prediction is answered."""
-        if prediction.disconnected:
-            return
-        self.running = prediction
-        if prediction.complete:
-            prediction.launch(monotonic(), self.loop)
-        elif prediction.expects_continue:
-            self.transport.write(CONTINUE)
-
-    # After an answer
-
-    def answered(self, prediction: SocketPrediction | Refusal) -> None:
-        """A prediction's answer is written."""
-        self.running = None
-        if prediction.disconnected or self.transport.is_closing():
-            self.server_state.total_requests += 1
-        elif not prediction.keep_alive:
-            self.server_state.total_requests += 1
-            self._close(lingers=prediction.lingers or self.receiving)
-        elif self.pipeline or self.flow.read_paused:
-            self.on_response_complete()
-        else:
-            self.server_state.total_requests += 1
-            self.idle_since = self.now
-
-    def on_response_complete(self) -> None:
-        if self.flow.write_paused and not self.transport.is_closing():
-            self._held = True
-            return
-        super().on_response_complete()
-        self._unset_keepalive_if_required()  # the sweeper watches idle connections, at no price per request
-        self.idle_since = monotonic()
-
-    def _close(self, *, lingers: bool) -> None:
-        self.deaf = True
-        self.pipeline.clear()
-        if lingers and self.transport.can_write_eof():
-            self.idle_since = monotonic()
-            self.transport.write_eof()
-            self.flow.resume_reading()
-        else:
-            self.transport.close()
 
     # What cannot be served
 
@@ -356,7 +251,7 @@ class PredictionProtocol(HttpToolsProtocol):
         if self.incoming is not None:
             self.incoming.error = error
             self._refuse_incoming(self.incoming)
-        elif self.receiving and not self._in_head and not self._skipping and self.cycle is not None:
+        elif self.receiving and not self.in_head and not self._skipping and self.cycle is not None:
             self.transport.close()  # in the middle of a body that the ASGI application is reading
         else:
             self._refuse(error)
@@ -382,7 +277,7 @@ class PredictionProtocol(HttpToolsProtocol):
             self._fresh = False  # these bytes may belong to the request before
             return
         self._raw_bytes += size
-        if self._in_head:
+        if self.in_head:
             if self._raw_bytes > HEAD_LIMIT_BYTES:
                 self.stop_parsing(HeadTooLargeError(f"the header is larger than {HEAD_LIMIT_BYTES} bytes"))
         elif self.incoming is not None and self._raw_bytes > overhead_limit(self.incoming.size):

@@ -1,0 +1,128 @@
+"""The life of one connection: whose turn it is to be answered, and when it ends."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .serving import Serving
+from .socket_prediction import CONTINUE, Refusal, SocketPrediction
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Connection(HttpToolsProtocol):
+    """Keeps the order of answers; predictions and uvicorn's own cycles stand in one pipeline."""
+
+    serving: ClassVar[Serving]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False  # app.py logs what goes through ASGI
+        self.peer = ""
+        self.began = self.now = monotonic()
+        """Of the newest request's first byte; of the newest bytes."""
+        self.incoming: SocketPrediction | None = None
+        self.running: SocketPrediction | None = None
+        self.deaf = False
+        """Everything that still comes in is dropped; the connection closes soon."""
+        self.receiving = self.in_head = False
+        """Of a request whose first byte has come: its last one has not; its header has not ended."""
+        self.last = False
+        """The server stops: the request that is coming in is the last one."""
+        self._held = False
+        """The next request waits until the caller has read enough of the answers before it."""
+        self.idle_since = self.began
+        """Since nothing was asked, or since a refusal was written."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self.peer = "{}:{}".format(*self.client) if self.client else "local"
+        self.serving.sweeper.add(self, self.loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.serving.sweeper.discard(self)
+        self.deaf = True
+        for cycle, _ in self.pipeline:
+            cycle.disconnected = True
+        self.pipeline.clear()
+        running, self.running, self.incoming = self.running, None, None
+        if running is not None:
+            running.disconnected = True
+            running.cancel()
+        super().connection_lost(exc)
+
+    @abstractmethod
+    def sweep(self, now: float) -> None:
+        """Ends it when its time is over. `now`: `time.monotonic()`."""
+
+    def shutdown(self) -> None:
+        """uvicorn stops: what has begun is finished, then the connection closes."""
+        if self.in_head and not self.deaf:
+            self.last = True
+        elif self.pipeline:
+            self.pipeline[0][0].keep_alive = False  # the newest
+        else:
+            super().shutdown()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if not self.transport.is_closing():
+            self.flow.pause_reading()  # who does not read answers may not send more requests
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.transport.is_closing():
+            return
+        if self._held:
+            self._held = False
+            self.on_response_complete()
+        elif not self.pipeline:
+            self.flow.resume_reading()
+
+    def take_turn(self, prediction: SocketPrediction) -> None:
+        """Everything before this pipelined prediction is answered."""
+        if prediction.disconnected:
+            return
+        self.running = prediction
+        if prediction.complete:
+            prediction.launch(monotonic(), self.loop)
+        elif prediction.expects_continue:
+            self.transport.write(CONTINUE)
+
+    def answered(self, prediction: SocketPrediction | Refusal) -> None:
+        """A prediction's answer is written."""
+        self.running = None
+        if prediction.disconnected or self.transport.is_closing():
+            self.server_state.total_requests += 1
+        elif not prediction.keep_alive:
+            self.server_state.total_requests += 1
+            self.close(lingers=prediction.lingers or self.receiving)
+        elif self.pipeline or self.flow.read_paused:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.idle_since = self.now
+
+    def on_response_complete(self) -> None:
+        if self.flow.write_paused and not self.transport.is_closing():
+            self._held = True
+            return
+        super().on_response_complete()
+        self._unset_keepalive_if_required()  # the sweeper watches idle connections, at no price per request
+        self.idle_since = monotonic()
+
+    def close(self, *, lingers: bool) -> None:
+        """Takes nothing more; `lingers`: the caller is still sending, and shall have time to read why."""
+        self.deaf = True
+        self.pipeline.clear()
+        if lingers and self.transport.can_write_eof():
+            self.idle_since = monotonic()
+            self.transport.write_eof()
+            self.flow.resume_reading()
+        else:
+            self.transport.close()
