@@ -12,5 +12,7 @@ settings.register_profile(
 )
 settings.load_profile("tiffin")
 
-# Under `nohup` it is ignored, and every process that a test starts would inherit that.
+# Under `nohup`, or in the background of a script, these are ignored, and every process that a test starts
+# would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)

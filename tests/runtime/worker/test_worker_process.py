@@ -69,6 +69,8 @@ class Toy:
             time.sleep(60)
         if (x == 17).any():
             time.sleep(0.5)
+        if (x == 21).any():
+            time.sleep(2)
         if (x == 18).any():
             return np.ones(2**57)
         if (x == 19).any():
@@ -591,10 +593,10 @@ def test_malformed_calls_after_hello_are_disconnected_too(meet: Callable[..., Pe
 
 def test_the_next_batch_waits_in_the_worker(meet: Callable[..., Peer]) -> None:
     peer = meet()
-    peer.call(1, 17)
+    peer.call(1, 21)
     peer.call(2, 2, 3, counts=[1, 1])
     peer.send(frame.CANCEL, 2, dump(Cancel([0, -1])))
-    assert peer.answer() == (1, [], [[34]])
+    assert peer.answer() == (1, [], [[42]])
     peer.call(3, 17)  # while the second may still run
     assert peer.answer() == (2, [0], [[6]])
     peer.call(4, 5)
