@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .. import console
+from ..asking import ask
 from ..tags import Target
-
-if TYPE_CHECKING:
-    from ...runtime.supervisor.admin import Step
 
 
 @click.command(
@@ -44,12 +42,7 @@ def command(  # noqa: PLR0917 - click passes them by name
 
     server = running.find(port=port, pid=pid)
     question = Reload(text=target, folder=str(Path.cwd()), limit_s=limit_s)
-    with console.progress(f"reload {server.identity.title}", quiet=quiet or as_json) as progress:
-
-        def show(step: Step) -> None:
-            progress.update(step.text, done=step.done, total=step.total or None)
-
-        facts = server.ask(question, show)
+    facts = ask(server, question, "reload", quiet=quiet or as_json)
     if as_json:
         console.emit_json(facts)
     elif not quiet:

@@ -8,11 +8,11 @@ import click
 
 from ...errors import ConfigError
 from .. import console
+from ..asking import ask
 from ..runner_number import RunnerNumber, one_each
 
 if TYPE_CHECKING:
     from ...runtime.manifest import WorkerRange
-    from ...runtime.supervisor.admin import Step
 
 API = "api"
 
@@ -59,12 +59,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         processes=processes,
         limit_s=limit_s,
     )
-    with console.progress(f"scale {server.identity.title}", quiet=quiet or as_json) as progress:
-
-        def show(step: Step) -> None:
-            progress.update(step.text, done=step.done, total=step.total or None)
-
-        facts = server.ask(question, show)
+    facts = ask(server, question, "scale", quiet=quiet or as_json)
     if as_json:
         console.emit_json(facts)
     elif not quiet:

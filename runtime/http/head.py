@@ -7,13 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...errors import MalformedInputError, MethodNotAllowedError, RequestError
+from ..schema.media import JSON
 from .inflate import check_coding, inflate
 
 if TYPE_CHECKING:
     from ..schema.outputs import Encoder
     from .routes import Route
-
-JSON = "application/json"
 
 RawHeaders = list[tuple[bytes, bytes]]
 
