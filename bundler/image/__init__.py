@@ -1,0 +1,1 @@
+"""From a bundle to an image: the base, the Dockerfile, the context."""
