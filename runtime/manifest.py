@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from ..errors import IntegrityError, UsageError
+from .service.image_options import ImageOptions
 
 MODEL_FILE = "model.yaml"
 BUNDLE_FILE = "bundle.yaml"
@@ -223,6 +224,8 @@ class BundleInfo(_Record, kw_only=True):
     provenance: dict[str, Any] = {}
     options: dict[str, Any] = {}
     """Build options that shaped it."""
+    image: ImageOptions = ImageOptions()
+    """What its container image is to be like."""
 
 
 R = TypeVar("R", bound=_Record)

@@ -11,6 +11,7 @@ import yaml
 
 from ...errors import ConfigError, InvalidTagError
 from ..tag import Tag
+from .image_options import ImageOptions
 from .options import nearest
 
 BUNDLEFILE = "bundlefile.yaml"
@@ -44,6 +45,7 @@ class BundleFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     models: list[str] = []
     """Tags of models to take along besides those that the service's runners name."""
     python: PythonOptions = msgspec.field(default_factory=PythonOptions)
+    image: ImageOptions = ImageOptions()
 
 
 def find_bundlefile(folder: Path) -> BundleFile | None:
@@ -92,8 +94,14 @@ def _convert(raw: Any, where: str) -> BundleFile:
     if not isinstance(raw, dict):
         raise ConfigError(f"{where} must be a map of keys such as `service: service:Iris`, not {raw!r}")
     _refuse_unknown(raw, BundleFile, where, "")
-    if isinstance(raw.get("python"), dict):
-        _refuse_unknown(raw["python"], PythonOptions, where, "python.")
+    for name, kind in (("python", PythonOptions), ("image", ImageOptions)):
+        if isinstance(raw.get(name), dict):
+            _refuse_unknown(raw[name], kind, where, f"{name}.")
+    cuda = raw["image"].get("cuda") if isinstance(raw.get("image"), dict) else None
+    if isinstance(cuda, (int, float)):
+        raise ConfigError(
+            f"{where}: image.cuda: {cuda} is a number here, and 12.10 is not 12.1: write '{cuda}'"
+        )
     try:
         bundlefile = msgspec.convert(raw, BundleFile)
     except msgspec.ValidationError as error:
