@@ -70,6 +70,10 @@ class Policy(Protocol):
         """Seconds until `rows` more would have their answer; 0 while too little is known."""
         ...
 
+    def service_s(self, rows: int) -> float:
+        """Seconds that a batch of `rows` takes; 0 while too little is known."""
+        ...
+
     def explain(self) -> dict[str, Any]:
         """What was learned and decided so far: plain JSON values, seconds and rows."""
         ...

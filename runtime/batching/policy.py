@@ -270,6 +270,10 @@ class AdaptivePolicy:
             return 0.0
         return waiting / cap * self._full_s / max(1, self.workers) + self._full_s
 
+    def service_s(self, rows: int) -> float:
+        """Seconds that a batch of `rows` takes; 0 while too little is known."""
+        return self._times(rows) if self._batches > MIN_BATCHES else 0.0
+
     def explain(self) -> dict[str, Any]:
         """What was learned and decided so far: plain JSON values, seconds and rows.
 
