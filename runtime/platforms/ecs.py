@@ -1,0 +1,13 @@
+"""Amazon ECS, on Fargate or EC2: the agent sets the address of its metadata. `stopTimeout` is 30 s if not said.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4.html"""
+
+from __future__ import annotations
+
+from .platform import Platform
+
+PLATFORM = Platform(
+    name="ecs",
+    title="Amazon ECS",
+    signs=("ECS_CONTAINER_METADATA_URI_V4",),
+)
