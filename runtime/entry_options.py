@@ -16,7 +16,7 @@ from .service.options import AUTO, MAX_PROCESSES, nearest
 from .service.workers import parse_workers
 from .supervisor.options import ServeOptions
 
-ROLES = ("serve",)
+ROLES = ("serve", "health")
 DEFAULT_BUNDLE = "/bundle"
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a container's own network: nobody could ask it otherwise
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -27,7 +27,7 @@ class Entry:
     """What a container was started for."""
 
     role: str
-    """`serve`"""
+    """`serve` or `health`"""
     bundle: str
     """Folder of the bundle."""
     detected: Detected | None
@@ -159,7 +159,11 @@ def read(arguments: Sequence[str], environ: Mapping[str, str]) -> Entry:
     if "port" not in given:
         defaults["port"] = port(environ, platform)
     if platform is not None:
-        defaults |= {"drain_s": platform.drain_s, "log_format": platform.log_format}
+        defaults |= {
+            "drain_s": platform.drain_s,
+            "log_format": platform.log_format,
+            "platform": platform.name,
+        }
     return Entry(role=role, bundle=bundle, detected=detected, serve=ServeOptions(**{**defaults, **given}))
 
 

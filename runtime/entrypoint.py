@@ -11,12 +11,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ConfigError, TiffinError
-from . import log_stream, logs
+from . import cgroup, log_stream, logs
 from .entry_options import Entry, read
 from .private_places import make_places
+from .supervisor.options import Event
 
 logger = logging.getLogger("tiffin.entrypoint")
 
@@ -46,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(entry: Entry) -> int:
     moved = make_places(os.environ)
+    if entry.role == "health":
+        from .health_check import check
+
+        logger.info("ready: %s", check())
+        return 0
     if moved:
         logger.info("%s cannot be written: using %s", ", ".join(moved), os.environ["HOME"])
     if entry.detected is not None:
@@ -57,7 +64,28 @@ def _run(entry: Entry) -> int:
         )
     from .supervisor.serve import serve
 
-    return serve(entry.bundle, entry.serve)
+    return serve(entry.bundle, replace(entry.serve, on_event=_tell))
+
+
+def _tell(event: Event) -> None:
+    """The start and the end in the log, for whoever reads only that."""
+    fields = event.fields
+    if event.kind == "ready":
+        limit_bytes = cgroup.memory_limit_bytes()
+        memory = f"{limit_bytes / 2**20:.0f} MiB of memory" if limit_bytes else "no limit of memory"
+        logger.info(
+            "serving %s at %s, ready in %.2f s, with %.3g cores and %s",
+            fields["title"],
+            fields["url"],
+            fields["seconds"],
+            cgroup.cpu_count(),
+            memory,
+            extra={key: fields[key] for key in ("url", "routes", "processes", "runners")},
+        )
+    elif event.kind == "draining":
+        logger.info("stopping: requests in hand have %g s", fields["limit_s"])
+    elif event.kind == "stopped":
+        logger.info("stopped")
 
 
 if __name__ == "__main__":

@@ -27,11 +27,21 @@ _COUNTED = ("GET", "HEAD", "POST")
 
 
 def create_app(state: ServerState) -> AsgiApp:
-    """Everything the server answers besides predictions, as one ASGI application."""
+    """Everything the server answers besides predictions, as one ASGI application.
+
+    Raises:
+        ConfigError: what the platform or the environment asks for cannot be.
+    """
     serving = Serving.of(state)
     from .handlers import litestar_app  # Litestar takes 0.2 s to import
 
-    return Counted(litestar_app(state, serving), serving, frozenset(PATHS))
+    app = litestar_app(state, serving)
+    if not state.options.platform:
+        return Counted(app, serving, frozenset(PATHS))
+    from .platform_app import PlatformRoutes
+
+    platform = PlatformRoutes(state, serving)
+    return platform.predictions(Counted(platform.pages(app), serving, platform.paths.union(PATHS)))
 
 
 class Counted:

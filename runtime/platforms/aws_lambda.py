@@ -5,11 +5,23 @@ Nobody connects to the container: it asks the runtime API for one invocation aft
 
 from __future__ import annotations
 
-from .platform import Platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .platform import Platform, Routes
 
 RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
+INVOCATIONS = "/invocations"
+"""Where events that are no HTTP requests go."""
 
-PLATFORM = Platform(
+
+@dataclass(frozen=True)
+class Lambda(Platform):
+    def routes(self, environ: Mapping[str, str]) -> Routes:  # noqa: ARG002 - always the same
+        return Routes(predict=(INVOCATIONS,))
+
+
+PLATFORM = Lambda(
     name="lambda",
     title="AWS Lambda",
     signs=(RUNTIME_API,),

@@ -1,4 +1,4 @@
-"""Amazon ECS, on Fargate or EC2: the agent sets the address of its metadata. `stopTimeout` is 30 s if not said.
+"""Amazon ECS, on Fargate or EC2: the agent sets where its metadata is. `stopTimeout` is 30 s if not said.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4.html"""
 

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..manifest import ServiceSpec
 
 DEFAULT_PORT = 3000
 DEFAULT_DRAIN_S = 25.0
 """Most platforms kill 30 s after SIGTERM; the rest is for the processes to end in."""
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Paths that a platform asks, besides those that every server has.
+
+    Predictions go to the api that `TIFFIN_INVOCATIONS_API` names, else to the only one.
+    """
+
+    health: tuple[str, ...] = ()
+    """GET: 200 once it is ready, else 503."""
+    predict: tuple[str, ...] = ()
+    """POST: body and answer are the api's own."""
+    instances: tuple[str, ...] = ()
+    """POST: `{"instances": […], "parameters": {…}}` → `{"predictions": […]}`; others as in `predict`."""
+    documents: Mapping[str, Callable[[ServiceSpec], dict[str, Any]]] = field(default_factory=dict)
+    """GET: a JSON object."""
+    api_header: str = ""
+    """A header, in lower case, that may name the api of this request: `api=classify`."""
 
 
 @dataclass(frozen=True)
@@ -38,3 +60,7 @@ class Platform:
             argument: the role that the container was started with, `serve`; empty when with none.
         """
         return next((name for name in self.signs if environ.get(name)), "")
+
+    def routes(self, environ: Mapping[str, str]) -> Routes:  # noqa: ARG002 - Vertex AI's are in it
+        """What it asks beyond the routes that every server has."""
+        return Routes()

@@ -45,6 +45,8 @@ class ServerOptions(msgspec.Struct, kw_only=True):
     title: str = ""
     """`iris:6f3k2q…`, shown on the pages."""
     url: str = ""
+    platform: str = ""
+    """Whose routes are answered too, `sagemaker`; empty: nobody's."""
 
 
 # supervisor → child

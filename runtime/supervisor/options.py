@@ -47,6 +47,8 @@ class ServeOptions:
     access_log: bool = True
     reload: bool = False
     """Start anew when the source changes."""
+    platform: str = ""
+    """Whose routes are answered too, `sagemaker`; empty: nobody's."""
     on_event: Callable[[Event], None] = _ignore
 
     def __post_init__(self) -> None:

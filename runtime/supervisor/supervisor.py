@@ -118,6 +118,7 @@ class Supervisor:
             drain_s=options.drain_s,
             timeout_s=options.timeout_s,
             url=address,
+            platform=options.platform,
         )
 
     def _signalled(self, number: int) -> None:

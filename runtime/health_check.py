@@ -1,0 +1,45 @@
+"""`bundle-serve health`: whether the server in this container is ready, for HEALTHCHECK and probes that run a
+command. It asks where the server really listens, whatever its port."""
+
+from __future__ import annotations
+
+import http.client
+from urllib.parse import urlsplit
+
+from ..errors import ServerError
+from .home import home
+from .supervisor.running import servers
+
+PATIENCE_S = 5.0
+"""A server that does not answer within this time is not healthy."""
+
+
+def check() -> str:
+    """Asks every server of this container.
+
+    Returns:
+        Which servers are ready, for a person.
+
+    Raises:
+        ServerError: none runs, or one of them is not ready; says why.
+    """
+    running = [one for one in servers() if one.identity.home == str(home())]
+    if not running:
+        raise ServerError("no server runs in this container")
+    return ", ".join(_ready(one.identity.url) for one in running)
+
+
+def _ready(url: str) -> str:
+    asked = urlsplit(url)
+    connection = http.client.HTTPConnection(asked.hostname or "", asked.port, timeout=PATIENCE_S)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        said = answer.read(2000).decode("utf-8", "replace")
+    except OSError as error:
+        raise ServerError(f"{url} does not answer: {error}") from error
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise ServerError(f"{url} is not ready: {said}")
+    return url

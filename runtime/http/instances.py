@@ -1,0 +1,184 @@
+"""`{"instances": […], "parameters": {…}}`: how several prediction services write a request, onto one api.
+
+An api whose parameters take many rows is called once with all instances; one that takes a single thing is
+called once for each. JSON is cut and joined as bytes: numbers are read once, by the api's own decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ...errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from ..manifest import TypeSpec
+    from ..service.api import ApiInfo
+
+INSTANCES, PARAMETERS, PREDICTIONS = "instances", "parameters", "predictions"
+_KEYS = (INSTANCES, PARAMETERS)
+_TABLES = ("array", "tensor")
+_BINARY = ("bytes", "file", "image")
+"""May be written as `{"b64": "…"}`."""
+
+_Object = dict[str, bytes]
+"""Key to its value, as JSON."""
+_fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_items_of = msgspec.json.Decoder(list[msgspec.Raw])
+_texts_of = msgspec.json.Decoder(dict[str, str])
+
+
+class Instances:
+    """Instances for one api."""
+
+    def __init__(self, info: ApiInfo) -> None:
+        self._name = info.name
+        self._specs = info.inputs.specs
+        self._required = [name for name in self._specs if name not in info.inputs.defaults] or [*self._specs]
+        self._all_at_once = bool(self._required) and all(
+            _takes_rows(self._specs[name]) for name in self._required
+        )
+        self.applies = INSTANCES not in self._specs
+        """An api that has a parameter of this name reads such bodies itself."""
+
+    def read(self, body: bytes) -> list[bytes] | None:
+        """The bodies to call the api with, in JSON; None when the body is of another kind.
+
+        Raises:
+            InvalidInputError: instances that do not fit the api's parameters.
+        """
+        try:
+            given = _fields(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if INSTANCES not in given:
+            return None
+        for key in given:
+            if key not in _KEYS:
+                raise InvalidInputError(f"unknown key {key!r}: use {' and '.join(_KEYS)}", path=f"$.{key}")
+        instances = self._list(given[INSTANCES])
+        parameters = self._parameters(given)
+        if not self._all_at_once:
+            return [self._one(f"$.instances[{at}]", each, parameters) for at, each in enumerate(instances)]
+        named = [self._named(each) for each in instances]
+        columns: _Object = {}
+        if instances and all(named):
+            for name in self._required:
+                columns[name] = _joined(
+                    self._value(f"$.instances[{at}]", each, name) for at, each in enumerate(named) if each
+                )
+        elif len(self._required) == 1:
+            columns[self._required[0]] = _joined(instances)
+        else:
+            raise InvalidInputError(
+                f"api {self._name!r} takes {', '.join(self._required)}: "
+                "every instance must be an object with these",
+                path="$.instances",
+            )
+        return [_object({**columns, **parameters})]
+
+    def answer(self, answers: list[bytes], count: int) -> bytes:
+        """`{"predictions": […]}`: one for each instance where the api answers so.
+
+        Args:
+            answers: of the api, JSON, one for each body.
+            count: instances.
+        """
+        if not self._all_at_once:
+            return _object({PREDICTIONS: _joined(answers)})
+        (answer,) = answers
+        text = answer.lstrip()
+        if text.startswith(b"{"):
+            columns = _fields(text)
+            if columns and all(raw.startswith(b"[") for raw in columns.values()):
+                cells = {name: _items(raw) for name, raw in columns.items()}
+                if all(len(column) == count for column in cells.values()):
+                    rows = (_object({name: cells[name][at] for name in cells}) for at in range(count))
+                    return _object({PREDICTIONS: _joined(rows)})
+        return _object({PREDICTIONS: answer if text.startswith(b"[") else _joined([answer])})
+
+    def count(self, body: bytes) -> int:
+        """Instances in a body that `read` has read."""
+        return len(_items(_fields(body)[INSTANCES]))
+
+    def _list(self, raw: bytes) -> list[bytes]:
+        try:
+            return _items(raw)
+        except msgspec.ValidationError:
+            raise InvalidInputError("instances is a list", path="$.instances") from None
+
+    def _parameters(self, given: _Object) -> _Object:
+        raw = given.get(PARAMETERS, b"null")
+        try:
+            parameters = {} if raw == b"null" else _fields(raw)
+        except msgspec.ValidationError:
+            raise InvalidInputError("parameters is an object", path="$.parameters") from None
+        for name in parameters:
+            if name not in self._specs:
+                known = ", ".join(self._specs)
+                raise InvalidInputError(
+                    f"api {self._name!r} has no parameter {name!r}; it has: {known}",
+                    path=f"$.parameters.{name}",
+                )
+        return parameters
+
+    def _named(self, raw: bytes) -> _Object | None:
+        """An instance that says itself which parameter each value is for."""
+        if not raw.startswith(b"{"):
+            return None
+        values = _fields(raw)
+        return values if values and values.keys() <= self._specs.keys() else None
+
+    def _one(self, where: str, raw: bytes, parameters: _Object) -> bytes:
+        named = self._named(raw)
+        if named is not None:
+            values = {name: self._value(where, named, name) for name in named}
+        elif len(self._required) == 1:
+            values = {self._required[0]: self._plain(self._required[0], raw)}
+        else:
+            raise InvalidInputError(
+                f"api {self._name!r} takes {', '.join(self._required) or 'nothing'}: "
+                "an instance must be an object with these",
+                path=where,
+            )
+        return _object({**parameters, **values})
+
+    def _value(self, where: str, named: _Object, name: str) -> bytes:
+        if name not in named:
+            raise InvalidInputError(f"{name!r} is missing", path=where)
+        return self._plain(name, named[name])
+
+    def _plain(self, name: str, raw: bytes) -> bytes:
+        if self._specs[name].kind in _BINARY and raw.startswith(b"{"):
+            try:
+                return msgspec.json.encode(_texts_of.decode(raw)["b64"])
+            except (msgspec.DecodeError, KeyError):
+                return raw  # the api's decoder says what is wrong with it
+        return raw
+
+
+def _takes_rows(spec: TypeSpec) -> bool:
+    """Whether the first axis of a parameter is of any length: rows, then."""
+    if spec.kind in _TABLES:
+        return spec.shape is None or (bool(spec.shape) and not isinstance(spec.shape[0], int))
+    return spec.kind == "dataframe" or (spec.kind == "json" and spec.json_schema.get("type") == "array")
+
+
+def _fields(text: bytes) -> _Object:
+    return {name: bytes(raw) for name, raw in _fields_of.decode(text).items()}
+
+
+def _items(text: bytes) -> list[bytes]:
+    return [bytes(raw) for raw in _items_of.decode(text)]
+
+
+def _joined(items: Iterable[bytes]) -> bytes:
+    return b"[%b]" % b",".join(items)
+
+
+def _object(fields: Mapping[str, bytes]) -> bytes:
+    return b"{%b}" % b",".join(
+        b"%b:%b" % (msgspec.json.encode(name), value) for name, value in fields.items()
+    )
