@@ -26,11 +26,11 @@ from .control import (
     Ready,
     Stuck,
     Target,
-    Workers,
 )
 from .house import House
 from .plan import Plan
 from .process import Child, Exit
+from .register import Register
 from .slot import Slot, cut, stop_all
 from .verdicts import Verdicts
 from .worker import Worker
@@ -77,8 +77,9 @@ class Generation:
         self.deaf = asyncio.Event()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready.add_done_callback(_retrieve)
-        self.apis: list[Api] = []
-        self.workers: dict[str, list[Worker]] = {}
+        self.register = Register(house, target, title, counted=number == 1)
+        self.apis = self.register.apis
+        self.workers = self.register.workers
         self.plan: Plan | None = None
         """Known as soon as `spec` is; what scaling changes it to later."""
         self.moved = asyncio.Event()
@@ -86,14 +87,8 @@ class Generation:
         self._house = house
         self._options = msgspec.structs.replace(house.options, title=title)
         self._on_step = on_step
-        self._counted = number == 1
-        """The metrics tell of its workers: of a later generation's only once it has taken over."""
         self._accepting: set[Api] = set()
-        self._leaving: set[Slot] = set()
-        """They finish what they have; nothing takes their place."""
         self._verdicts = Verdicts()
-        self._all_warm = False
-        """Every worker has been warm once."""
         if spec is None:
             self._add_api()
         else:
@@ -111,14 +106,13 @@ class Generation:
         for warning in self.plan.warnings:
             logger.warning("%s", warning)
         self.grow()
-        if self._counted:
-            self._open_metrics(spec)
-        self._on_step("the service is imported", 0, len(self._slots()))
+        self.register.open_metrics(spec)
+        self._on_step("the service is imported", 0, len(self.register.slots()))
         self._tell_workers()
 
     def grow(self) -> list[Slot]:
         """Adds what the plan has more than there is; gives the new places."""
-        before = set(self._slots())
+        before = set(self.register.slots())
         if self.plan is None or self.spec is None:
             return []
         for runner in self.spec.runners:
@@ -127,7 +121,7 @@ class Generation:
                 slots.append(self._add_worker(runner, len(slots), self.plan))
         while len(self.apis) < self.plan.processes:
             self._add_api()
-        return [slot for slot in self._slots() if slot not in before]
+        return [slot for slot in self.register.slots() if slot not in before]
 
     async def shrink(self) -> None:
         """Takes away what the plan has less than there is; until what they have in hand is finished.
@@ -142,7 +136,7 @@ class Generation:
             for worker in cut(slots, self.plan.runners[name].workers)
         ]
         apis = cut(self.apis, self.plan.processes)
-        self._leaving.update(workers, apis)
+        self.register.leaving.update(workers, apis)
         self._tell_workers()  # first of all: what comes now goes elsewhere
         await asyncio.gather(
             stop_all(workers, Drain(limit_s=self._longest_request_s()), DRAIN_MARGIN_S),
@@ -150,7 +144,7 @@ class Generation:
                 apis, Drain(limit_s=self._options.drain_s, linger_s=LINGER_S, replaced=True), DRAIN_MARGIN_S
             ),
         )
-        self._leaving.difference_update(workers, apis)
+        self.register.leaving.difference_update(workers, apis)
         for worker in workers:
             self._house.worker_gone(worker.runner.name, worker.name)
 
@@ -194,7 +188,7 @@ class Generation:
             spec=self.spec,
             generation=self.number,
         )
-        child.send(self._addresses())
+        child.send(self.register.addresses())
         for verdict in self._verdicts:
             child.send(verdict)
         return child
@@ -229,18 +223,11 @@ class Generation:
             self._fail(UsageError(slot.error) if message.usage else ServerError(slot.error))
 
     def _stuck(self, message: Stuck) -> None:
-        """Several API processes may say it of the same worker, and late: only the process meant is ended."""
-        for worker in [*self._all_workers(), *self._leaving]:
-            child = worker.child
-            if (
-                child is not None
-                and isinstance(worker, Worker)
-                and worker.id == message.worker
-                and worker.up
-                and not child.ordered
-            ):
-                logger.warning("%s is stuck: %s", worker.name, message.reason, extra={"pid": child.pid})
-                child.kill("stuck")
+        """Several API processes may say it of the same worker, and late."""
+        worker = self.register.meant(message.worker)
+        if worker is not None and worker.child is not None:
+            logger.warning("%s is stuck: %s", worker.name, message.reason, extra={"pid": worker.child.pid})
+            worker.child.kill("stuck")
 
     # up and down
 
@@ -250,13 +237,12 @@ class Generation:
         return self._down(slot, "api", how, was_ready=was_ready)
 
     def _worker_up(self, worker: Worker) -> None:
-        self._count(worker)
+        self.register.count_up(worker)
         self._tell_workers()
         self._check_ready(worker)
 
     def _worker_down(self, worker: Worker, how: Exit, *, was_ready: bool) -> bool:
-        if self._counted and not worker.stopping:  # else its namesake of the next generation is up
-            self._house.worker_down(worker.runner.name, worker.name)
+        self.register.count_down(worker)
         Path(worker.address).unlink(missing_ok=True)
         self._tell_workers()
         return self._down(worker, worker.runner.name, how, was_ready=was_ready)
@@ -292,45 +278,21 @@ class Generation:
     def _check_ready(self, newcomer: Slot) -> None:
         self.moved.set()
         if not self.ready.done() and self.plan is not None:
-            slots = self._slots()
+            slots = self.register.slots()
             self._on_step(f"{newcomer.name} is up", sum(slot.up for slot in slots), len(slots))
-        if self._all_warm and all(slot.up for slot in self.apis) and not self.ready.done():
+        if self.register.all_warm and all(slot.up for slot in self.apis) and not self.ready.done():
             self.ready.set_result(None)
 
     def _tell_workers(self) -> None:
-        if not self._all_warm and self.plan is not None:
-            self._all_warm = all(worker.up for worker in self._all_workers())
-        message = self._addresses()
-        for api in self.apis:
-            api.send(message)
+        if self.plan is not None:
+            self.register.notice_warmth()
+        self.register.tell_apis()
 
-    def _addresses(self) -> Workers:
-        warm = [worker.told() for worker in self._all_workers() if worker.up]
-        return Workers(workers=warm, all_warm=self._all_warm)
-
-    def _all_workers(self) -> list[Worker]:
-        return [worker for slots in self.workers.values() for worker in slots]
-
-    def _slots(self) -> list[Slot]:
-        return [*self.apis, *self._all_workers(), *self._leaving]
-
-    # in the metrics
+    # while it serves
 
     def take_over(self) -> None:
         """From now on the metrics tell of this generation."""
-        self._counted = True
-        if self.spec is not None:
-            self._open_metrics(self.spec)
-        for worker in self._all_workers():
-            if worker.up:
-                self._count(worker)
-
-    def _open_metrics(self, spec: ServiceSpec) -> None:
-        self._house.open_metrics(spec.name, self.title if self.target.bundle else "")
-
-    def _count(self, worker: Worker) -> None:
-        if self._counted and worker.child is not None:
-            self._house.worker_up(worker.runner.name, worker.name, worker.child.pid)
+        self.register.take_over(self.spec)
 
     def explain(self) -> None:
         """Has every API process log what batching has learned."""
@@ -344,8 +306,8 @@ class Generation:
         self._accepting = {api for api in self.apis if not api.stopping}
         await stop_all(self.apis, order, DRAIN_MARGIN_S)
         self.deaf.set()
-        await stop_all(self._all_workers(), Drain(limit_s=WORKER_DRAIN_S), 0.0)
-        await asyncio.gather(*(slot.ended() for slot in self._leaving))
+        await stop_all(self.register.all_workers(), Drain(limit_s=WORKER_DRAIN_S), 0.0)
+        await asyncio.gather(*(slot.ended() for slot in self.register.leaving))
 
     def hurry(self, order: Drain) -> None:
         """The same, sooner: API processes that drain already take their time no longer than this says."""
@@ -353,12 +315,12 @@ class Generation:
             api.send(order)
 
     def kill(self) -> None:
-        for slot in self._slots():
+        for slot in self.register.slots():
             slot.kill()
 
     async def ended(self) -> None:
         """Until every process is gone."""
-        await asyncio.gather(*(slot.ended() for slot in self._slots()))
+        await asyncio.gather(*(slot.ended() for slot in self.register.slots()))
 
 
 def _retrieve(ready: asyncio.Future[None]) -> None:

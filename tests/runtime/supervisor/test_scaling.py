@@ -285,7 +285,7 @@ def test_a_worker_that_the_load_called_and_that_does_not_start(
                 counted.waited([0.2])
                 counted.batch("predict", 64, "full", 0.05)
                 await asyncio.sleep(0.005)
-        await until(lambda: len(place.generation._slots()) == 2)
+        await until(lambda: len(place.generation.register.slots()) == 2)
         assert place.up("forest") == ["forest-0"]
         assert place.gauge("tiffin_workers_wanted", "fake", "forest") == 1
         assert "forest: back to 1 workers, forest-1 does not start" in caplog.text

@@ -43,7 +43,7 @@ from tiffin.runtime.supervisor.subject import Subject
 from tiffin.runtime.supervisor.supervisor import Supervisor
 def told(event):
     if event.kind == "ready":
-        print(*(slot.child.pid for slot in one._succession.current._slots()), flush=True)
+        print(*(slot.child.pid for slot in one._succession.current.register.slots()), flush=True)
 from pathlib import Path
 subject = Subject(".", Path("."), Target(source=".", service="m:C"), "", None)
 one = Supervisor(subject, options=ServeOptions(on_event=told), started=0.0)
@@ -128,11 +128,11 @@ class Server:
         return int(answer[0]), int(answer[1])
 
     def pids(self) -> list[int]:
-        slots = self.supervisor._succession.current._slots()
+        slots = self.supervisor._succession.current.register.slots()
         return [one.child.pid for one in slots if one.child is not None and one.child.alive]
 
     def worker(self, name: str) -> Any:
-        return next(one for one in self.supervisor._succession.current._all_workers() if one.name == name)
+        return next(one for one in self.supervisor._succession.current.register.all_workers() if one.name == name)
 
 
 def stop() -> None:
@@ -297,7 +297,7 @@ def test_a_stuck_worker_is_ended_once(server: Server, caplog: pytest.LogCaptureF
 
     async def play() -> None:
         await until(lambda: "by the supervisor: stuck" in caplog.text)
-        await until(lambda: all(one.up for one in server.supervisor._succession.current._all_workers()))
+        await until(lambda: all(one.up for one in server.supervisor._succession.current.register.all_workers()))
         stop()
 
     assert server.run(play) == 0
