@@ -12,6 +12,8 @@
     ├── ModelError                     a model could not be saved, loaded or called
     ├── BuildError                     a bundle could not be made
     │   └── SecretFoundError           a file that looks like a secret would have gone into a bundle
+    ├── ImageError                     a container image could not be built, written, pushed or run
+    │   └── NoEngineError              no container engine answers; says what each of them said
     ├── IntegrityError                 bytes are not what their digest says
     │   └── UnsafeArchiveError         an archive that writes outside, expands without bound, or carries links
     ├── ServerError                    a server could not start or keep running
@@ -100,6 +102,14 @@ class BuildError(TiffinError):
 
 
 class SecretFoundError(BuildError):
+    pass
+
+
+class ImageError(TiffinError):
+    pass
+
+
+class NoEngineError(ImageError):
     pass
 
 

@@ -1,0 +1,1 @@
+"""What builds, pushes and runs images: docker, podman, buildah, nerdctl behind one interface."""

@@ -1,0 +1,107 @@
+"""From the last words of a failed build to what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .command import mask
+from .steps import Steps
+
+SHOWN_LINES = 12
+
+
+class Cause(NamedTuple):
+    pattern: re.Pattern[str]
+    advice: str
+
+
+def _cause(pattern: str, advice: str) -> Cause:
+    return Cause(re.compile(pattern, re.IGNORECASE), advice)
+
+
+# In order: the first that fits is told.
+CAUSES = (
+    _cause(
+        r"no space left on device|disk quota exceeded",
+        "the disk is full: make room, or drop what the engine keeps (`docker system df` tells)",
+    ),
+    _cause(
+        r"UnknownIssuer|certificate verify failed|self[- ]signed certificate|unable to get local issuer|"
+        r"x509:",
+        "the address has a certificate that the build does not know (a proxy's, perhaps): give it the file "
+        "of your certificate authorities with --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt",
+    ),
+    _cause(
+        r"hash(?:es)? mismatch|do not match the hashes|DIGEST MISMATCH|hashsum mismatch",
+        "a downloaded file is not the one that was locked: the index has changed it, or a proxy has; lock "
+        "again with `bundle build`, and look twice when it happens again",
+    ),
+    _cause(
+        r"401 unauthorized|403 forbidden|authentication required|unauthorized:|access denied|denied:",
+        "the registry or package index wants a name and password: `docker login` for the registry, "
+        "--secret id=netrc,src=$HOME/.netrc for a private index",
+    ),
+    _cause(
+        r"temporary failure (?:in name resolution|resolving)|could not resolve|name resolution|dns error|"
+        r"no such host|network is unreachable|failed to lookup address|connection refused|i/o timeout|"
+        r"operation timed out|error sending request",
+        "a step of the build has no network: try --network host, or check the proxy (HTTPS_PROXY) and DNS of "
+        "the engine",
+    ),
+    _cause(
+        r"manifest (?:for \S+ |unknown)|not found: manifest|pull access denied|repository does not exist|"
+        r"failed to resolve source metadata|failed to resolve reference|no such image|"
+        r"short-name .* did not resolve",
+        "the base image was not found: check image: {base: …} or --base, and that this machine can reach its "
+        "registry",
+    ),
+    _cause(
+        r"no solution found|could not find a version|no matching distribution|has no wheels|"
+        r"no wheels with a matching|was not found in the package registry",
+        "a package has no version for this Python and platform: change it in the requirements and run "
+        "`bundle build` again, or name an index that has it",
+    ),
+    _cause(
+        r"unable to locate package|no package .* available|unable to find a match|no such package",
+        "a system package is not known to the distribution of the base: check image: {system_packages: […]}",
+    ),
+    _cause(
+        r"failed to build|error: command '?(?:gcc|cc|g\+\+|cargo)|gcc: not found",
+        "a package without a wheel is compiled in the builder stage and lacks a compiler or a library there: "
+        "pin a version that has wheels",
+    ),
+    _cause(
+        r"exec format error|no match for platform|does not match the specified platform",
+        "the image is for another processor than this machine's: install QEMU's binfmt handlers to build for "
+        "it here, or leave --platform out",
+    ),
+    _cause(
+        r"unknown (?:flag|instruction|option)|the --mount option requires BuildKit|unknown flag: mount",
+        "the engine is too old for this Dockerfile: take docker 20.10 with BuildKit, buildah 1.28, podman 4.3, "
+        "or later ones",
+    ),
+    _cause(r"exit (?:code|status):? 137|killed|oom", "the step was killed, most likely for its memory"),
+)
+
+
+def advice(lines: Sequence[str]) -> str:
+    """What to change; empty when nothing known fits."""
+    text = "\n".join(lines)
+    return next((cause.advice for cause in CAUSES if cause.pattern.search(text)), "")
+
+
+def explain(engine: str, steps: Steps, code: int) -> str:
+    """Why a build failed: the step, its last lines, and what to change."""
+    step = steps.failed
+    lines = list(step.lines if step else steps.other)
+    reason = step.error if step else ""
+    if step and not lines:  # errors of the engine itself: no program printed anything
+        lines = [step.error]
+    head = f"{engine} could not build the image: " + (
+        f"{step.text!r} failed" if step else f"exit code {code}"
+    )
+    said = "\n".join(f"  {line}" for line in lines[-SHOWN_LINES:])
+    hint = advice([*lines, reason, *steps.other])
+    return mask(head + (f"\n{said}" if said else "")) + (f"\n{hint}" if hint else "")

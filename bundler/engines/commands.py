@@ -1,0 +1,119 @@
+"""Engines that are driven by their command line alone: podman, buildah, nerdctl.
+
+They take a folder as the context; the bundle's own is read in place, so that models are not copied.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...errors import ImageError, NotFoundError
+from .causes import explain
+from .command import ask, follow
+from .docker import build_options, first_port
+from .engine import BuildRequest, Container, ImageFacts, Progress, RunRequest
+from .found import numbers, programs
+from .process_container import CommandContainer
+from .steps import Steps
+
+
+class CommandEngine:
+    """What they have in common."""
+
+    name: str
+    link_since: tuple[int, ...]
+    """First version that knows `COPY --link`."""
+
+    def __init__(self, program: str, version: str) -> None:
+        self.program = program
+        self.version = version
+        self.link = numbers(version) >= self.link_since
+
+    def log(self, steps: Steps) -> Callable[[str], None]:
+        """Reads what `build` prints."""
+        raise NotImplementedError
+
+    def own_options(self, request: BuildRequest) -> list[str]:
+        """Of its `build`."""
+        raise NotImplementedError
+
+    def build(self, request: BuildRequest, on_progress: Progress) -> str:
+        steps = Steps(on_progress)
+        with tempfile.TemporaryDirectory(prefix="tiffin-image-") as scratch:
+            folder = Path(scratch)
+            (folder / "Dockerfile").write_text(request.dockerfile, encoding="utf-8")
+            command = [self.program, "build", "--file", str(folder / "Dockerfile")]
+            command += ["--iidfile", str(folder / "id"), *self.own_options(request), *build_options(request)]
+            code = follow([*command, str(request.folder)], self.log(steps))
+            if code != 0:
+                raise ImageError(explain(self.name, steps, code))
+            return (folder / "id").read_text().strip()
+
+    def inspect(self, image: str) -> ImageFacts:
+        try:
+            text = ask([self.program, "image", "inspect", image])
+        except ImageError as error:
+            raise NotFoundError(f"{self.name} has no image {image}") from error
+        return facts(json.loads(text)[0])
+
+    def push(self, image: str, on_progress: Progress) -> str:
+        on_progress(f"push {image}", 0, 0)
+        with tempfile.TemporaryDirectory(prefix="tiffin-image-") as scratch:
+            file = Path(scratch) / "digest"
+            ask([self.program, "push", "--digestfile", str(file), image], limit_s=PUSH_LIMIT_S)
+            return file.read_text().strip()
+
+    def save(self, image: str, path: Path, on_progress: Progress) -> None:
+        on_progress("write the image", 0, 0)
+        path.unlink(missing_ok=True)
+        ask(
+            [self.program, "save", "--format", "docker-archive", "--output", str(path), image],
+            limit_s=PUSH_LIMIT_S,
+        )
+
+    def run(self, request: RunRequest) -> Container:
+        command = [self.program, "run", "--detach"]
+        command += ["--name", request.name] if request.name else []
+        command += ["--publish", f"{request.host}:{request.port or ''}:{request.container_port}"]
+        command += self.gpu_options(request.gpus) if request.gpus else []
+        command += [part for key, value in request.env.items() for part in ("--env", f"{key}={value}")]
+        made = ask([*command, request.image, *request.options]).strip().splitlines()
+        return CommandContainer(self.program, made[-1], request.container_port)
+
+    def gpu_options(self, gpus: str) -> list[str]:
+        return ["--gpus", gpus]
+
+
+PUSH_LIMIT_S = 6 * 3600.0
+"""Images of tens of gigabytes over slow lines; a person can interrupt it."""
+
+
+def find_program(name: str, ask_version: list[str]) -> tuple[str, str]:
+    """The program and its version.
+
+    Raises:
+        ImageError: not installed, or it does not answer.
+    """
+    found = programs(name)
+    if not found:
+        raise ImageError(f"{name} is not installed")
+    version = ask([found[0], *ask_version]).strip()
+    return found[0], ".".join(map(str, numbers(version)))
+
+
+def facts(found: dict[str, Any]) -> ImageFacts:
+    """From the form of `image inspect` that podman and nerdctl took over from docker."""
+    config = found.get("Config") or {}
+    image_id = str(found["Id"])
+    return ImageFacts(
+        id=image_id if ":" in image_id else f"sha256:{image_id}",
+        size_bytes=int(found.get("Size") or 0),
+        layers=list((found.get("RootFS") or {}).get("Layers") or []),
+        port=first_port(config.get("ExposedPorts")),
+        labels=dict(config.get("Labels") or {}),
+        env=dict(entry.partition("=")[::2] for entry in config.get("Env") or []),
+    )
