@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,6 +30,32 @@ if TYPE_CHECKING:
     type=RunnerNumber(),
     multiple=True,
     help="Workers of a runner: forest=4, forest=auto, forest=1..4 by load. Repeatable.",
+)
+@click.option(
+    "--role",
+    type=click.Choice(["serve", "worker", "api"]),
+    help="What runs here: everything, workers, or API processes.  [default: TIFFIN_ROLE, else serve]",
+)
+@click.option("--runner", "runners", multiple=True, help="Role worker: run this runner only. Repeatable.")
+@click.option(
+    "--worker-port",
+    type=int,
+    help="Role worker: port for API containers.  [default: TIFFIN_WORKER_PORT or 7000]",
+)
+@click.option(
+    "--workers-at",
+    multiple=True,
+    help="Workers of a runner are in other containers: forest=dns:forest:7000. Repeatable.",
+)
+@click.option(
+    "--workers-match",
+    type=click.Choice(["model", "methods", "bundle"]),
+    help="What must be the same there as here.  [default: TIFFIN_WORKERS_MATCH, else model]",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False),
+    help="File with the secret that all containers share.",
 )
 @click.option("--reload", is_flag=True, help="Start anew when the source changes.")
 @click.option(
@@ -58,6 +85,12 @@ def command(  # noqa: PLR0917 - click passes them by name
     port: int,
     processes: int | str | None,
     workers: tuple[tuple[str, int | str | WorkerRange], ...],
+    role: str | None,
+    runners: tuple[str, ...],
+    worker_port: int | None,
+    workers_at: tuple[str, ...],
+    workers_match: str | None,
+    token_file: str | None,
     reload: bool,
     drain_s: float,
     timeout_s: float | None,
@@ -69,6 +102,7 @@ def command(  # noqa: PLR0917 - click passes them by name
 ) -> int:
     """Serve TARGET over HTTP: a folder, module:Class, the tag of a bundle, or a bundle's folder."""
     from ...runtime import log_stream
+    from ...runtime.roles.options import read_options
     from ...runtime.supervisor.serve import ServeOptions, serve
 
     log_stream.take_over()
@@ -86,6 +120,15 @@ def command(  # noqa: PLR0917 - click passes them by name
             log_level=log_level,
             access_log=not no_access_log,
             reload=reload,
+            apart=read_options(
+                os.environ,
+                role=role,
+                runners=",".join(runners),
+                workers_at=" ".join(workers_at),
+                worker_port=worker_port,
+                match=workers_match,
+                token_file=token_file,
+            ),
             on_event=tell,
         ),
     )
@@ -110,10 +153,9 @@ def _tell(event: Event) -> None:
 
 
 def _tell_ready(fields: dict[str, Any]) -> None:
-    runners = [
-        f"{name} {_workers(numbers)} × {_count(numbers['threads'], 'thread')}"
-        for name, numbers in fields["runners"].items()
-    ]
+    if fields["role"] == "worker":
+        _tell_worker_ready(fields)
+        return
     url, routes = fields["url"], fields["routes"]
     console.panel(
         f"Serving {fields['title']}: ready in {fields['seconds']:.2f} s",
@@ -122,8 +164,26 @@ def _tell_ready(fields: dict[str, Any]) -> None:
             ("routes", "  ".join(f"POST {route}" for route in routes)),
             ("pages", "  ".join(f"{url}{page}" for page in ("/", "/docs", "/debug/batching", "/metrics"))),
             ("api", _count(fields["processes"], "process", "processes")),
-            ("runners", ", ".join(runners)),
+            ("runners", _runners(fields) or "all elsewhere"),
         ],
+    )
+
+
+def _tell_worker_ready(fields: dict[str, Any]) -> None:
+    console.panel(
+        f"Workers of {fields['title']}: ready in {fields['seconds']:.2f} s",
+        [
+            ("frames", fields["frames"]),
+            ("pages", "  ".join(f"{fields['url']}{page}" for page in ("/readyz", "/metrics"))),
+            ("runners", _runners(fields)),
+        ],
+    )
+
+
+def _runners(fields: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {_workers(numbers)} × {_count(numbers['threads'], 'thread')}"
+        for name, numbers in fields["runners"].items()
     )
 
 

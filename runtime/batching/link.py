@@ -51,17 +51,7 @@ async def connect(
         raise UnavailableError(
             f"worker {address.id} cannot be reached at {address.address}: {error}"
         ) from error
-    try:
-        await asyncio.wait_for(asyncio.shield(link.greeted), timeout_s)
-    except asyncio.TimeoutError:
-        link.greeted.cancel()  # nobody asks for it any more
-        link.abort()
-        raise UnavailableError(f"worker {address.id} did not say hello within {timeout_s:g} s") from None
-    except BaseException:
-        link.greeted.cancel()
-        link.abort()
-        raise
-    return link
+    return await link.until_greeted(timeout_s)
 
 
 def _say_hello(end: socket.socket) -> tuple[Arena | None, Arena | None]:
@@ -112,6 +102,25 @@ class Link(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._added = False
         self._lost = "connection lost"
+
+    async def until_greeted(self, timeout_s: float) -> Link:
+        """Itself, once the worker has said hello.
+
+        Raises:
+            UnavailableError: it did not in time, or closed the connection.
+            WireError: it speaks another version of the protocol.
+        """
+        try:
+            await asyncio.wait_for(asyncio.shield(self.greeted), timeout_s)
+        except asyncio.TimeoutError:
+            self.greeted.cancel()  # nobody asks for it any more
+            self.abort()
+            raise UnavailableError(f"worker {self.id} did not say hello within {timeout_s:g} s") from None
+        except BaseException:
+            self.greeted.cancel()
+            self.abort()
+            raise
+        return self
 
     # -- what the dispatcher and the process use
 

@@ -143,6 +143,22 @@ PROCESS_MEMORY = Family(
     across="max",
 )
 """Its cell holds the process's number: nobody measures before somebody asks."""
+PEERS = Family(
+    "tiffin_peers", "gauge", ("service",), "API processes of other containers that are connected to this one."
+)
+REFUSED = Family(
+    "tiffin_refused_connections_total",
+    "counter",
+    ("service", "reason"),
+    "Connections that a worker container refused, by why.",
+)
+REMOTE_WORKERS = Family(
+    "tiffin_remote_workers",
+    "gauge",
+    ("service", "runner"),
+    "Workers in other containers that an API process is connected to.",
+    across="max",
+)
 
 FAMILIES = {
     family.name: family
@@ -165,5 +181,8 @@ FAMILIES = {
         WORKERS_WANTED,
         SCALINGS,
         PROCESS_MEMORY,
+        PEERS,
+        REFUSED,
+        REMOTE_WORKERS,
     )
 }

@@ -32,7 +32,8 @@ def main() -> int:
         if spec is None:
             spec = info.spec()
             control.send(Described(spec=spec))
-        from .process import ApiProcess, run
+        from .loop import run
+        from .process import ApiProcess
 
         return run(ApiProcess(control, start, info, spec).serve())
     except EOFError:

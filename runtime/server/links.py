@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from ...errors import UnavailableError, WireError
 from ..batching.dispatcher import Dispatcher
@@ -17,6 +18,12 @@ RETRY_S = 0.05
 """A worker that is named but cannot be reached is tried again: it may only have dropped this connection."""
 
 
+class Connect(Protocol):
+    """Connects to a warm worker and adds it to the dispatcher, as `batching.link.connect` does."""
+
+    async def __call__(self, address: WorkerAddress, dispatcher: Dispatcher, *, timeout_s: float) -> Link: ...
+
+
 class Links:
     """One connection to every warm worker.
 
@@ -25,6 +32,7 @@ class Links:
         on_change: called when a worker was connected or lost.
         on_stuck: told (worker id, reason) of a worker that does not say hello.
         patience_s: how long it may take to, in seconds: longer than any batch that somebody still waits for.
+        retry_s: pause after a worker could not be reached.
     """
 
     def __init__(
@@ -32,13 +40,17 @@ class Links:
         dispatchers: Mapping[str, Dispatcher],
         on_change: Callable[[], None],
         *,
-        on_stuck: Callable[[str, str], None],
+        on_stuck: Callable[[str, str], object],
         patience_s: float,
+        connect: Connect = connect,
+        retry_s: float = RETRY_S,
     ) -> None:
         self._dispatchers = dispatchers
         self._on_change = on_change
         self._on_stuck = on_stuck
         self._patience_s = patience_s
+        self._connect = connect
+        self._retry_s = retry_s
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         """The keepers, and those that are told to end."""
@@ -62,6 +74,15 @@ class Links:
         """Runners that have a worker."""
         return {runner for runner, _ in self._links.values()}
 
+    def workers(self) -> list[str]:
+        """The runner of every worker that is connected."""
+        return [runner for runner, _ in self._links.values()]
+
+    def cut(self) -> None:
+        """Loses every connection at once: what workers hold is run again elsewhere."""
+        for _, link in list(self._links.values()):
+            link.abort()
+
     async def close(self) -> None:
         self.follow([])
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -73,13 +94,13 @@ class Links:
         while worker.id in self._keepers:
             began = now()
             try:
-                link = await connect(worker, dispatcher, timeout_s=self._patience_s)
+                link = await self._connect(worker, dispatcher, timeout_s=self._patience_s)
             except (UnavailableError, WireError) as error:
                 logger.debug("%s", error)
                 if now() - began >= self._patience_s:
                     # It computes something that nobody waits for: who asked is gone, and cannot report it.
                     self._on_stuck(worker.id, f"did not say hello within {self._patience_s:g} s")
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(self._retry_s)
                 continue
             if worker.id not in self._keepers:
                 link.close()

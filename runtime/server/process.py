@@ -7,7 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ..http.report import report
 from ..http.state import ServerState
 from ..manifest import ServiceSpec
 from ..metrics.metrics import Metrics
+from ..roles.elsewhere import Elsewhere
 from ..service.context import current_context
 from ..service.hooks import READY, START, STOP, run_hooks
 from ..service.methods import cost_functions
@@ -93,12 +94,21 @@ class ApiProcess:
             self._links = Links(
                 dispatchers, self._changed.set, on_stuck=self._stuck, patience_s=self._longest_request_s()
             )
+            self._elsewhere = Elsewhere(
+                self._start,
+                self._spec,
+                dispatchers,
+                metrics=metrics,
+                on_change=self._changed.set,
+                patience_s=self._longest_request_s(),
+            )
             self._listener = Listener(self._state, self._start.listen_fds)
             logs.set_context_fields(_request_fields)
             loop.add_signal_handler(
                 signal.SIGTERM, self._asked_to_end, Drain(limit_s=self._start.options.drain_s)
             )
             self._control.follow(loop, self._heard)
+            self._elsewhere.start()
             await run_hooks(instance, self._info, START)
             # Probes want an answer while the first workers load; a later generation must not take traffic
             # from the one before it until it can answer.
@@ -127,7 +137,8 @@ class ApiProcess:
         return max(HELLO_TIMEOUT_S, *(limit_s + STUCK_GRACE_S for limit_s in limits))
 
     def _stuck(self, worker: str, reason: str) -> None:
-        self._control.send(Stuck(worker=worker, reason=reason))
+        if not self._elsewhere.report_stuck(worker, reason):
+            self._control.send(Stuck(worker=worker, reason=reason))
 
     def _judged(self, runner: str, verdict: Verdict) -> None:
         self._control.send(Judged(runner=runner, **verdict._asdict()))
@@ -156,13 +167,19 @@ class ApiProcess:
             self._changed.clear()
             if not self._announced and self._all_connected():
                 await self._announce()
-            self._state.ready = self._announced and self._links.runners() >= set(self._state.dispatchers)
+            self._state.ready = self._announced and self._staffed() >= set(self._state.dispatchers)
             await self._changed.wait()
         return self._order
 
+    def _staffed(self) -> set[str]:
+        """Runners that have a worker."""
+        return self._links.runners() | self._elsewhere.runners()
+
     def _all_connected(self) -> bool:
-        return self._workers.all_warm and all(
-            self._links.connected(worker.id) for worker in self._workers.workers
+        return (
+            self._workers.all_warm
+            and all(self._links.connected(worker.id) for worker in self._workers.workers)
+            and self._elsewhere.complete
         )
 
     async def _announce(self) -> None:
@@ -190,7 +207,7 @@ class ApiProcess:
                 await run_hooks(self._state.instance, self._info, STOP)
         for dispatcher in self._state.dispatchers.values():
             dispatcher.close()
-        await self._links.close()
+        await asyncio.gather(self._links.close(), self._elsewhere.close())
         return abandoned
 
 
@@ -210,20 +227,3 @@ def _make(
 def _request_fields() -> Mapping[str, Any]:
     context = current_context()
     return {} if context is None else {"request_id": context.id, "trace_id": context.trace_id}
-
-
-def run(main: Coroutine[Any, Any, int]) -> int:
-    """Runs it in a uvloop where there is one."""
-    try:
-        import uvloop
-    except ImportError:  # Windows, PyPy
-        loop = asyncio.new_event_loop()
-    else:
-        loop = uvloop.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        return loop.run_until_complete(main)
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        asyncio.set_event_loop(None)
-        loop.close()

@@ -49,6 +49,20 @@ class ServerOptions(msgspec.Struct, kw_only=True):
     """Whose routes are answered too, `sagemaker`; empty: nobody's."""
 
 
+class Away(msgspec.Struct, kw_only=True):
+    """How an API process finds workers in other containers, and how they trust each other."""
+
+    places: dict[str, list[tuple[str, int]]]
+    """Runner to the hosts and ports of its worker containers."""
+    match: str
+    token: bytes
+    tls: tuple[str, str, str, str]
+    """Files and name of `TlsFiles`."""
+
+    def __repr__(self) -> str:
+        return f"Away(places={self.places!r})"
+
+
 # supervisor → child
 
 
@@ -63,6 +77,31 @@ class StartApi(msgspec.Struct, kw_only=True, tag=True):
     run_folder: str
     generation: int
     index: int
+    away: Away
+
+
+class StartGate(msgspec.Struct, kw_only=True, tag=True):
+    """First message to the gate of a worker container."""
+
+    target: Target
+    options: ServerOptions
+    spec: ServiceSpec | None
+    """None: this process imports the service and answers `Described` before anything else."""
+    runners: list[str]
+    """Those that this container runs; none named: all."""
+    listen_fds: list[int]
+    """For probes and scrapes."""
+    gate_fds: list[int]
+    """For API processes of other containers."""
+    run_folder: str
+    generation: int
+    index: int
+    token: bytes
+    tls: tuple[str, str, str, str]
+    """Files and name of `TlsFiles`."""
+
+    def __repr__(self) -> str:
+        return f"StartGate(index={self.index}, generation={self.generation})"
 
 
 class StartWorker(msgspec.Struct, kw_only=True, tag=True):
@@ -74,6 +113,8 @@ class StartWorker(msgspec.Struct, kw_only=True, tag=True):
     """With tags resolved."""
     address: str
     """Path of the Unix socket to listen on."""
+    gated: bool = False
+    """Connections come from the gate of this container, each handed over there."""
     run_folder: str
     index: int
 
@@ -157,7 +198,19 @@ class Drained(msgspec.Struct, kw_only=True, tag=True):
 
 
 Message = Union[  # noqa: UP007 - 3.10
-    StartApi, StartWorker, Workers, Judged, Drain, Explain, Described, Ready, Failed, Stuck, Draining, Drained
+    StartApi,
+    StartGate,
+    StartWorker,
+    Workers,
+    Judged,
+    Drain,
+    Explain,
+    Described,
+    Ready,
+    Failed,
+    Stuck,
+    Draining,
+    Drained,
 ]
 
 _encoder = msgspec.msgpack.Encoder()

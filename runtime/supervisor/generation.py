@@ -14,7 +14,7 @@ import msgspec
 
 from ...errors import ServerError, TiffinError, UsageError
 from ..manifest import RunnerSpec, ServiceSpec
-from .api import Api
+from .api import Api, Gate
 from .control import (
     Described,
     Drain,
@@ -80,6 +80,8 @@ class Generation:
         self.register = Register(house, target, title, counted=number == 1)
         self.apis = self.register.apis
         self.workers = self.register.workers
+        self.here: list[RunnerSpec] = []
+        """Runners whose workers are started here."""
         self.plan: Plan | None = None
         """Known as soon as `spec` is; what scaling changes it to later."""
         self.moved = asyncio.Event()
@@ -99,6 +101,7 @@ class Generation:
     def _described(self, spec: ServiceSpec) -> None:
         self.spec = spec
         try:
+            self.here = self._house.here(spec)
             self.plan = self._house.plan(spec)
         except TiffinError as error:
             self._fail(error)
@@ -115,7 +118,7 @@ class Generation:
         before = set(self.register.slots())
         if self.plan is None or self.spec is None:
             return []
-        for runner in self.spec.runners:
+        for runner in self.here:
             slots = self.workers.setdefault(runner.name, [])
             while len(slots) < self.plan.runners[runner.name].workers:
                 slots.append(self._add_worker(runner, len(slots), self.plan))
@@ -154,7 +157,8 @@ class Generation:
         return self._options.timeout_s or max(limits, default=WORKER_DRAIN_S)
 
     def _add_api(self) -> None:
-        api = Api(
+        kind = Gate if self._house.apart.role == "worker" else Api
+        api = kind(
             len(self.apis),
             launch=lambda: self._launch_api(api),
             on_up=lambda: self._check_ready(api),
@@ -234,7 +238,7 @@ class Generation:
     def _api_down(self, slot: Api, how: Exit, *, was_ready: bool) -> bool:
         if slot.stopping:
             self._no_longer_accepts(slot)
-        return self._down(slot, "api", how, was_ready=was_ready)
+        return self._down(slot, slot.kind, how, was_ready=was_ready)
 
     def _worker_up(self, worker: Worker) -> None:
         self.register.count_up(worker)
@@ -304,10 +308,18 @@ class Generation:
     async def drain(self, order: Drain) -> None:
         """API processes finish what is in hand and end; then the workers do."""
         self._accepting = {api for api in self.apis if not api.stopping}
+        if self._house.apart.role == "worker":
+            await self._take_leave(order)
         await stop_all(self.apis, order, DRAIN_MARGIN_S)
         self.deaf.set()
         await stop_all(self.register.all_workers(), Drain(limit_s=WORKER_DRAIN_S), 0.0)
         await asyncio.gather(*(slot.ended() for slot in self.register.leaving))
+
+    async def _take_leave(self, order: Drain) -> None:
+        """Of API containers: the gate says that nothing new is taken, the workers finish what they have."""
+        for gate in self.apis:
+            gate.send(order)
+        await stop_all(self.register.all_workers(), Drain(limit_s=order.limit_s), DRAIN_MARGIN_S)
 
     def hurry(self, order: Drain) -> None:
         """The same, sooner: API processes that drain already take their time no longer than this says."""

@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ..manifest import ServiceSpec, WorkerRange
+import msgspec
+
+from ..manifest import RunnerSpec, ServiceSpec, WorkerRange
 from ..metrics import snapshot
 from ..metrics.metrics import Metrics
+from ..roles import division
+from ..roles.options import TOKEN, RoleOptions
 from ..service.load import BUNDLE_VARIABLE
 from .allotment import Allotment
-from .control import Message, ServerOptions
+from .control import Away, Message, ServerOptions
 from .gpus import NOT_ASKED, Gpus, detect
 from .plan import Plan, plan, wants_gpus
 from .process import Child, Reaper
@@ -26,6 +30,7 @@ logger = logging.getLogger("tiffin.supervisor")
 
 SERVER_MODULE = "tiffin.runtime.server"
 WORKER_MODULE = "tiffin.runtime.worker"
+GATE_MODULE = "tiffin.runtime.roles"
 
 
 @dataclass
@@ -37,6 +42,9 @@ class House:
     reaper: Reaper
     options: ServerOptions
     cpus: float
+    apart: RoleOptions = field(default_factory=RoleOptions)
+    gate_sockets: list[socket.socket] = field(default_factory=list)
+    """Where a worker container takes frames."""
     processes: int | str | None = None
     """`--processes`"""
     workers: Mapping[str, int | str | WorkerRange] = field(default_factory=dict)
@@ -63,20 +71,46 @@ class House:
             allotment: what workers of the service hold already.
 
         Raises:
-            ConfigError: `--workers` names a runner that does not exist.
+            ConfigError: `--workers` names a runner that does not exist, or whose workers are elsewhere.
             ServerError: more GPUs are asked for than there are.
         """
-        names = {runner.name for runner in spec.runners}
+        staffed = msgspec.structs.replace(spec, runners=self.here(spec))
+        names = {runner.name for runner in staffed.runners}
+        division.check_numbers(self.apart, spec, self.workers)
         scaled = {name: number for name, number in self.scaled.items() if name in names}
+        alone = self.apart.role == "worker"  # it has a gate where others have API processes
         return plan(
-            spec,
+            staffed,
             cpus=self.cpus,
-            gpus=self.gpus if wants_gpus(spec) else NOT_ASKED,
-            processes=self.processes,
-            workers={**self.workers, **scaled},
+            gpus=self.gpus if wants_gpus(staffed) else NOT_ASKED,
+            processes=1 if alone and self.processes is None else self.processes,
+            workers={**(division.fixed(staffed) if alone else {}), **self.workers, **scaled},
             running=self.running,
             allotment=allotment,
         )
+
+    def here(self, spec: ServiceSpec) -> list[RunnerSpec]:
+        """Runners whose workers are started here.
+
+        Raises:
+            ConfigError: the options name a runner that does not exist, or leave one without workers.
+        """
+        return division.here(self.apart, spec)
+
+    @property
+    def away(self) -> Away:
+        """Where the workers of other runners are."""
+        return Away(
+            places={runner: list(where) for runner, where in self.apart.workers_at.items()},
+            match=self.apart.match,
+            token=self.apart.token,
+            tls=self.tls,
+        )
+
+    @property
+    def tls(self) -> tuple[str, str, str, str]:
+        files = self.apart.tls
+        return files.cert, files.key, files.ca, files.name
 
     @property
     def path(self) -> Path:
@@ -91,6 +125,10 @@ class House:
     def listen_fds(self) -> list[int]:
         return [opened.fileno() for opened in self.sockets]
 
+    @property
+    def gate_fds(self) -> list[int]:
+        return [opened.fileno() for opened in self.gate_sockets]
+
     def spawn_api(self, name: str, bundle: str, on_message: Callable[[Child, Message], None]) -> Child:
         return Child(
             name,
@@ -98,6 +136,16 @@ class House:
             reaper=self.reaper,
             environ=self._environ(os.environ, bundle),
             pass_fds=tuple(self.listen_fds),
+            on_message=on_message,
+        )
+
+    def spawn_gate(self, name: str, bundle: str, on_message: Callable[[Child, Message], None]) -> Child:
+        return Child(
+            name,
+            GATE_MODULE,
+            reaper=self.reaper,
+            environ=self._environ(os.environ, bundle),
+            pass_fds=(*self.listen_fds, *self.gate_fds),
             on_message=on_message,
         )
 
@@ -162,6 +210,7 @@ class House:
 
     def _environ(self, inherited: Mapping[str, str], bundle: str) -> dict[str, str]:
         environ = {**inherited, BUNDLE_VARIABLE: bundle}
+        environ.pop(TOKEN, None)  # who needs it is told; the user's code and what it starts need not
         if not bundle:  # models come from the store then; not from a bundle that a parent process served
             del environ[BUNDLE_VARIABLE]
         if self.source_changes:  # bytecode is told apart by whole seconds: two quick edits would be one

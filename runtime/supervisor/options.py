@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ...errors import ConfigError
 from ..manifest import WorkerRange
+from ..roles.options import RoleOptions
 
 EventKind = Literal[
     "listening", "described", "ready", "reloading", "reloaded", "reload failed", "draining", "stopped"
@@ -49,6 +50,8 @@ class ServeOptions:
     """Start anew when the source changes."""
     platform: str = ""
     """Whose routes are answered too, `sagemaker`; empty: nobody's."""
+    apart: RoleOptions = field(default_factory=RoleOptions)
+    """What this container is for, and where the others are."""
     on_event: Callable[[Event], None] = _ignore
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import ConfigError, ServerError, TiffinError
 from ..manifest import RunnerSpec, ServiceSpec, WorkerRange
 from ..metrics import snapshot
+from ..roles.division import check_numbers
 from ..service.options import nearest
 from ..service.workers import parse_workers
 from .admin import Scale, Step, Tell
@@ -85,7 +86,7 @@ class Scaling:
             return []
         return [
             runner
-            for runner in spec.runners
+            for runner in generation.here
             if plan.runners[runner.name].least < plan.runners[runner.name].most
         ]
 
@@ -158,6 +159,7 @@ class Scaling:
             if spec is None or before is None or not generation.ready.done():
                 raise ServerError("the server is still starting: scale it when it is ready")
             wanted = _parsed(spec, question)
+            check_numbers(self._house.apart, spec, wanted)
             if self._shrinking is not None:
                 await self._shrinking
             kept = dict(self._house.scaled), dict(self._house.running), self._house.processes

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from pathlib import Path
 
 from ...errors import ConfigError
 from .. import logs
+from ..roles.tls import of_api, of_workers
 from .descriptors import raise_limit
 from .options import Event, ServeOptions
 from .run_folder import RunFolder
-from .sockets import listen
+from .sockets import CONTAINERS, listen
 from .subject import look_up
 from .supervisor import Supervisor
 
@@ -41,11 +43,16 @@ def serve(target_text: str, options: ServeOptions) -> int:
         raise ConfigError(
             "--reload watches source code, a bundle never changes: serve the project's folder instead"
         )
+    apart = options.apart
+    (of_workers if apart.role == "worker" else of_api)(apart.tls)  # else every process would find it out
     sockets = listen(options.host, options.port)
+    gate_sockets: list[socket.socket] = []
     try:
+        if apart.role == "worker":
+            gate_sockets = listen(options.host, apart.worker_port, CONTAINERS, "--worker-port")
         with RunFolder() as run_folder:
             supervisor = Supervisor(subject, options=options, started=started)
-            return asyncio.run(supervisor.run(sockets, run_folder))
+            return asyncio.run(supervisor.run(sockets, run_folder, gate_sockets))
     finally:
-        for opened in sockets:
+        for opened in (*sockets, *gate_sockets):
             opened.close()

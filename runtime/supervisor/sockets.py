@@ -5,30 +5,44 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from ...errors import ConfigError, ServerError
 
 BACKLOG = 2048
 """Connections that may wait in the kernel while an API process is replaced."""
 
-_NOTICE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 90_000}
+CALLERS = MappingProxyType(
+    {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 90_000}
+)
 """Seconds of silence before a probe, seconds between probes, probes; milliseconds without acknowledgement. A
 caller whose machine or network went away says no goodbye: so it is noticed after a minute and a half."""
+CONTAINERS = MappingProxyType(
+    {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 5_000, "TCP_NODELAY": 1}
+)
+"""Between containers of one service: noticed after five seconds, and no frame waits for another."""
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def listen(
+    host: str, port: int, notice: Mapping[str, int] = CALLERS, option: str = "--port"
+) -> list[socket.socket]:
     """Binds and listens on every address of `host`; port 0 takes a free one, the same for all.
+
+    Args:
+        notice: how those are noticed that vanish, `CALLERS` or `CONTAINERS`.
+        option: how the port is chosen, for errors.
 
     Raises:
         ConfigError: a host that cannot be resolved, or a port out of range.
         ServerError: the port is taken or not allowed.
     """
     if not 0 <= port <= 65535:
-        raise ConfigError(f"--port {port} is out of range: use 0 to 65535, 0 for any free port")
+        raise ConfigError(f"{option} {port} is out of range: use 0 to 65535, 0 for any free port")
     sockets: list[socket.socket] = []
     try:
         for family, address in _addresses(host):
-            sockets.append(_bind(family, address, port))
+            sockets.append(_bind(family, address, port, notice, option))
             port = sockets[0].getsockname()[1]
     except BaseException:
         for opened in sockets:
@@ -49,38 +63,45 @@ def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
     )
 
 
-def _bind(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+def _bind(
+    family: socket.AddressFamily, address: str, port: int, notice: Mapping[str, int], option: str
+) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind((address, port))
-        _notice_the_gone(opened)
+        notice_the_gone(opened, notice)
         opened.listen(BACKLOG)
     except OSError as error:
         opened.close()
-        raise ServerError(_explain(error, address, port)) from error
+        raise ServerError(_explain(error, address, port, option)) from error
     opened.setblocking(False)
     return opened
 
 
-def _notice_the_gone(listening: socket.socket) -> None:
-    """Every connection accepted here will be probed when it is silent, and ends when nobody acknowledges."""
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _NOTICE.items():
+def notice_the_gone(end: socket.socket, notice: Mapping[str, int]) -> None:
+    """It will be probed when it is silent, and ends when nobody acknowledges.
+
+    Args:
+        end: a connection, or a listening socket: then this holds for all that are accepted there.
+        notice: `CALLERS` or `CONTAINERS`.
+    """
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in notice.items():
         if hasattr(socket, name):  # not every system has all of them
-            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+            end.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _explain(error: OSError, address: str, port: int) -> str:
+def _explain(error: OSError, address: str, port: int, option: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"port {port} of {address} is taken by another process: choose another with --port, "
-            "or --port 0 for any free one"
+            f"port {port} of {address} is taken by another process: choose another with {option}, "
+            f"or {option} 0 for any free one"
         )
     if error.errno == errno.EACCES:
-        return f"port {port} of {address} needs more rights: choose one above 1023 with --port"
+        return f"port {port} of {address} needs more rights: choose one above 1023 with {option}"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{address} is no address of this machine: choose another with --host"
     return f"cannot listen on {address} port {port}: {error.strerror}"
@@ -93,3 +114,11 @@ def url(sockets: list[socket.socket]) -> str:
     if address.is_unspecified:
         host = "localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def place(sockets: list[socket.socket]) -> str:
+    """`0.0.0.0:7000`: where it listens; empty for nowhere."""
+    if not sockets:
+        return ""
+    host, port = sockets[0].getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from .process import Reaper
 from .reload import watch
 from .run_folder import RunFolder
 from .scaling import Scaling, facts
-from .sockets import url
+from .sockets import place, url
 from .subject import Subject, look_up
 from .succession import START_LIMIT_S, Succession
 from .terminal import Terminal
@@ -58,8 +59,14 @@ class Supervisor:
         """SIGHUPs that no reload has begun for."""
         self._reloading: asyncio.Task[None] | None = None
 
-    async def run(self, sockets: list[socket.socket], run_folder: RunFolder) -> int:
+    async def run(
+        self, sockets: list[socket.socket], run_folder: RunFolder, gate_sockets: Sequence[socket.socket] = ()
+    ) -> int:
         """Until a signal ends it; the exit code.
+
+        Args:
+            sockets: for HTTP.
+            gate_sockets: of a worker container, for frames.
 
         Raises:
             TiffinError: the first start failed; every process is ended.
@@ -78,6 +85,8 @@ class Supervisor:
             reaper=reaper,
             options=self._server_options(url(sockets)),
             cpus=cgroup.cpu_count(),
+            apart=self._options.apart,
+            gate_sockets=list(gate_sockets),
             processes=self._options.processes,
             workers=self._options.workers,
             source_changes=self._options.reload,
@@ -142,7 +151,7 @@ class Supervisor:
         await following
         self._emit("draining", limit_s=self._options.drain_s)
         # Nobody will accept from here any more: a connection must be refused then, not wait and be cut off.
-        for opened in self._house.sockets:
+        for opened in (*self._house.sockets, *self._house.gate_sockets):
             opened.close()
         drain = asyncio.ensure_future(self._succession.drain())
         now: asyncio.Future[Any] = asyncio.ensure_future(self._stop_now.wait())
@@ -164,7 +173,9 @@ class Supervisor:
             "url": self._house.options.url,
             "seconds": round(time.monotonic() - started, 3),
             **facts(current),
-            "routes": [api.route for api in spec.apis],
+            "role": self._options.apart.role,
+            "frames": place(self._house.gate_sockets),
+            "routes": [api.route for api in spec.apis] if self._options.apart.role != "worker" else [],
         }
 
     # what commands ask

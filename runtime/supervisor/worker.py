@@ -65,6 +65,7 @@ class Worker(Slot):
                 address=self.address,
                 run_folder=str(house.path),
                 index=self.index,
+                gated=house.apart.role == "worker",
             )
         )
         return child

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ...errors import ServerError, TiffinError, UsageError
 from .. import logs
+from ..roles.handover import Door
 from ..supervisor.control import Drained, Failed, Ready, StartWorker
 from ..supervisor.failure import user_frames
 from ..supervisor.orphan import end_with_parent
@@ -40,6 +41,8 @@ def main() -> int:
         gc.collect()
         gc.freeze()  # what was loaded stays: the collector need not walk it again and again
         listener = listen(start.address)
+        if start.gated:
+            listener = Door.of(listener)
     except BaseException as error:  # noqa: BLE001 - user code; one that calls sys.exit fails to start as well
         control.send(_failed(start, error))
         return 1

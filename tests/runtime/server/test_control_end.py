@@ -15,7 +15,7 @@ from tiffin.runtime.supervisor.control import CONTROL_FD, Drain, Drained, Messag
 FOLLOW = """
 import asyncio, sys
 from tiffin.runtime.server.control import Control
-from tiffin.runtime.server.process import run
+from tiffin.runtime.server.loop import run
 control = Control.inherited()
 control.send(control.receive())
 async def main():

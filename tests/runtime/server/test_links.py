@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tiffin.errors import UnavailableError
 from tiffin.runtime.batching.dispatcher import Dispatcher
+from tiffin.runtime.batching.link import Link
 from tiffin.runtime.manifest import RunnerSpec
 from tiffin.runtime.metrics import Metrics
-from tiffin.runtime.server import links
 from tiffin.runtime.server.links import Links
 from tiffin.runtime.supervisor.control import WorkerAddress
 
@@ -21,7 +22,7 @@ from tiffin.runtime.supervisor.control import WorkerAddress
 class Scene:
     """Links to sockets at which nobody ever accepts."""
 
-    def __init__(self, folder: Path, patience_s: float) -> None:
+    def __init__(self, folder: Path, patience_s: float, **options: Any) -> None:
         self.folder = folder
         self.metrics = Metrics.open(folder, "api-0", "fake")
         self.stuck: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
@@ -31,6 +32,7 @@ class Scene:
             lambda: None,
             on_stuck=lambda *told: self.stuck.put_nowait(told),
             patience_s=patience_s,
+            **options,
         )
 
     def mute(self, worker: str) -> WorkerAddress:
@@ -90,18 +92,17 @@ def test_nothing_is_left_after_close(tmp_path: Path, forgotten_first: bool) -> N
 
 
 def test_a_keeper_whose_cancellation_was_swallowed_ends_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """As `asyncio.wait_for` does before Python 3.12 when the connection is refused in that moment."""
 
-    async def swallow(*_: object, **__: object) -> None:
+    async def swallow(*_: object, **__: object) -> Link:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(600)
         raise UnavailableError("refused")
 
     async def play() -> None:
-        monkeypatch.setattr(links, "connect", swallow)
-        scene = Scene(tmp_path, 60.0)
+        scene = Scene(tmp_path, 60.0, connect=swallow)
         scene.links.follow([WorkerAddress(id="forest-0-1", runner="forest", address="")])
         await asyncio.sleep(0)
         await asyncio.wait_for(scene.close(), 20)
