@@ -10,13 +10,14 @@ from typing import Any, NamedTuple, NoReturn
 from ..errors import ConfigError, UsageError
 from .logs import FORMATS, LEVELS
 from .manifest import WorkerRange
+from .platforms import aws_lambda
 from .platforms.detect import Detected, detect, port, port_number
 from .service.load import BUNDLE_VARIABLE
 from .service.options import AUTO, MAX_PROCESSES, nearest
 from .service.workers import parse_workers
 from .supervisor.options import ServeOptions
 
-ROLES = ("serve", "health")
+ROLES = ("serve", "lambda", "health")
 DEFAULT_BUNDLE = "/bundle"
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a container's own network: nobody could ask it otherwise
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -27,7 +28,7 @@ class Entry:
     """What a container was started for."""
 
     role: str
-    """`serve` or `health`"""
+    """`serve`, `lambda` or `health`"""
     bundle: str
     """Folder of the bundle."""
     detected: Detected | None
@@ -153,10 +154,12 @@ def read(arguments: Sequence[str], environ: Mapping[str, str]) -> Entry:
             given[key] = option.parse(option.variable, text)
     detected = detect(environ, argument)
     platform = None if detected is None else detected.platform
-    role = argument or "serve"
+    role = argument or ("lambda" if platform is aws_lambda.PLATFORM else "serve")
     bundle = given.pop("bundle", DEFAULT_BUNDLE)
     defaults: dict[str, Any] = {"host": DEFAULT_HOST}
-    if "port" not in given:
+    if role == "lambda":  # nobody but the loop in this very process asks it
+        defaults |= {"host": "127.0.0.1", "port": 0}
+    elif "port" not in given:
         defaults["port"] = port(environ, platform)
     if platform is not None:
         defaults |= {
@@ -179,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Serves the bundle of this container. The environment may say the same as the options.",
         allow_abbrev=False,
     )
-    parser.add_argument("role", nargs="?", help="serve, if not said")
+    parser.add_argument("role", nargs="?", help="what to be; lambda on Lambda, else serve")
     for option in OPTIONS:
         parser.add_argument(option.name, metavar="…", help=f"{option.help} (${option.variable})")
     return parser

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,13 +58,38 @@ def _run(entry: Entry) -> int:
     if entry.detected is not None:
         platform, sign = entry.detected
         logger.info("running on %s (told by %s)", platform.title, sign, extra={"platform": platform.name})
+    if entry.role == "lambda":
+        return _run_on_lambda(entry)
+    return _serve(entry, _tell)
+
+
+def _serve(entry: Entry, tell: Callable[[Event], None]) -> int:
     if not Path(entry.bundle).is_dir():
         raise ConfigError(
             f"no folder {entry.bundle}: mount the bundle there, or say with TIFFIN_BUNDLE where it is"
         )
     from .supervisor.serve import serve
 
-    return serve(entry.bundle, replace(entry.serve, on_event=_tell))
+    return serve(entry.bundle, replace(entry.serve, on_event=tell))
+
+
+def _run_on_lambda(entry: Entry) -> int:
+    from .platforms.lambda_loop import LambdaLoop
+
+    loop = LambdaLoop(os.environ)
+
+    def tell(event: Event) -> None:
+        _tell(event)
+        if event.kind == "ready":
+            loop.start(event.fields["url"])
+        elif event.kind == "draining":
+            loop.stop()
+
+    try:
+        return _serve(entry, tell)
+    except TiffinError as error:
+        loop.failed(error)
+        raise
 
 
 def _tell(event: Event) -> None:

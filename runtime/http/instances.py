@@ -129,7 +129,9 @@ class Instances:
         if not raw.startswith(b"{"):
             return None
         values = _fields(raw)
-        return values if values and values.keys() <= self._specs.keys() else None
+        if not values:  # for a single parameter it is the value
+            return values if len(self._required) != 1 else None
+        return values if values.keys() <= self._specs.keys() else None
 
     def _one(self, where: str, raw: bytes, parameters: _Object) -> bytes:
         named = self._named(raw)

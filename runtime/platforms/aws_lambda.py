@@ -1,6 +1,7 @@
 """AWS Lambda: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 
-Nobody connects to the container: it asks the runtime API for one invocation after the other.
+Nobody connects to the container: it asks the runtime API for one invocation after the other. With the
+argument `serve` it is a plain server instead, for the Lambda Web Adapter, which asks port 8080.
 """
 
 from __future__ import annotations
@@ -25,6 +26,6 @@ PLATFORM = Lambda(
     name="lambda",
     title="AWS Lambda",
     signs=(RUNTIME_API,),
-    port=0,
+    port=8080,
     drain_s=1.0,
 )
