@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from . import errors as errors
     from .bundler import models as models
     from .bundler.build import build as build
+    from .bundler.containerize import containerize as containerize
     from .runtime.model.model import Model as Model
     from .runtime.schema.file import File as File
     from .runtime.service.api import api as api
@@ -35,6 +36,7 @@ _HOME_OF = {
     "api": "runtime.service.api",
     "batch": "runtime.service.batch",
     "build": "bundler.build",
+    "containerize": "bundler.containerize",
     "on_ready": "runtime.service.hooks",
     "on_start": "runtime.service.hooks",
     "on_stop": "runtime.service.hooks",
@@ -53,6 +55,7 @@ __all__ = [
     "api",
     "batch",
     "build",
+    "containerize",
     "errors",
     "models",
     "on_ready",

@@ -35,6 +35,8 @@ COMMANDS = {
     "scale": Entry(".commands.scale", "Give a running server more or fewer workers."),
     "reload": Entry(".commands.reload", "Swap a running server to another bundle; no request is lost."),
     "batching": Entry(".commands.batching", "Explain how a running server batches."),
+    "containerize": Entry(".commands.containerize", "Make a container image of a bundle."),
+    "run": Entry(".commands.run", "Start the image of a bundle and wait until it is ready."),
     "completion": Entry(".commands.completion", "Print the completion script of a shell."),
 }
 

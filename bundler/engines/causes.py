@@ -79,8 +79,8 @@ CAUSES = (
     ),
     _cause(
         r"unknown (?:flag|instruction|option)|the --mount option requires BuildKit|unknown flag: mount",
-        "the engine is too old for this Dockerfile: take docker 20.10 with BuildKit, buildah 1.28, podman 4.3, "
-        "or later ones",
+        "the engine is too old for this Dockerfile: docker 20.10, buildah 1.28 and podman 4.3 are "
+        "the oldest that can build it",
     ),
     _cause(r"exit (?:code|status):? 137|killed|oom", "the step was killed, most likely for its memory"),
 )

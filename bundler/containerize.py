@@ -1,0 +1,233 @@
+"""`tiffin.containerize`: one bundle → one container image, by whichever engine is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from ..errors import ConfigError, NoEngineError, UsageError
+from ..runtime.service.image_options import ImageOptions, changed
+from ..runtime.tag import Tag
+from . import bundles
+from .bundles import Bundle
+from .engines.choose import choose
+from .engines.engine import BuildRequest, Engine, Progress, Secret
+from .engines.output import Output, write_output
+from .image.context import context
+from .image.dockerfile import render
+from .image.plan import DOCKERFILE, ImagePlan, image_plan
+
+_RUNNER = {"buildah": "podman"}
+
+
+class Image(msgspec.Struct, kw_only=True, frozen=True):
+    """What `containerize` made."""
+
+    bundle: str
+    """Tag of the bundle."""
+    tags: list[str]
+    """Names of the image; the first is the bundle's tag."""
+    id: str
+    """`sha256:…` of its configuration: the same for the same image, wherever it is built."""
+    digests: dict[str, str]
+    """Name to the digest that its registry gave it, for those that were pushed."""
+    size_bytes: int
+    """Unpacked, the base included."""
+    layers: list[str]
+    """Digests of the unpacked layers, the base's first."""
+    base: str
+    """`python:3.11-slim`"""
+    reason: str
+    """Why that base."""
+    cuda: str
+    """`12.8`; empty: none."""
+    platform: str
+    engine: str
+    engine_reason: str
+    """Why that engine."""
+    outputs: list[str]
+    """Files and folders that were written."""
+    run: str
+    """The command that starts it."""
+    warnings: list[str]
+    seconds: float
+
+
+class _Wish(NamedTuple):
+    """What was asked for, checked."""
+
+    bundle: Bundle
+    options: ImageOptions
+    platform: str
+
+
+def containerize(
+    tag: str | Tag | Bundle,
+    *,
+    tags: Sequence[str] = (),
+    engine: str = "",
+    base: str | None = None,
+    cuda: str | None = None,
+    platform: str = "",
+    push: bool = False,
+    outputs: Sequence[Output] = (),
+    build_args: Mapping[str, str] | None = None,
+    secrets: Sequence[Secret] = (),
+    network: str = "",
+    no_cache: bool = False,
+    on_progress: Progress | None = None,
+) -> Image:
+    """Builds the image of a bundle. The bundle is sent to the engine as a stream and copied nowhere else.
+
+    Args:
+        tag: of a bundle in the store, or a bundle.
+        tags: more names for the image, `registry.example.com/iris:1`; its first is always the bundle's tag.
+        engine: `docker`, `podman`, `buildah` or `nerdctl`; empty: the first that answers.
+        base: in place of the bundlefile's `image: {base: …}`.
+        cuda: in place of the bundlefile's `image: {cuda: …}`: `auto`, `none`, `12.8`.
+        platform: `linux/amd64`, `linux/arm64`; empty: that of the machine that built the bundle.
+        push: push every name of `tags` to its registry.
+        outputs: files and folders to write the image to.
+        build_args: for the `ARG`s of the Dockerfile.
+        secrets: what the build may read: `ca`, `netrc`, `uv.toml`, and those of a template of your own.
+        network: of the steps of the build: `host`, `none`; empty: the engine's own.
+        no_cache: build each step anew.
+        on_progress: told what is going on.
+
+    Raises:
+        NotFoundError: no such bundle.
+        ConfigError: there is no base for what is asked, or a template is wrong.
+        UsageError: `push` without a name to push, or two outputs at one place.
+        NoEngineError: no engine answers; the context lies ready where the message says.
+        ImageError: the build, the push or an output failed; says which step, and what to change.
+        IntegrityError: the bundle is damaged.
+    """
+    progress = on_progress or _silent
+    began = time.monotonic()
+    _check(tags, push, outputs)
+    wish = _wish(tag, base, cuda, platform)
+    try:
+        choice = choose(engine)
+    except NoEngineError as error:
+        raise _without_engine(wish, error) from error
+    plan = image_plan(wish.bundle, options=wish.options, platform=wish.platform, link=choice.engine.link)
+    names = list(dict.fromkeys([str(wish.bundle.tag), *tags]))
+    request = _request(wish, plan, names, build_args or {}, secrets, network=network, no_cache=no_cache)
+    image_id = choice.engine.build(request, progress)
+    facts = choice.engine.inspect(names[0])
+    for output in outputs:
+        write_output(choice.engine, names[0], output, progress)
+    digests = {name: choice.engine.push(name, progress) for name in tags} if push else {}
+    return Image(
+        bundle=str(wish.bundle.tag),
+        tags=names,
+        id=image_id,
+        digests=digests,
+        size_bytes=facts.size_bytes,
+        layers=facts.layers,
+        base=plan.base.image,
+        reason=plan.base.reason,
+        cuda=plan.base.cuda,
+        platform=plan.platform,
+        engine=choice.engine.name,
+        engine_reason=choice.reason,
+        outputs=[str(output.path) for output in outputs],
+        run=_run_command(choice.engine, names[0], facts.port, plan.base.run_options),
+        warnings=plan.warnings,
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def dockerfile_of(
+    tag: str | Tag | Bundle, *, base: str | None = None, cuda: str | None = None, platform: str = ""
+) -> str:
+    """The Dockerfile that `containerize` would build, as for an engine that knows all of it.
+
+    Raises:
+        NotFoundError: no such bundle.
+        ConfigError: there is no base for what is asked, or a template is wrong.
+    """
+    wish = _wish(tag, base, cuda, platform)
+    return render(image_plan(wish.bundle, options=wish.options, platform=wish.platform))
+
+
+def _check(tags: Sequence[str], push: bool, outputs: Sequence[Output]) -> None:
+    if push and not tags:
+        raise UsageError(
+            "--push needs the name to push to: --tag registry.example.com/name:version, for instance"
+        )
+    places = [output.path.resolve() for output in outputs]
+    if len(set(places)) < len(places):
+        raise UsageError("two outputs are at the same place")
+
+
+def _wish(tag: str | Tag | Bundle, base: str | None, cuda: str | None, platform: str) -> _Wish:
+    bundle = tag if isinstance(tag, Bundle) else bundles.get(tag)
+    asked = {name: value for name, value in (("base", base), ("cuda", cuda)) if value is not None}
+    if base is not None:  # a base of the caller's takes the place of what the bundlefile says of bases
+        asked = {"accelerator": "", "distro": "", **asked}
+    if platform and not platform.startswith("linux/"):
+        raise ConfigError(f"--platform {platform}: use linux/amd64 or linux/arm64")
+    return _Wish(bundle, changed(bundle.info.image, **asked), platform)
+
+
+def _request(
+    wish: _Wish,
+    plan: ImagePlan,
+    names: Sequence[str],
+    build_args: Mapping[str, str],
+    secrets: Sequence[Secret],
+    *,
+    network: str,
+    no_cache: bool,
+) -> BuildRequest:
+    text = render(plan)
+
+    def stream() -> Iterator[bytes]:
+        return context(wish.bundle, dockerfile=text)
+
+    return BuildRequest(
+        dockerfile=text,
+        folder=wish.bundle.path,
+        context=stream,
+        dockerfile_path=DOCKERFILE,
+        tags=names,
+        labels=plan.labels,
+        build_args={**plan.build_args, **build_args},
+        secrets=secrets,
+        platform=wish.platform,
+        network=network,
+        no_cache=no_cache,
+        timestamp=int(plan.build_args["SOURCE_DATE_EPOCH"]),
+    )
+
+
+def _without_engine(wish: _Wish, error: NoEngineError) -> NoEngineError:
+    """Writes the context where the user can take it to an engine."""
+    plan = image_plan(wish.bundle, options=wish.options, platform=wish.platform)
+    tag = wish.bundle.tag
+    path = Path(f"{tag.name}-{tag.version}.context.tar").absolute()
+    with path.open("wb") as file:
+        for block in context(wish.bundle, dockerfile=render(plan)):
+            file.write(block)
+    return NoEngineError(
+        f"{error}\nThe build context is in {path}; where Docker is, this builds it:\n"
+        f"  docker build -f {DOCKERFILE} -t {tag} - < {path.name}"
+    )
+
+
+def _run_command(engine: Engine, name: str, port: int, options: Sequence[str]) -> str:
+    """What to type: `docker run --rm -p 3000:3000 --gpus all iris:6f3k2q`."""
+    program = _RUNNER.get(engine.name, engine.name)
+    extra = " ".join(options)
+    if program == "podman":
+        extra = extra.replace("--gpus all", "--device nvidia.com/gpu=all")
+    return " ".join(filter(None, [program, "run --rm", f"-p {port}:{port}" if port else "", extra, name]))
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """Nobody asked for progress."""

@@ -1,0 +1,110 @@
+"""A container of an image, from its start until it answers."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from ...errors import ImageError, NoEngineError, NotFoundError
+from .choose import ENGINES, choose
+from .engine import Container, Engine, ImageFacts, RunRequest
+
+DEFAULT_PORT = 3000
+_ASK_EVERY_S = 0.1
+_ANSWER_LIMIT_S = 2.0
+
+
+class Started(NamedTuple):
+    container: Container
+    engine: Engine
+    url: str
+
+
+def find_image(image: str, engine: str = "") -> tuple[Engine, ImageFacts]:
+    """An engine that has the image.
+
+    Args:
+        image: its name.
+        engine: the only one that may be asked; empty: every one that answers.
+
+    Raises:
+        NotFoundError: none of them has it.
+        NoEngineError: none answers.
+    """
+    asked: list[str] = []
+    reasons: list[str] = []
+    for name in [engine] if engine else ENGINES:
+        try:
+            found = choose(name).engine
+            return found, found.inspect(image)
+        except NoEngineError as error:  # noqa: PERF203 - each has a reason
+            reasons.append(str(error))
+        except NotFoundError:
+            asked.append(name)
+    if not asked:
+        choose(engine)  # says it for all of them at once
+        raise NoEngineError("; ".join(reasons))
+    raise NotFoundError(f"{' and '.join(asked)} {'has' if len(asked) == 1 else 'have'} no image {image}")
+
+
+def start(engine: Engine, facts: ImageFacts, request: RunRequest) -> Started:
+    """Starts a container of an image, on the port that the image exposes.
+
+    Raises:
+        ImageError: it could not be started, or ended before its port was known.
+    """
+    container_port = facts.port or request.container_port
+    # Said outright: on the laptop of somebody who has a variable of a cloud set, the port stays the same.
+    env = {"BUNDLE_PORT": str(container_port), **request.env}
+    container = engine.run(replace(request, container_port=container_port, env=env))
+    port = container.port()
+    host = "127.0.0.1" if request.host == "0.0.0.0" else request.host  # noqa: S104 - only compared
+    return Started(container, engine, f"http://{host}:{port}" if port else "")
+
+
+def wait_until_ready(
+    started: Started,
+    limit_s: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> float:
+    """Returns when the server in the container says that it is ready.
+
+    Args:
+        started: the container.
+        limit_s: longest that it may take.
+        clock: seconds.
+        sleep: waits some seconds.
+
+    Returns:
+        Seconds that it took.
+
+    Raises:
+        ImageError: the container ended, or it took too long.
+    """
+    began = clock()
+    url = started.url
+    while not (url and _ready(url)):
+        code = started.container.exit_code()
+        if code is not None:
+            raise ImageError(f"the container ended with exit code {code} before it was ready")
+        if clock() - began > limit_s:
+            raise ImageError(f"the container was not ready after {limit_s:g} s; its log says why")
+        sleep(_ASK_EVERY_S)
+    return clock() - began
+
+
+def _ready(url: str) -> bool:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=_ANSWER_LIMIT_S)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False  # the port is published before anybody listens on it
+    finally:
+        connection.close()

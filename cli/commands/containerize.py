@@ -1,0 +1,149 @@
+"""`bundle containerize`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import console
+from ..tags import BundleTag
+
+if TYPE_CHECKING:
+    from ...bundler.containerize import Image
+    from ...bundler.engines.engine import Secret
+    from ...runtime.tag import Tag
+
+ENGINES = ("docker", "podman", "buildah", "nerdctl")
+
+
+@click.command()
+@click.argument("tag", type=BundleTag())
+@click.option(
+    "-t", "--tag", "tags", multiple=True, metavar="NAME", help="One more name for the image. Repeatable."
+)
+@click.option("--push", is_flag=True, help="Push the names of --tag to their registries.")
+@click.option("--cuda", help="Toolkit: auto, none or a version such as 12.8.  [what the bundlefile says]")
+@click.option("--base", metavar="IMAGE", help="Image to build on, by name or digest.  [what fits the bundle]")
+@click.option("--platform", default="", help="linux/amd64 or linux/arm64.  [that of the bundle]")
+@click.option("--engine", type=click.Choice(ENGINES), help="Who builds.  [the first that answers]")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="KIND=PATH",
+    help="Write the image too: tar=FILE for docker load, oci=FILE, dir=FOLDER. Repeatable.",
+)
+@click.option(
+    "--build-arg", "build_args", multiple=True, metavar="KEY=VALUE", help="For an ARG of the Dockerfile."
+)
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="id=ID,src=FILE",
+    help="What the build may read and no layer keeps; or id=ID,env=VARIABLE. Ids: ca, netrc, uv.toml.",
+)
+@click.option("--network", default="", help="Network of the build's steps: host, none.  [the engine's own]")
+@click.option("--no-cache", is_flag=True, help="Build every step anew.")
+@click.option("--print", "show", is_flag=True, help="Print the Dockerfile and build nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the id of the image, and nothing else.")
+def command(  # noqa: PLR0917 - click passes them by name
+    tag: Tag,
+    tags: tuple[str, ...],
+    push: bool,
+    cuda: str | None,
+    base: str | None,
+    platform: str,
+    engine: str | None,
+    outputs: tuple[str, ...],
+    build_args: tuple[str, ...],
+    secrets: tuple[str, ...],
+    network: str,
+    no_cache: bool,
+    show: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Make a container image of the bundle TAG: docker, podman, buildah or nerdctl, whichever is there."""
+    from ...bundler.containerize import containerize, dockerfile_of
+    from ...bundler.engines.output import Output
+
+    if show:
+        click.echo(dockerfile_of(tag, base=base, cuda=cuda, platform=platform), nl=False)
+        return
+    with console.progress("look for an engine", quiet=as_json or quiet) as progress:
+
+        def tell(step: str, done: int, total: int) -> None:
+            progress.update(step, done=done, total=total or None)
+
+        made = containerize(
+            tag,
+            tags=tags,
+            push=push,
+            cuda=cuda,
+            base=base,
+            platform=platform,
+            engine=engine or "",
+            outputs=[Output.parse(text) for text in outputs],
+            build_args=dict(_pair(text) for text in build_args),
+            secrets=[_secret(text) for text in secrets],
+            network=network,
+            no_cache=no_cache,
+            on_progress=tell,
+        )
+    if as_json:
+        console.emit_json(made)
+    elif quiet:
+        console.say(made.id)
+    else:
+        for warning in made.warnings:
+            console.warning(warning)
+        _panel(made)
+
+
+def _panel(made: Image) -> None:
+    from ...bundler.words import digest_words, size_words
+
+    rows: list[tuple[str, Any]] = [
+        ("image", "  ".join(made.tags)),
+        ("id", digest_words(made.id)),
+        *(("pushed", f"{name}@{digest}") for name, digest in made.digests.items()),
+        ("size", f"{size_words(made.size_bytes)} in {len(made.layers)} layers"),
+        ("base", made.base),
+        ("because", made.reason),
+        ("platform", made.platform),
+        ("engine", made.engine_reason),
+        *(("written", path) for path in made.outputs),
+        ("took", f"{made.seconds:.1f} s"),
+    ]
+    console.panel(f"Built the image of {made.bundle}", rows, [f"bundle run {made.bundle}", made.run])
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--build-arg")
+    return key, value
+
+
+def _secret(text: str) -> Secret:
+    """`id=netrc,src=/home/me/.netrc`, `id=token,env=TOKEN`; engines say less plainly what is wrong."""
+    import os
+    from pathlib import Path
+
+    from ...bundler.engines.engine import Secret
+
+    parts = dict(part.partition("=")[::2] for part in text.split(","))
+    if set(parts) not in ({"id", "src"}, {"id", "env"}) or not all(parts.values()):
+        raise click.BadParameter("use id=ID,src=FILE or id=ID,env=VARIABLE", param_hint="--secret")
+    if "src" in parts:
+        path = Path(parts["src"]).expanduser().absolute()
+        if not path.is_file():
+            raise click.BadParameter(f"there is no file {path}", param_hint="--secret")
+        return Secret(parts["id"], f"src={path}")
+    if parts["env"] not in os.environ:
+        raise click.BadParameter(f"{parts['env']} is not set in the environment", param_hint="--secret")
+    return Secret(parts["id"], f"env={parts['env']}")
