@@ -9,7 +9,7 @@ class Base(msgspec.Struct, kw_only=True, frozen=True):
     """What `resolve_base` found."""
 
     image: str
-    """The final stage's `FROM`: `python:3.11-slim`, `nvidia/cuda:12.8.1-base-ubuntu24.04`, any name or digest."""
+    """`FROM` of the final stage: `python:3.11-slim`, `nvidia/cuda:12.8.2-base-ubuntu24.04`, any at all."""
     builder: str
     """`FROM` of the stage where dependencies are installed; its libc is no newer than the final one's, so
     that what is chosen there loads here."""
@@ -24,7 +24,8 @@ class Base(msgspec.Struct, kw_only=True, frozen=True):
     driver: str = ""
     """Oldest Linux driver that runs it: `525.60.13`; empty: none is asked for, or not known."""
     packages: str = "apt"
-    """What installs system packages: `apt`, `dnf`, `microdnf`, `apk`."""
+    """What installs system packages: `apt`, `dnf`, `microdnf`, `apk`; `detect`: the name of an own image does
+    not tell, and the Dockerfile asks when it is built."""
     env: dict[str, str] = {}
     """For the final stage; `TIFFIN_CUDA` and `TIFFIN_CUDA_DRIVER` are what `runtime/cuda_check.py` reads."""
     platforms: list[str] = []
@@ -33,3 +34,5 @@ class Base(msgspec.Struct, kw_only=True, frozen=True):
     """What `docker run` needs besides a port: `--gpus`, `all`."""
     reason: str
     """One sentence that a user reads; a comment in the Dockerfile."""
+    advice: str = ""
+    """What would make it smaller or last longer, for the terminal; empty: nothing."""
