@@ -56,7 +56,10 @@ class Deadlines:
 
     def refuse(self, request: Request, now: float, *, sent: bool) -> None:
         """Answers one whose time is up."""
-        request.fail(failure.late(self._runner, now - request.arrival, sent=sent))
+        if sent or self._crew.size:
+            request.fail(failure.late(self._runner, now - request.arrival, sent=sent))
+        else:
+            request.fail(failure.nobody(self._runner))
 
     def _expire_sent(self, batch: Batch, now: float) -> float:
         late = []

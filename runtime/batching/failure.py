@@ -69,6 +69,10 @@ def stopping() -> UnavailableError:
     return UnavailableError("the server is stopping; try again")
 
 
+def nobody(runner: str) -> UnavailableError:
+    return UnavailableError(f"runner {runner!r} has no worker now, and none came in time; try again")
+
+
 def late(runner: str, waited_s: float, *, sent: bool) -> DeadlineExceededError:
     where = "running in" if sent else "waiting for a worker of"
     return DeadlineExceededError(f"the deadline passed after {waited_s:.3g} s {where} runner {runner!r}")

@@ -17,6 +17,11 @@ def health(state: ServerState) -> tuple[bool, bytes]:
     reasons = []
     if not state.ready:
         reasons.append("the server is stopping" if state.draining else "not every worker is warm yet")
+        reasons += [
+            f"runner {name!r} has no worker"
+            for name, dispatcher in state.dispatchers.items()
+            if not dispatcher.workers and not state.draining
+        ]
     document: dict[str, Any] = {
         "live": True,
         "ready": not reasons,
@@ -25,7 +30,11 @@ def health(state: ServerState) -> tuple[bool, bytes]:
         "generation": state.generation,
         "in_flight": state.in_flight,
         "runners": {
-            name: {"queue_rows": dispatcher.queue_rows, "in_flight": dispatcher.in_flight}
+            name: {
+                "workers": dispatcher.workers,
+                "queue_rows": dispatcher.queue_rows,
+                "in_flight": dispatcher.in_flight,
+            }
             for name, dispatcher in state.dispatchers.items()
         },
     }

@@ -92,6 +92,7 @@ class Caller:
         """Of the container that let us in."""
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
         self._secure = False
+        self._name = ""
 
     async def enter(self, credentials: Credentials, worker: str, instance: str) -> None:
         """
@@ -104,7 +105,7 @@ class Caller:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         notice_the_gone(self._socket, CONTAINERS)
         await loop.sock_connect(self._socket, (self.address.ip, self.address.port))
-        self._secure = credentials.tls is not None
+        self._secure, self._name = credentials.tls is not None, credentials.peer
         await loop.create_connection(
             lambda: self.session,
             sock=self._socket,
@@ -153,7 +154,7 @@ class Caller:
         link = kind(worker, dispatcher, self._socket, None, None)
         transport.set_protocol(link)
         link.connection_made(transport)
-        transport.write(frame.encode(frame.HELLO, 0, dump(Hello(FRAMES, "api")))[0])
+        transport.write(frame.encode(frame.HELLO, 0, dump(Hello(FRAMES, self._name)))[0])
         return link
 
     def abort(self) -> None:

@@ -308,18 +308,14 @@ class Generation:
     async def drain(self, order: Drain) -> None:
         """API processes finish what is in hand and end; then the workers do."""
         self._accepting = {api for api in self.apis if not api.stopping}
-        if self._house.apart.role == "worker":
-            await self._take_leave(order)
-        await stop_all(self.apis, order, DRAIN_MARGIN_S)
+        workers = self.register.all_workers()
+        if self._house.apart.role == "worker":  # those who ask are in other containers, and are told by both
+            await asyncio.gather(*(stop_all(slots, order, DRAIN_MARGIN_S) for slots in (self.apis, workers)))
+        else:
+            await stop_all(self.apis, order, DRAIN_MARGIN_S)
         self.deaf.set()
-        await stop_all(self.register.all_workers(), Drain(limit_s=WORKER_DRAIN_S), 0.0)
+        await stop_all(workers, Drain(limit_s=WORKER_DRAIN_S), 0.0)
         await asyncio.gather(*(slot.ended() for slot in self.register.leaving))
-
-    async def _take_leave(self, order: Drain) -> None:
-        """Of API containers: the gate says that nothing new is taken, the workers finish what they have."""
-        for gate in self.apis:
-            gate.send(order)
-        await stop_all(self.register.all_workers(), Drain(limit_s=order.limit_s), DRAIN_MARGIN_S)
 
     def hurry(self, order: Drain) -> None:
         """The same, sooner: API processes that drain already take their time no longer than this says."""

@@ -1,0 +1,25 @@
+"""`bundle-serve worker`: a container that runs models and no HTTP but for probes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ..supervisor.options import ServeOptions
+from ..supervisor.serve import serve
+from .options import read_options
+
+
+def serve_worker(target_text: str, options: ServeOptions, environ: Mapping[str, str] | None = None) -> int:
+    """Runs workers until a signal ends it; raises and returns like `serve`.
+
+    Args:
+        target_text: as for `serve`.
+        environ: token, port, runners and TLS; None: of this process.
+
+    Raises:
+        ConfigError: what the environment says makes no sense.
+    """
+    apart = read_options(os.environ if environ is None else environ, role="worker")
+    return serve(target_text, replace(options, apart=apart))
