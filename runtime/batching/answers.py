@@ -52,10 +52,16 @@ class Answers:
 
     def result(self, link: WorkerLink, number: int, value: Any, model_s: float, dropped: list[int]) -> None:
         """See `Dispatcher.on_result`."""
-        batch, now = self._crew.take(link, number), self._clock()
+        (batch, following), now = self._crew.take(link, number), self._clock()
         method, asked = batch.lane.method, self._not_dropped(batch, dropped, now)
-        method.policy.on_complete(now, batch.weight, now - batch.started)
-        method.sure = self._admission.sure(method)
+        if batch.ahead:  # the answer to the one before may have come late, and both at once
+            batch.started = min(batch.started, now - model_s)
+        if asked:
+            weight = batch.weight if not dropped else sum([request.rows for request in asked])
+            method.policy.on_complete(now, weight, now - batch.started)
+            method.sure = self._admission.sure(method)
+        if following is not None:
+            self._sending.begin(following, now)
         if self._room:
             self._sending.turn()  # the worker gets its next batch before anything is done for this one
         method.journal.note(batch, now, failed=False)
@@ -78,17 +84,20 @@ class Answers:
 
     def failure(self, link: WorkerLink, number: int, told: Failure) -> None:
         """See `Dispatcher.on_failure`."""
-        batch, now = self._crew.take(link, number), self._clock()
+        (batch, following), now = self._crew.take(link, number), self._clock()
+        if following is not None:
+            self._sending.begin(following, now)
         batch.lane.method.journal.note(batch, now, failed=True)
         self._metrics.batch(batch.lane.method.name, batch.rows, batch.reason, told.model_s)
         asked = self._not_dropped(batch, told.dropped, now)
         self._sending.again(self._recovery.after_failure(batch, asked, failure.error_of(told)))
         self._sending.turn()
 
-    def crash(self, batch: Batch, reason: str) -> None:
-        """The worker ended while it held the batch."""
+    def crash(self, batch: Batch, following: list[Batch], reason: str) -> None:
+        """The worker ended while it ran the batch; what was sent ahead it had not begun."""
         batch.lane.method.journal.note(batch, self._clock(), failed=True)
-        self._sending.again(self._recovery.after_crash(batch, reason))
+        again = [one for each in following for one in self._recovery.not_begun(each)]
+        self._sending.again(again + self._recovery.after_crash(batch, reason))
         self._sending.turn()
 
     def _not_dropped(self, batch: Batch, dropped: list[int], now: float) -> list[Request]:

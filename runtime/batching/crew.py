@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from ...errors import WireError
 from .ports import WorkerLink
@@ -10,15 +11,30 @@ from .request import Batch
 
 
 class Slot:
-    """One worker; it holds one batch of this process or none."""
+    """One worker; it holds no batch of this process, one, or one and the next."""
 
-    __slots__ = ("batch", "link", "retired")
+    __slots__ = ("batch", "following", "link", "retired")
 
     def __init__(self, link: WorkerLink) -> None:
         self.link = link
         self.batch: Batch | None = None
+        self.following: Batch | None = None
+        """The batch that was sent ahead: the worker begins it when it has answered the other."""
         self.retired = False
         """It takes nothing new; what it holds it still answers."""
+
+    def batches(self) -> list[Batch]:
+        """What it holds, in the order in which it runs them."""
+        return [batch for batch in (self.batch, self.following) if batch is not None]
+
+    def ends_at(self, now: float) -> float:
+        """When it will have answered what it runs; `inf` when nobody knows."""
+        batch = self.batch
+        if batch is None or self.retired:
+            return inf
+        service_s = batch.lane.method.policy.service_s(batch.weight)
+        # One that takes twice as long as it should may take for ever.
+        return batch.started + service_s if service_s > 0 and now < batch.started + 2 * service_s else inf
 
 
 class Crew:
@@ -51,56 +67,83 @@ class Crew:
         if slot.batch is None:
             link.finish()
 
-    def remove(self, link: WorkerLink) -> Batch | None:
-        """Forgets a worker; gives the batch that it held."""
+    def remove(self, link: WorkerLink) -> list[Batch]:
+        """Forgets a worker; gives what it held: the batch that it ran first."""
         slot = self._of(link)
         if slot is None:
-            return None
+            return []
         del self._slots[link.id]
         self.idle.pop(slot, None)
         self.busy -= slot.batch is not None
         self.size -= not slot.retired
-        return slot.batch
+        return slot.batches()
 
-    def next_idle(self) -> WorkerLink:
+    def next_idle(self) -> Slot:
         """The worker that has been idle longest."""
-        return next(iter(self.idle)).link
+        return next(iter(self.idle))
 
-    def give(self, batch: Batch) -> None:
-        """The worker named in the batch holds it from now on."""
-        slot = self._slots[batch.worker]
-        slot.batch = batch
-        del self.idle[slot]
-        self.busy += 1
+    def next_to_end(self, now: float) -> tuple[Slot | None, float]:
+        """The worker that will have answered everything it holds before all others, and when.
 
-    def take(self, link: WorkerLink, number: int) -> Batch:
-        """The worker answered its batch, and is idle again.
+        None when that is not known, or when it already holds the batch after this one.
+        """
+        soonest, at, follows = None, inf, False
+        for slot in self._slots.values():
+            ends_at = slot.ends_at(now)
+            following = slot.following
+            if following is not None:
+                ends_at = max(ends_at, now) + following.lane.method.policy.service_s(following.weight)
+            if ends_at < at:
+                soonest, at, follows = slot, ends_at, following is not None
+        return (None, inf) if follows else (soonest, at)
+
+    def give(self, slot: Slot, batch: Batch) -> None:
+        """The worker holds it from now on: runs it, or will when it has answered the one before."""
+        if slot.batch is None:
+            slot.batch = batch
+            del self.idle[slot]
+            self.busy += 1
+        else:
+            slot.following = batch
+
+    def take(self, link: WorkerLink, number: int) -> tuple[Batch, Batch | None]:
+        """The worker answered a batch: that batch, and the one that it begins now, if it was sent ahead.
 
         Raises:
             WireError: it does not hold that batch.
         """
         slot = self._of(link)
-        if slot is None or slot.batch is None or slot.batch.number != number:
-            raise WireError(f"worker {link.id} answered batch {number}, which it was not given")
-        batch, slot.batch = slot.batch, None
+        if slot is not None:
+            batch, following = slot.batch, slot.following
+            if batch is not None and batch.number == number:
+                slot.batch, slot.following = following, None
+                if following is None:
+                    self._has_nothing(slot)
+                return batch, following
+            if following is not None and following.number == number:  # it could not even be read
+                slot.following = None
+                return following, None
+        raise WireError(f"worker {link.id} answered batch {number}, which it was not given")
+
+    def _has_nothing(self, slot: Slot) -> None:
         self.busy -= 1
         if slot.retired:
-            link.finish()
+            slot.link.finish()
         else:
             self.idle[slot] = None
-        return batch
 
     def holder(self, batch: Batch) -> WorkerLink | None:
         """The worker that holds the batch now."""
         slot = self._slots.get(batch.worker)
-        return slot.link if slot is not None and slot.batch is batch else None
+        return slot.link if slot is not None and (slot.batch is batch or slot.following is batch) else None
 
-    def held(self, link: WorkerLink) -> Batch | None:
+    def running(self, link: WorkerLink) -> Batch | None:
         slot = self._of(link)
         return slot.batch if slot is not None else None
 
     def batches(self) -> list[Batch]:
-        return [slot.batch for slot in self._slots.values() if slot.batch is not None]
+        """All that are at workers."""
+        return [batch for slot in self._slots.values() for batch in slot.batches()]
 
     def clear(self) -> list[WorkerLink]:
         """Forgets all."""

@@ -1,7 +1,8 @@
 """Puts the calls of one API process to one runner into batches and gives every caller its own answer.
 
 Single-threaded: everything happens in callbacks of the loop that made it. Batches are formed as late as
-possible: when a worker is idle, and at most one batch of this process is at each worker. There is one timer,
+possible: when a worker is idle. Only a batch that is full goes a little sooner, so that the worker has it
+when it has answered the one before; it never holds more than these two of one process. There is one timer,
 and none at all while nothing waits and nothing runs.
 """
 
@@ -95,6 +96,7 @@ class Dispatcher:
             recovery=recovery,
             metrics=metrics,
             clock=clock,
+            ahead=spec.retry,  # whether a batch had begun nobody could tell if its worker ended
         )
         self._answers = Answers(
             spec.name,
@@ -176,7 +178,7 @@ class Dispatcher:
         if deadline < alarm.deadline:
             alarm.deadline = deadline
             alarm.set(now)
-        if not self._scheduled and (self._crew.idle or room.fresh):
+        if not self._scheduled and (self._crew.idle or room.fresh or room.rows >= self._sending.full_at):
             self._schedule()
         return request
 
@@ -192,7 +194,7 @@ class Dispatcher:
 
     @property
     def in_flight(self) -> int:
-        """Batches that are at a worker."""
+        """Workers that hold a batch."""
         return self._crew.busy
 
     @property
@@ -214,15 +216,15 @@ class Dispatcher:
         self._recount()
 
     def remove_worker(self, link: WorkerLink, reason: str) -> None:
-        """The connection is gone; its batch is run again, or fails.
+        """The connection is gone; what the worker held is run again, or fails.
 
         Args:
             reason: for the log and the callers: `connection lost`.
         """
-        batch = self._crew.remove(link)
+        held = self._crew.remove(link)
         self._recount()
-        if batch is not None:
-            self._answers.crash(batch, reason)
+        if held:
+            self._answers.crash(held[0], held[1:], reason)
 
     def close(self) -> None:
         """Fails everything that waits or runs, and drops the workers."""
@@ -248,10 +250,10 @@ class Dispatcher:
     def _withdraw(self, request: Request) -> None:
         """Its caller has gone: it must not reach a model any more."""
         if not self._drop(request):
-            for slot in self._crew:
-                batch = slot.batch
-                if batch is not None and request in batch.requests:
-                    slot.link.cancel(batch.number, [batch.requests.index(request)])
+            for batch in self._crew.batches():
+                link = self._crew.holder(batch)
+                if link is not None and request in batch.requests:
+                    link.cancel(batch.number, [batch.requests.index(request)])
                     break
         self._sending.rest(self._clock())
 
@@ -291,7 +293,7 @@ class Dispatcher:
 
     def on_begin(self, link: WorkerLink, number: int) -> None:
         """The worker starts a batch that runs alone: should it end now, that batch did it."""
-        batch = self._crew.held(link)
+        batch = self._crew.running(link)
         if batch is not None and batch.number == number:
             batch.begun = True
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .crew import Crew
-from .request import Method
+from .request import Batch, Method
 from .waiting import WaitingRoom
 
 
@@ -21,18 +21,20 @@ def explain(
         idle: of them, workers that hold no batch of this process.
         queue_rows: rows that wait.
         running: batches at workers: `{worker, method, rows, requests, reason, for_s}`.
+        ahead: the same of full batches that their workers have and begin next; `for_s` since they were sent.
         methods: by name, each with the keys of `AdaptivePolicy.explain` (max_rows, max_latency_s,
             workers, waiting, cap, shape, spread, batches, service_s, arrival_rate, expected_returns,
             decisions) and
             batch: whether the method takes batches at all.
             unit: of the policy's sizes: `rows`, or the name of the `cost`.
-            reasons: why batches left, to how many did: `idle worker`, `full`, `probe` (a size was tried),
-                `shared` (split among idle workers), `bisect` and `retry` (run again after a failure).
+            reasons: why batches left, to how many did: `idle worker`, `full`, `ahead` (full, sent just before
+                its worker was idle), `probe` (a size was tried), `shared` (split among idle workers),
+                `bisect` and `retry` (run again after a failure).
             requests, rows: of all batches that are back.
             last_batches: up to 64 that are back, oldest first: `{at, rows, requests, reason, waited_s,
-                service_s, worker, failed}`. `at` is when it left, Unix time; `waited_s` is that of its
-                oldest request; `service_s` from leaving until the answer; `failed`: it raised, or its
-                worker ended.
+                service_s, worker, failed}`. `at` is when its worker could begin it, Unix time: when it left,
+                or had answered the one before; `waited_s` is that of its oldest request; `service_s` from
+                then until the answer; `failed`: it raised, or its worker ended.
 
     Args:
         now: of the dispatcher's clock.
@@ -42,17 +44,8 @@ def explain(
         "workers": crew.size,
         "idle": len(crew.idle),
         "queue_rows": room.rows,
-        "running": [
-            {
-                "worker": batch.worker,
-                "method": batch.lane.method.name,
-                "rows": batch.rows,
-                "requests": len(batch.requests),
-                "reason": batch.reason,
-                "for_s": now - batch.started,
-            }
-            for batch in crew.batches()
-        ],
+        "running": [_shown(slot.batch, now) for slot in crew if slot.batch is not None],
+        "ahead": [_shown(slot.following, now) for slot in crew if slot.following is not None],
         "methods": {
             name: {
                 **method.policy.explain(),
@@ -62,4 +55,15 @@ def explain(
             }
             for name, method in methods.items()
         },
+    }
+
+
+def _shown(batch: Batch, now: float) -> dict[str, Any]:
+    return {
+        "worker": batch.worker,
+        "method": batch.lane.method.name,
+        "rows": batch.rows,
+        "requests": len(batch.requests),
+        "reason": batch.reason,
+        "for_s": now - batch.started,
     }

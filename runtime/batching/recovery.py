@@ -55,3 +55,8 @@ class Recovery:
             else:
                 again.append(Batch(batch.lane, [request], "retry", alone=True))
         return again
+
+    def not_begun(self, batch: Batch) -> list[Batch]:
+        """A batch that was sent ahead to a worker that ended did nothing: it runs again as it is."""
+        wanted = [request for request in batch.requests if not request.done()]
+        return [Batch(batch.lane, wanted, "retry")] if wanted else []

@@ -184,6 +184,7 @@ class Batch:
     """Requests that go, or went, to a worker in one frame."""
 
     __slots__ = (
+        "ahead",
         "alone",
         "begun",
         "lane",
@@ -203,13 +204,16 @@ class Batch:
         self.lane = lane
         self.requests = requests
         self.reason = reason
-        """Why it left: what the policy said (`Decision.reason`), `retry` or `bisect`."""
+        """Why it left: what the policy said (`Decision.reason`), `ahead`, `retry` or `bisect`."""
         self.alone = alone
         """Holds a request that may have ended a worker."""
+        self.ahead = False
+        """It was sent while its worker still ran another one."""
         self.number = 0
         self.worker = ""
         """Id of the worker it was sent to."""
         self.started = 0.0
+        """When the worker had it and nothing else of this process to run."""
         self.oldest = 0.0
         """Arrival of the request that has waited longest."""
         self.stuck_at = inf

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from . import failure
 from .admission import Admission
 from .alarm import Alarm
-from .crew import Crew
+from .crew import Crew, Slot
 from .deadlines import Deadlines
 from .decision import fitting
 from .parcel import parcel_of
@@ -16,9 +17,17 @@ from .recovery import Recovery
 from .request import Batch, Lane, Method, Request
 from .waiting import WaitingRoom
 
+AHEAD_S = 0.003
+"""A batch that is full leaves that long before a worker will be idle: time for the timer, for a long turn of
+the loop and for the way, so that the worker has it when it has answered the one before."""
+
 
 class Sending:
-    """Forms batches as late as possible: when a worker is idle."""
+    """Forms batches as late as possible: when a worker is idle, or about to be and the batch is full anyhow.
+
+    Args:
+        ahead: whether a worker may get a batch while it runs another.
+    """
 
     def __init__(
         self,
@@ -31,6 +40,7 @@ class Sending:
         recovery: Recovery,
         metrics: RunnerMetrics,
         clock: Callable[[], float],
+        ahead: bool,
     ) -> None:
         self._room = room
         self._crew = crew
@@ -40,7 +50,10 @@ class Sending:
         self._recovery = recovery
         self._metrics = metrics
         self._clock = clock
+        self._ahead = ahead
         self._batches = 0
+        self.full_at = inf
+        """When that many rows wait, a batch may be full that was not; asked only while no worker is idle."""
 
     def turn(self) -> None:
         """Gives every idle worker what it should have now, the lane with the oldest request first."""
@@ -48,8 +61,7 @@ class Sending:
         held = []
         while self._crew.idle:
             if room.again:
-                batch = room.take_again()
-                self._send(batch, now)
+                self._send(room.take_again(), self._crew.next_idle(), now)
             elif (lane := room.oldest()) is None:
                 break
             elif self._ask(lane, now):
@@ -58,6 +70,9 @@ class Sending:
                 held.append(lane)
         for lane in held:
             room.put_back(lane)
+        self.full_at = inf
+        if self._ahead and room and not self._crew.idle:
+            self._look_ahead(now)
         while room.fresh:
             self._ask(next(iter(room.fresh)), now)
         self._metrics.queue(room.rows)
@@ -69,6 +84,15 @@ class Sending:
             self._alarm.set(now)
         else:
             self._alarm.clear()
+
+    def begin(self, batch: Batch, now: float) -> None:
+        """The worker has nothing else to run any more: from now on it is this batch that takes time."""
+        requests = batch.requests
+        batch.started = now
+        last = max([request.deadline for request in requests])
+        batch.stuck_at = max(last, now) + self._deadlines.grace_s
+        self._metrics.waited([now - request.arrival for request in requests])
+        self._alarm.deadline = min(self._alarm.deadline, batch.stuck_at)
 
     def again(self, batches: list[Batch]) -> None:
         """Puts batches ahead of everything that waits."""
@@ -84,12 +108,12 @@ class Sending:
                 self._too_old(room.take(lane, min(decision.shed, len(lane))), method)
                 continue
             if decision.dispatch and self._crew.idle:
-                self._dispatch(lane, decision.dispatch, decision.reason, now)
+                self._dispatch(lane, decision.dispatch, decision.reason, self._crew.next_idle(), now)
                 return True
             if method.cost is not None and self._crew.idle and (full := _full(lane)):
                 # The policy waits for more weight, and there is no room for more rows.
                 method.policy.on_cancel(now, sum(lane[place].rows for place in range(full)))
-                self._dispatch(lane, full, "full", now)
+                self._dispatch(lane, full, "full", self._crew.next_idle(), now)
                 return True
             if decision.wake_at is not None:
                 self._alarm.wake = min(self._alarm.wake, decision.wake_at)
@@ -97,7 +121,36 @@ class Sending:
         room.fresh.pop(lane, None)
         return not lane.requests
 
-    def _dispatch(self, lane: Lane, number: int, reason: str, now: float) -> None:
+    def _look_ahead(self, now: float) -> None:
+        """Sends the next batch ahead if it is full, for then it gains nothing by waiting until a worker is
+        idle, and that worker would wait for it; or sets the timer to when it is time to."""
+        room, alarm = self._room, self._alarm
+        # What runs again may end a worker, and goes to one that has nothing else.
+        while not room.again and (lane := room.oldest()) is not None:
+            room.put_back(lane)
+            policy = lane.method.policy
+            missing = policy.cap - lane.rows
+            if missing > 0:
+                if lane.method.cost is None:
+                    self.full_at = room.rows + missing
+                return
+            slot, ends_at = self._crew.next_to_end(now)
+            if slot is None or slot.batch is None or slot.batch.alone or lane[0].crashes:
+                return
+            if now < ends_at - AHEAD_S:
+                alarm.wake = min(alarm.wake, ends_at - AHEAD_S)
+                return
+            # The policy is asked as it will be when the worker is idle.
+            decision = policy.decide(max(now, ends_at), lane, 1)
+            if decision.shed:
+                self._too_old(room.take(lane, min(decision.shed, len(lane))), lane.method)
+            elif decision.dispatch:
+                reason = "ahead" if decision.reason == "full" else decision.reason
+                self._dispatch(lane, decision.dispatch, reason, slot, now)
+            else:
+                return
+
+    def _dispatch(self, lane: Lane, number: int, reason: str, slot: Slot, now: float) -> None:
         method = lane.method
         number = min(number, len(lane))
         if number > 1:
@@ -105,18 +158,17 @@ class Sending:
             if method.cost is not None:
                 number = min(number, _full(lane) or number)
         taken = self._room.take(lane, number)
-        self._send(Batch(lane, taken, reason), now)
+        self._send(Batch(lane, taken, reason), slot, now)
 
     def _too_old(self, requests: list[Request], method: Method) -> None:
         wait_s = method.policy.wait_s(method.max_weight + 1)
         for request in requests:
             request.fail(self._admission.refusal("latency", wait_s, "it waited past the latency limit"))
 
-    def _send(self, batch: Batch, now: float) -> None:
-        """Sends what is still wanted of a batch to the worker that has been idle longest."""
+    def _send(self, batch: Batch, slot: Slot, now: float) -> None:
+        """Sends what is still wanted of a batch to a worker."""
         requests = batch.requests
-        deadlines = [request.deadline for request in requests]
-        if min(deadlines) <= now:
+        if min([request.deadline for request in requests]) <= now:
             for request in requests:
                 if request.deadline <= now:
                     self._deadlines.refuse(request, now, sent=False)
@@ -124,19 +176,18 @@ class Sending:
             if not requests:
                 return
             batch.count()
-        link = self._crew.next_idle()
         self._batches += 1
-        batch.number, batch.worker, batch.started = self._batches, link.id, now
-        batch.oldest, batch.stuck_at = requests[0].arrival, max(deadlines) + self._deadlines.grace_s
+        batch.number, batch.worker, batch.started = self._batches, slot.link.id, now
+        batch.oldest, batch.ahead = requests[0].arrival, slot.batch is not None
         batch.alone = requests[0].crashes > 0
         try:
-            link.send(parcel_of(batch, now))
+            slot.link.send(parcel_of(batch, now))
         except Exception as error:  # noqa: BLE001 - values of the user's own, of any size and type
             self.again(self._recovery.after_failure(batch, requests, failure.unsendable(error)))
             return
-        self._metrics.waited([now - request.arrival for request in requests])
-        self._crew.give(batch)
-        self._alarm.deadline = min(self._alarm.deadline, batch.stuck_at)
+        self._crew.give(slot, batch)
+        if not batch.ahead:
+            self.begin(batch, now)
 
 
 def _full(lane: Lane) -> int:

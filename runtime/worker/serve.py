@@ -19,7 +19,7 @@ from ..wire import frame
 from ..wire.frame import Frame
 from ..wire.messages import PROTOCOL, Cancel, Hello, Result, dump, load
 from ..wire.values import pack
-from .connection import MAX_HELD, Connection
+from .connection import Connection
 from .inference import Inference
 from .job import Job, failure_of
 
@@ -50,6 +50,8 @@ class Server:
         self._connections: dict[int, Connection] = {}
         """By descriptor."""
         self._jobs: deque[Job] = deque()
+        self._served: Connection | None = None
+        """Whose batch was run last."""
         self._stop_by = inf
         self._stopping = False
 
@@ -69,9 +71,7 @@ class Server:
                 self._say_goodbye()
             if self._stopping and (not self._connections or time.monotonic() >= self._stop_by):
                 break
-            # When all peers have all that they may have here, there is nothing to wait for.
-            if len(self._jobs) < max(1, MAX_HELD * len(self._connections)):
-                self._poll()
+            self._poll()  # also when there is work: what is cancelled until now is not run
             if self._jobs:
                 self._run_next()
         abandoned = sum(job.requests for job in self._jobs)
@@ -172,7 +172,7 @@ class Server:
     # -- running
 
     def _run_next(self) -> None:
-        """Runs the oldest batch, together with all that may go with it."""
+        """Runs the next batch, together with all that may go with it."""
         jobs = self._together()
         now = time.monotonic()
         wanted = []
@@ -192,7 +192,8 @@ class Server:
             self._run(job)
 
     def _together(self) -> list[Job]:
-        first = self._jobs.popleft()
+        first = self._take_turns()
+        self._served = first.connection
         jobs = [first]
         # A call that must not run twice cannot be joined: when the whole fails, the parts run again.
         if first.key is None or not self._jobs or not self._spec.retry:
@@ -201,15 +202,26 @@ class Server:
         room = max_rows(self._spec, method) - first.rows
         left = inf if method.max_cost is None else method.max_cost - first.weight
         rest = []
+        peers = {first.connection}  # each times its own batches, so two of one are not run as one
         for job in self._jobs:
-            if job.key == first.key and job.rows <= room and job.weight <= left:
+            fits = job.rows <= room and job.weight <= left
+            if fits and job.key == first.key and job.connection not in peers:
                 room -= job.rows
                 left -= job.weight
+                peers.add(job.connection)
                 jobs.append(job)
             else:
                 rest.append(job)
         self._jobs = deque(rest)
         return jobs
+
+    def _take_turns(self) -> Job:
+        """The oldest batch of another peer than the last one: who sends ahead is always there first."""
+        for place, job in enumerate(self._jobs):
+            if job.connection is not self._served:
+                del self._jobs[place]
+                return job
+        return self._jobs.popleft()
 
     def _run(self, job: Job) -> None:
         if job.alone:
@@ -279,4 +291,6 @@ class Server:
             return
         self._watched.unregister(connection)
         connection.close()
+        if self._served is connection:
+            self._served = None
         self._jobs = deque(job for job in self._jobs if job.connection is not connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,31 +48,49 @@ class FakeLink:
     """Keeps what it is sent; the test answers by hand, or gives a function that serves."""
 
     def __init__(
-        self, dispatcher: Dispatcher, name: str, serve: Callable[[FakeLink, Parcel], None] | None = None
+        self,
+        dispatcher: Dispatcher,
+        name: str,
+        serve: Callable[[FakeLink, Parcel], None] | None = None,
+        look: Callable[[Parcel], None] | None = None,
     ):
         self.id = name
         self.dispatcher = dispatcher
         self.sent: list[Parcel] = []
-        self.holds: Parcel | None = None
+        self.held: deque[Parcel] = deque()
+        """One, or one and the next."""
         self.cancelled: list[tuple[int, list[int]]] = []
         self.finished = False
         self.aborted = False
         self._serve = serve
+        """Told of a batch when it begins."""
+        self._look = look
+        """Told of a batch when it is sent."""
+        self._gone: dict[int, set[int]] = {}
+        """Requests that were cancelled before their batch began."""
 
     def send(self, parcel: Parcel) -> None:
-        assert self.holds is None, "two batches at one worker"
+        assert len(self.held) < 2, "three batches at one worker"
         assert not self.finished
         assert not self.aborted
         pack(parcel.args)  # raises WireError for what cannot travel
-        self.holds = parcel
+        self.held.append(parcel)
         self.sent.append(parcel)
-        if self._serve is not None:
+        if self._look is not None:
+            self._look(parcel)
+        if self._serve is not None and len(self.held) == 1:
             self._serve(self, parcel)
 
+    @property
+    def holds(self) -> Parcel | None:
+        """The batch that it runs."""
+        return self.held[0] if self.held else None
+
     def cancel(self, batch: int, requests: list[int]) -> None:
-        assert self.holds is not None
-        assert self.holds.batch == batch
+        assert batch in [parcel.batch for parcel in self.held]
         self.cancelled.append((batch, requests))
+        if self.held[0].batch != batch:
+            self._gone.setdefault(batch, set()).update(requests)
 
     def finish(self) -> None:
         self.finished = True
@@ -82,10 +101,14 @@ class FakeLink:
     # -- what a test lets happen
 
     def answer(self, value: Any = None, *, dropped: tuple[int, ...] = (), model_s: float = 0.0) -> None:
-        """Returns twice the first argument when no value is given."""
+        """Returns twice the first argument when no value is given, without what was cancelled in time."""
         parcel = self._let_go()
         if value is None:
             rows = parcel.args[0]
+            if gone := self._gone.pop(parcel.batch, None):
+                dropped = tuple(gone)
+                places = np.repeat(np.arange(len(parcel.counts)), parcel.counts)
+                rows = rows[~np.isin(places, dropped)]
             value = [row * 2 for row in rows] if isinstance(rows, list) else rows * 2
         self.dispatcher.on_result(self, parcel.batch, value, model_s, list(dropped))
 
@@ -94,12 +117,14 @@ class FakeLink:
         self.dispatcher.on_failure(self, parcel.batch, Failure(kind, message, "Traceback …", **fields))
 
     def die(self, reason: str = "connection lost") -> None:
-        self.holds = None
+        self.held.clear()
         self.dispatcher.remove_worker(self, reason)
 
     def _let_go(self) -> Parcel:
-        assert self.holds is not None, "nothing to answer"
-        parcel, self.holds = self.holds, None
+        assert self.held, "nothing to answer"
+        parcel = self.held.popleft()
+        if self.held and self._serve is not None:
+            self._serve(self, self.held[0])
         return parcel
 
 
@@ -137,8 +162,13 @@ class Bench:
         )
         self.links = [self.hire(f"w{number}", serve) for number in range(workers)]
 
-    def hire(self, name: str, serve: Callable[[FakeLink, Parcel], None] | None = None) -> FakeLink:
-        link = FakeLink(self.dispatcher, name, serve)
+    def hire(
+        self,
+        name: str,
+        serve: Callable[[FakeLink, Parcel], None] | None = None,
+        look: Callable[[Parcel], None] | None = None,
+    ) -> FakeLink:
+        link = FakeLink(self.dispatcher, name, serve, look)
         self.dispatcher.add_worker(link)
         return link
 

@@ -45,7 +45,7 @@ class World:
         for _ in range(self.chance.randint(0, 3)):
             self.hire()
 
-    def look(self, _: FakeLink, parcel: Parcel) -> None:
+    def look(self, parcel: Parcel) -> None:
         """At every batch, at the moment it is sent."""
         for caller in {self.by_row[float(row)] for row in parcel.args[0][:, 0]}:
             if caller.cancelled_at is not None:
@@ -109,7 +109,7 @@ class World:
     def hire(self) -> None:
         if len(self.links) < 3:
             self.hired += 1
-            self.links.append(self.bench.hire(f"w{self.hired}", self.look))
+            self.links.append(self.bench.hire(f"w{self.hired}", look=self.look))
 
     async def live(self, steps: int) -> None:
         deeds = [self.arrive, self.disconnect, self.answer, self.accident, self.hire]

@@ -604,6 +604,43 @@ def test_the_next_batch_waits_in_the_worker(meet: Callable[..., Peer]) -> None:
     assert sum(seen(peer)) == 4, "a cancelled row was computed"
 
 
+def test_a_batch_that_was_sent_ahead_does_not_get_in_front_of_another_peer(meet: Callable[..., Peer]) -> None:
+    greedy, other = meet(), meet()
+    greedy.call(1, 17)
+    time.sleep(0.1)
+    greedy.call(2, 1, 1, 1, flags=frame.ALONE)  # so that it is not joined with the other
+    time.sleep(0.1)
+    other.call(3, 2, 2)
+    assert other.answer()[0] == 3
+    assert greedy.answer()[0] == 1
+    assert greedy.next().kind == frame.BEGIN
+    assert greedy.answer()[0] == 2
+    assert seen(other) == [1, 2, 3]
+
+
+def test_two_batches_of_one_process_are_not_joined(meet: Callable[..., Peer]) -> None:
+    one, other = meet(), meet()
+    one.call(1, 17)
+    time.sleep(0.1)
+    other.call(2, 4)
+    other.call(3, 5, 5)
+    assert [other.answer()[0] for _ in range(2)] == [2, 3]
+    assert seen(other) == [1, 1, 2]
+
+
+def test_drain_runs_what_was_sent_ahead_and_its_limit_counts_it(
+    worker: RealWorker, meet: Callable[..., Peer]
+) -> None:
+    peer = meet()
+    peer.call(1, 21)
+    peer.call(2, 21, 5, counts=[1, 1])
+    time.sleep(0.1)
+    worker.send(Drain(limit_s=0.5))
+    assert peer.answer()[0] == 1
+    assert worker.message() == Drained(abandoned=2)
+    assert worker.process.wait(10) == 0
+
+
 def test_a_peer_that_takes_no_answers_is_disconnected_before_they_pile_up(
     worker: RealWorker, meet: Callable[..., Peer]
 ) -> None:
