@@ -12,12 +12,13 @@ from .logs import FORMATS, LEVELS
 from .manifest import WorkerRange
 from .platforms import aws_lambda
 from .platforms.detect import Detected, detect, port, port_number
+from .roles.options import ROLE, read_options
 from .service.load import BUNDLE_VARIABLE
 from .service.options import AUTO, MAX_PROCESSES, nearest
 from .service.workers import parse_workers
 from .supervisor.options import ServeOptions
 
-ROLES = ("serve", "lambda", "health")
+ROLES = ("serve", "api", "worker", "lambda")
 DEFAULT_BUNDLE = "/bundle"
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a container's own network: nobody could ask it otherwise
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -28,7 +29,7 @@ class Entry:
     """What a container was started for."""
 
     role: str
-    """`serve`, `lambda` or `health`"""
+    """`serve`, `api`, `worker` or `lambda`."""
     bundle: str
     """Folder of the bundle."""
     detected: Detected | None
@@ -134,6 +135,9 @@ def read(arguments: Sequence[str], environ: Mapping[str, str]) -> Entry:
     Args:
         arguments: without the program's name.
 
+    `TIFFIN_ROLE` stands for the argument. What `api` and `worker` must know besides, `roles/options.py` reads
+    from the environment.
+
     Raises:
         UsageError: an argument that does not exist.
         ConfigError: a value that makes no sense; names the option or the variable.
@@ -154,7 +158,8 @@ def read(arguments: Sequence[str], environ: Mapping[str, str]) -> Entry:
             given[key] = option.parse(option.variable, text)
     detected = detect(environ, argument)
     platform = None if detected is None else detected.platform
-    role = argument or ("lambda" if platform is aws_lambda.PLATFORM else "serve")
+    role = argument or environ.get(ROLE, "") or ("lambda" if platform is aws_lambda.PLATFORM else "serve")
+    apart = read_options(environ, role="serve" if role == "lambda" else role)
     bundle = given.pop("bundle", DEFAULT_BUNDLE)
     defaults: dict[str, Any] = {"host": DEFAULT_HOST}
     if role == "lambda":  # nobody but the loop in this very process asks it
@@ -167,7 +172,9 @@ def read(arguments: Sequence[str], environ: Mapping[str, str]) -> Entry:
             "log_format": platform.log_format,
             "platform": platform.name,
         }
-    return Entry(role=role, bundle=bundle, detected=detected, serve=ServeOptions(**{**defaults, **given}))
+    return Entry(
+        role=role, bundle=bundle, detected=detected, serve=ServeOptions(apart=apart, **{**defaults, **given})
+    )
 
 
 class _Parser(argparse.ArgumentParser):

@@ -48,11 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(entry: Entry) -> int:
     moved = make_places(os.environ)
-    if entry.role == "health":
-        from .health_check import check
-
-        logger.info("ready: %s", check())
-        return 0
     if moved:
         logger.info("%s cannot be written: using %s", ", ".join(moved), os.environ["HOME"])
     if entry.detected is not None:

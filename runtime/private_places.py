@@ -46,9 +46,14 @@ def make_places(environ: MutableMapping[str, str]) -> list[str]:
 
 
 def _writable(path: str) -> bool:
-    """Whether files can be made there. Not asked of the mode alone: root may do everything but on a read-only
-    file system."""
-    return bool(path) and Path(path).is_dir() and os.access(path, os.W_OK | os.X_OK)
+    """Whether files can be made there. Modes do not tell: to root everything seems allowed."""
+    if not path:
+        return False
+    try:
+        with tempfile.TemporaryFile(dir=path):
+            return True
+    except OSError:
+        return False
 
 
 def _temporary() -> Path:
@@ -67,7 +72,7 @@ def _made(parent: Path) -> Path:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and os.access(folder, os.W_OK):
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
             return folder
         return Path(tempfile.mkdtemp(prefix="home-", dir=parent))
     except OSError as error:

@@ -156,6 +156,6 @@ def _problem(answer: Answer) -> tuple[str, str]:
     """Kind and message of an answer that is none."""
     try:
         told = msgspec.json.decode(answer.body)
-        return str(told["title"]).replace(" ", ""), f"{told['status']}: {told['detail']}"
+        return str(told["title"]).title().replace(" ", ""), f"{told['status']}: {told['detail']}"
     except (msgspec.DecodeError, KeyError, TypeError):
         return "ServerError", f"{answer.status}: {answer.body[:500].decode('utf-8', 'replace')}"

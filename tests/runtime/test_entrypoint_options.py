@@ -101,3 +101,16 @@ def test_an_unknown_argument_is_named(arguments: list[str], hint: str) -> None:
 def test_a_value_on_the_command_line_is_named_as_the_option() -> None:
     with pytest.raises(TiffinError, match="--workers='x'"):
         read(["--workers", "x"], {})
+
+
+def test_roles_of_containers_apart() -> None:
+    environ = {"TIFFIN_TOKEN": "0123456789abcdef", "TIFFIN_WORKER_PORT": "7001"}
+    entry = read(["worker"], environ)
+    assert (entry.role, entry.serve.apart.role, entry.serve.apart.worker_port) == ("worker", "worker", 7001)
+    entry = read([], {**environ, "TIFFIN_ROLE": "api", "TIFFIN_WORKERS_AT": "dns:workers:7001"})
+    assert (entry.role, entry.serve.apart.role) == ("api", "api")
+    assert read([], {"TIFFIN_ROLE": "serve"}).serve.apart.role == "serve"
+    with pytest.raises(ConfigError, match="TIFFIN_TOKEN"):
+        read(["worker"], {})
+    with pytest.raises(ConfigError, match="TIFFIN_ROLE='wroker'"):
+        read([], {"TIFFIN_ROLE": "wroker"})

@@ -70,7 +70,7 @@ class LambdaRuntime:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server.daemon_threads = False  # their sockets are closed before the test ends
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -81,7 +81,8 @@ class LambdaRuntime:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._events.put(None)
+        for _ in range(10):  # threads that still hold a question
+            self._events.put(None)
         self._server.shutdown()
         self._server.server_close()
 

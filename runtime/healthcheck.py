@@ -1,13 +1,18 @@
-"""`bundle-serve health`: whether the server in this container is ready, for HEALTHCHECK and probes that run a
-command. It asks where the server really listens, whatever its port."""
+"""`python -m tiffin.runtime.healthcheck`: whether the server in this container is ready, for HEALTHCHECK.
+
+It asks where the server really listens, whatever its port. Exit code 0: ready; 1: not, or none runs.
+"""
 
 from __future__ import annotations
 
 import http.client
+import os
+import sys
 from urllib.parse import urlsplit
 
-from ..errors import ServerError
+from ..errors import ServerError, TiffinError
 from .home import home
+from .private_places import make_places
 from .supervisor.running import servers
 
 PATIENCE_S = 5.0
@@ -43,3 +48,18 @@ def _ready(url: str) -> str:
     if answer.status != 200:
         raise ServerError(f"{url} is not ready: {said}")
     return url
+
+
+def main() -> int:
+    """Says on standard error what it found; the exit code."""
+    try:
+        make_places(os.environ)  # as the server did, so that both mean the same home
+        said, code = f"ready: {check()}", 0
+    except TiffinError as error:
+        said, code = str(error), 1
+    sys.stderr.write(f"{said}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
