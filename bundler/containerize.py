@@ -17,9 +17,9 @@ from .bundles import Bundle
 from .engines.choose import choose
 from .engines.engine import BuildRequest, Engine, Progress, Secret
 from .engines.output import Output, write_output
-from .image.context import context
+from .image.context import DOCKERFILE_BESIDE, context
 from .image.dockerfile import render
-from .image.plan import DOCKERFILE, ImagePlan, image_plan
+from .image.plan import ImagePlan, image_plan
 
 _RUNNER = {"buildah": "podman"}
 
@@ -194,7 +194,7 @@ def _request(
         dockerfile=text,
         folder=wish.bundle.path,
         context=stream,
-        dockerfile_path=DOCKERFILE,
+        dockerfile_path=DOCKERFILE_BESIDE,
         tags=names,
         labels=plan.labels,
         build_args={**plan.build_args, **build_args},
@@ -216,7 +216,7 @@ def _without_engine(wish: _Wish, error: NoEngineError) -> NoEngineError:
             file.write(block)
     return NoEngineError(
         f"{error}\nThe build context is in {path}; where Docker is, this builds it:\n"
-        f"  docker build -f {DOCKERFILE} -t {tag} - < {path.name}"
+        f"  docker build -t {tag} - < {path.name}"
     )
 
 

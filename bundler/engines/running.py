@@ -13,7 +13,7 @@ from .choose import ENGINES, choose
 from .engine import Container, Engine, ImageFacts, RunRequest
 
 DEFAULT_PORT = 3000
-_ASK_EVERY_S = 0.1
+_ASK_EVERY_S = 0.25
 _ANSWER_LIMIT_S = 2.0
 
 
