@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .gpu import Gpu
@@ -15,10 +16,24 @@ from .gpu import Gpu
 LIBRARY = "libnvidia-ml.so.1"
 _TEXT_BYTES = 96
 _MIG_ENABLED = 1
+_VERSION_MISMATCH = 18
 
 
 class NvmlError(Exception):
     """A function answered with a code other than success."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What the driver says of itself."""
+
+    driver: str = ""
+    """`550.54.15`; empty: it did not tell."""
+    cuda: tuple[int, int] | None = None
+    """Newest release of CUDA that the `libcuda` in this container runs: `(12, 4)`; None: there is none."""
+    devices: int = 0
+    mismatch: bool = False
+    """The libraries are of another version than the kernel module that is loaded."""
 
 
 class _Memory(ctypes.Structure):
@@ -47,6 +62,38 @@ def read(library: Any = None) -> list[Gpu] | None:
         return [_device(nvml, index) for index in range(count.value)]
     except NvmlError:
         return None
+    finally:
+        nvml.nvmlShutdown()
+
+
+def versions(library: Any = None) -> Versions | None:
+    """
+    Args:
+        library: as `ctypes.CDLL` gives it; None loads the driver's.
+
+    Returns:
+        None when there is no such library or the driver does not run.
+    """
+    try:
+        nvml = ctypes.CDLL(LIBRARY) if library is None else library
+    except OSError:
+        return None
+    code = nvml.nvmlInit_v2()
+    if code != 0:
+        return Versions(mismatch=True) if code == _VERSION_MISMATCH else None
+    try:
+        text = ctypes.create_string_buffer(_TEXT_BYTES)
+        count, cuda = ctypes.c_uint(), ctypes.c_int()
+        _call(nvml.nvmlSystemGetDriverVersion, text, ctypes.c_uint(_TEXT_BYTES))
+        _call(nvml.nvmlDeviceGetCount_v2, ctypes.byref(count))
+        found = Versions(text.value.decode(), devices=count.value)
+        with suppress(NvmlError):  # no libcuda: the container was started without the capability `compute`
+            _call(nvml.nvmlSystemGetCudaDriverVersion_v2, ctypes.byref(cuda))
+            found = replace(found, cuda=(cuda.value // 1000, cuda.value % 1000 // 10))
+    except NvmlError:
+        return None
+    else:
+        return found
     finally:
         nvml.nvmlShutdown()
 

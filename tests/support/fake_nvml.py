@@ -46,15 +46,20 @@ int nvmlDeviceGetName(void *device, char *text, unsigned size) {
 int nvmlDeviceGetUUID(void *device, char *text, unsigned size) {
     return snprintf(text, size, "%s", uuids[AT(device)]) < (int)size ? 0 : 7;
 }
+int nvmlSystemGetDriverVersion(char *text, unsigned size) {
+    return snprintf(text, size, "550.54.15") < (int)size ? 0 : 7;
+}
+int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = CUDA; return CUDA ? 0 : 12; }
 int still_running(void) { return running; }
 """
 
 
-def compiled(folder: Path, *, init: int = 0) -> Path | None:
+def compiled(folder: Path, *, init: int = 0, cuda: int = 12040) -> Path | None:
     """The library's file; None when this machine has no C compiler.
 
     Args:
         init: what `nvmlInit_v2` answers.
+        cuda: what `libcuda` runs, 1000 × major + 10 × minor; 0: there is no `libcuda`.
     """
     compiler = shutil.which("cc")
     if compiler is None:
@@ -62,5 +67,7 @@ def compiled(folder: Path, *, init: int = 0) -> Path | None:
     source = folder / "nvml.c"
     source.write_text(SOURCE)
     library = folder / "libnvidia-ml.so.1"
-    subprocess.run([compiler, "-shared", "-fPIC", f"-DINIT={init}", "-o", library, source], check=True)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", f"-DINIT={init}", f"-DCUDA={cuda}", "-o", library, source], check=True
+    )
     return library
