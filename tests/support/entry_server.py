@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 LIMIT_S = 60.0
-KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "COVERAGE_PROCESS_START")
+KEPT = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LANG", "COVERAGE_PROCESS_START")
 """Of this process's environment: what else is there could give another platform away."""
 
 
