@@ -16,7 +16,7 @@ from ...errors import ConfigError
 from ...runtime.service.image_options import ImageOptions
 from .accelerators import accelerator_base
 from .base import Base
-from .cuda_bases import cuda_base
+from .cuda_bases import DRIVER_ENV, RUN_OPTIONS, cuda_base
 from .cuda_table import PythonRow, images
 from .demand import Demand, demand, first_with_gpu
 from .own_base import own_base
@@ -64,6 +64,8 @@ def resolve_base(
             f"image.cuda is none and the runners ask for GPUs ({gpus:g}): remove one of the two"
         )
     if options.cuda not in {"", "auto", "none"}:
+        if not wanted.any:
+            _refuse_cpu_only(f"image.cuda is {options.cuda}", "image.cuda", wanted, arch)
         return cuda_base(options, python=python, packages=known, wanted=wanted, arch=arch, gpus=gpus)
     if not gpus:
         return _plain(options, row, _without_gpus(options, wanted), _advice(wanted))
@@ -77,7 +79,7 @@ def resolve_base(
     found = _plain(
         options, row, "the runners ask for GPUs, and no locked package is known to need CUDA of the image", ""
     )
-    return _driver_only(found)
+    return msgspec.structs.replace(found, env=dict(DRIVER_ENV), run_options=RUN_OPTIONS)
 
 
 def _plain(options: ImageOptions, row: PythonRow, reason: str, advice: str) -> Base:
@@ -104,12 +106,6 @@ def _plain(options: ImageOptions, row: PythonRow, reason: str, advice: str) -> B
         reason=f"{image}: {reason}",
         advice=advice,
     )
-
-
-def _driver_only(found: Base) -> Base:
-    """The driver's libraries are put into the container by the toolkit of the host."""
-    env = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
-    return msgspec.structs.replace(found, env=env, run_options=["--gpus", "all"])
 
 
 def _without_gpus(options: ImageOptions, wanted: Demand) -> str:
@@ -142,10 +138,14 @@ def _refuse_cpu_builds(packages: Mapping[str, str], wanted: Demand, arch: str) -
                 f"the runners ask for GPUs, and {name} {packages[name]} is for CPUs only: require {other}, "
                 "or remove gpus="
             )
+    _refuse_cpu_only("the runners ask for GPUs", "gpus=", wanted, arch)
+
+
+def _refuse_cpu_only(ask: str, remove: str, wanted: Demand, arch: str) -> None:
     for fact in wanted.cpu_only:
         raise ConfigError(
-            f"the runners ask for GPUs, and {fact.words} for linux/{arch} is built for CPUs only: "
-            f"{_nearest_gpu_build(fact.package, fact.version, arch)}, or remove gpus="
+            f"{ask}, and {fact.words} for linux/{arch} is built for CPUs only: "
+            f"{_nearest_gpu_build(fact.package, fact.version, arch)}, or remove {remove}"
         )
 
 

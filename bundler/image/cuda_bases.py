@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from ...errors import ConfigError
 from ...runtime.service.image_options import ImageOptions
 from .base import Base
-from .cuda_table import images, major, numbers, oldest_driver, own_driver
+from .cuda_table import images, major, minor, numbers, oldest_driver, own_driver
 from .cuda_tags import BASE, CUDNN_RUNTIME, RUNTIME, Ask, Tag, choose
 from .demand import Demand, Fact, versions_with
 from .venv_libraries import library_folders
 
 RUN_OPTIONS = ["--gpus", "all"]
+DRIVER_ENV = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+"""Has the container toolkit of the host put the driver's libraries into the container."""
 _DRIVER_FOLDERS = "/usr/local/nvidia/lib:/usr/local/nvidia/lib64"
 """Where NVIDIA's images look for the driver's libraries."""
 
@@ -31,24 +33,20 @@ def cuda_base(
     want = _one(wanted.system)
     if asked:
         _check(asked, wanted, want, arch)
-    tag = choose(_ask(asked, wanted, want, options.distro, arch))
-    release = max([wanted.newest, tag.release if want or not wanted.any else ""], key=numbers)
+    tag = _chosen(_ask(asked, wanted, want, options.distro, arch), want)
+    release = max(wanted.newest, tag.release if want or not wanted.any else "", key=numbers)
+    cuda = minor(release)
+    wheels_only = bool(wanted.carried) and want is None
     return Base(
         image=tag.image,
         builder=tag.image,
         python="uv",
         python_version=python,
         kind="cuda",
-        cuda=_minor_or_tag(release, tag),
-        driver=oldest_driver(release),
+        cuda=cuda,
+        driver=oldest_driver(cuda),
         packages="apt" if tag.distro.startswith("ubuntu") else "dnf",
-        env=cuda_env(
-            _minor_or_tag(release, tag),
-            packages=packages,
-            python=python,
-            wheels=bool(wanted.carried),
-            system=want is not None,
-        ),
+        env=cuda_env(cuda, library_folders(packages, python) if wheels_only else None),
         platforms=tag.platforms,
         run_options=RUN_OPTIONS,
         reason=f"{tag.image}: {_reason(asked, tag, wanted, want, gpus)}",
@@ -56,28 +54,36 @@ def cuda_base(
     )
 
 
-def cuda_env(
-    cuda: str, *, packages: Mapping[str, str], python: str, wheels: bool, system: bool
-) -> dict[str, str]:
+def cuda_env(cuda: str, folders: Sequence[str] | None = None) -> dict[str, str]:
     """Variables of the final stage.
 
     Args:
         cuda: release that the driver has to run, `12.4`.
-        wheels: they bring CUDA, and have to find their own libraries and not those of the image.
-        system: a package loads the libraries of the image.
+        folders: where the loader finds the libraries that wheels bring; None: it uses those of the image.
     """
     env = {
-        "NVIDIA_VISIBLE_DEVICES": "all",
-        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+        **DRIVER_ENV,
         "NVIDIA_REQUIRE_CUDA": _require(cuda),
         "TIFFIN_CUDA": cuda,
         "TIFFIN_CUDA_DRIVER": oldest_driver(cuda),
         "TIFFIN_CUDA_OWN_DRIVER": own_driver(cuda),
     }
-    if wheels and not system:
-        # The image's /usr/local/cuda/lib64 would come before the folders that the wheels look into.
-        env["LD_LIBRARY_PATH"] = ":".join([_DRIVER_FOLDERS, *library_folders(packages, python)])
+    if folders is not None:
+        # The image's own value names /usr/local/cuda/lib64, which would come before what the wheels bring.
+        env["LD_LIBRARY_PATH"] = ":".join([_DRIVER_FOLDERS, *folders])
     return {name: value for name, value in env.items() if value}
+
+
+def _chosen(ask: Ask, want: Fact | None) -> Tag:
+    try:
+        return choose(ask)
+    except ConfigError as error:
+        if want is None or not want.extra:
+            raise
+        raise ConfigError(
+            f"{want.words} loads {_needs(want)} of the image, and {error}; require "
+            f"{want.package}[{want.extra}], and the wheels bring CUDA themselves"
+        ) from None
 
 
 def _require(cuda: str) -> str:
@@ -149,12 +155,6 @@ def _other(package: str, asked: str, arch: str) -> str:
 
 def _needs(want: Fact) -> str:
     return f"CUDA {want.cuda}" + (f" with cuDNN {want.cudnn}" if want.cudnn else "")
-
-
-def _minor_or_tag(release: str, tag: Tag) -> str:
-    """`12.4`; where only the major version matters, that of the image."""
-    found = release if "." in release else tag.release
-    return ".".join(found.split(".")[:2])
 
 
 def _reason(asked: str, tag: Tag, wanted: Demand, want: Fact | None, gpus: float) -> str:

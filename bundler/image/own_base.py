@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from .base import Base
-from .cuda_bases import RUN_OPTIONS, cuda_env
+from .cuda_bases import DRIVER_ENV, RUN_OPTIONS, cuda_env
 from .cuda_table import oldest_driver
 from .demand import Demand
+from .venv_libraries import library_folders
 
 DETECT = "detect"
 """Nothing tells what installs packages: the Dockerfile asks when it is built."""
@@ -39,16 +40,11 @@ def own_base(image: str, *, python: str, packages: dict[str, str], wanted: Deman
     version = _PYTHON.fullmatch(name)
     own_python = version is not None and version[1] == python
     env: dict[str, str] = {}
-    if gpus and "." in wanted.newest:
-        env = cuda_env(
-            wanted.newest,
-            packages=packages,
-            python=python,
-            wheels=bool(wanted.carried),
-            system=bool(wanted.system),
-        )
+    if gpus and wanted.any:
+        wheels_only = bool(wanted.carried) and not wanted.system
+        env = cuda_env(wanted.newest, library_folders(packages, python) if wheels_only else None)
     elif gpus:
-        env = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+        env = dict(DRIVER_ENV)
     brings = "has Python" if own_python else "gets a Python of its own"
     return Base(
         image=image,
