@@ -28,6 +28,20 @@ from ..runtime.tag import Tag
 from ..runtime.verify import bundle_digest
 from .bundles import Bundle, bundle_store
 from .describe import DESCRIBING, describe
+from .image.dockerfile import IGNORED, render
+from .image.lockfile import read_lock
+from .image.plan import (
+    DOCKERFILE,
+    IGNORE_FILE,
+    LOCK_FILE,
+    REQUIREMENTS_FILE,
+    TEMPLATE_FILE,
+    WHEELS_FOLDER,
+    plan_of,
+    template_text,
+)
+from .image.sbom import SBOM_FILE, render_sbom
+from .image.wheel import runtime_wheel
 from .lock import Lock, make_lock
 from .provenance import provenance
 from .readme import render_readme
@@ -40,8 +54,6 @@ from .target import project_target
 Progress = Callable[[str, int, int], None]
 """What is done now, how much of it is done, and how much there is in all; 0: not known."""
 
-REQUIREMENTS_FILE = "env/python/requirements.in"
-LOCK_FILE = "env/python/requirements.lock"
 OPENAPI_FILE = "apis/openapi.json"
 README_FILE = "README.md"
 
@@ -95,8 +107,9 @@ def build(
     store = bundle_store()
     with store.begin() as draft:
         content = _fill(draft, found, wishes, sources, lock=lock, progress=progress)
-        progress("write to the store", 0, 0)
         info = _manifest(content, wishes, labels or {}, project)
+        _put_dockerfile(draft, info, content.texts)
+        progress("write to the store", 0, 0)
         info.name = name or wishes.name or content.spec.name
         path = draft.commit(info.name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))
     made = Bundle(Tag(info.name, info.version), info, path)
@@ -111,6 +124,8 @@ class _Content:
     spec: ServiceSpec
     models: Sequence[Model]
     files: Sequence[FileEntry]
+    texts: Mapping[str, str]
+    """Files that the Dockerfile follows from, by path."""
     lock: Lock | None
     """None: not asked for."""
 
@@ -134,17 +149,25 @@ def _fill(
         files += _link(draft, model)
     infos = [model.info for model in models]
     progress("lock requirements" if lock is not False else "collect requirements", 0, 0)
-    requirements = collect_requirements(project, wishes.python, infos)
+    requirements = collect_requirements(project, wishes.python, infos, spec)
     locked = make_lock(requirements, python=_python(), required=lock is True) if lock is not False else None
-    texts = {
+    pins = locked.text if locked is not None else ""
+    sources_of_image = {
         REQUIREMENTS_FILE: requirements,
+        LOCK_FILE: pins,
+        TEMPLATE_FILE: _template(project, wishes),
+    }
+    image_texts = {path: text for path, text in sources_of_image.items() if text}
+    wheel = runtime_wheel()
+    texts = {
+        **image_texts,
         OPENAPI_FILE: _json(openapi),
         README_FILE: render_readme(spec, infos, description=wishes.description, openapi=openapi),
+        SBOM_FILE: render_sbom(spec, packages=read_lock(pins), models=infos, wheel=wheel, locked=bool(pins)),
     }
-    if locked is not None and locked.text:
-        texts[LOCK_FILE] = locked.text
-    files += [_put(draft, path, text) for path, text in texts.items()]
-    return _Content(spec, models, sorted(files, key=lambda file: file.path), locked)
+    files += [_put(draft, path, text.encode()) for path, text in texts.items()]
+    files.append(_put(draft, WHEELS_FOLDER + wheel.name, wheel.data))
+    return _Content(spec, models, sorted(files, key=lambda file: file.path), image_texts, locked)
 
 
 def _copy(draft: Draft, sources: Sequence[SourceFile], progress: Progress) -> list[FileEntry]:
@@ -197,21 +220,39 @@ def _link(draft: Draft, model: Model) -> list[FileEntry]:
     return [*entries, FileEntry(path=manifest, size_bytes=len(data), sha256=sha256(data).hexdigest())]
 
 
-def _put(draft: Draft, path: str, text: str) -> FileEntry:
+def _template(project: Path, wishes: BundleFile) -> str:
+    """The project's own template for the Dockerfile; it must be as free of secrets as the code."""
+    text = template_text(project, wishes.image)
+    if text:
+        path = wishes.image.dockerfile_template
+        refuse_secrets([SourceFile(path, project / path, len(text))], allow=wishes.allow_secrets)
+    return text
+
+
+def _put_dockerfile(draft: Draft, info: BundleInfo, texts: Mapping[str, str]) -> None:
+    """Adds what `docker build` needs in the bundle's folder; nothing else in the bundle depends on it."""
+    plan = plan_of(info, texts, options=info.image)
+    for path, text in ((DOCKERFILE, render(plan)), (IGNORE_FILE, IGNORED)):
+        info.files.append(_put(draft, path, text.encode()))
+    info.files.sort(key=lambda file: file.path)
+    info.size_bytes = sum(file.size_bytes for file in info.files)
+    info.digest = bundle_digest(info)
+
+
+def _put(draft: Draft, path: str, data: bytes) -> FileEntry:
     file = draft.folder / path
     file.parent.mkdir(parents=True, exist_ok=True)
-    data = text.encode()
     file.write_bytes(data)
     return FileEntry(path=path, size_bytes=len(data), sha256=sha256(data).hexdigest())
 
 
 def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], project: Path) -> BundleInfo:
-    """The manifest but for name and version, which the store allots."""
+    """The manifest but for name and version, which the store allots, and what the Dockerfile adds."""
     locked = content.lock is not None and bool(content.lock.text)
     options: dict[str, Any] = {"locked": locked}
     if not locked:
         options["unlocked_because"] = content.lock.reason if content.lock is not None else "not asked for"
-    info = BundleInfo(
+    return BundleInfo(
         name="",
         version="",
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -227,9 +268,8 @@ def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], 
         description=wishes.description,
         provenance=provenance(project),
         options=options,
+        image=wishes.image,
     )
-    info.digest = bundle_digest(info)
-    return info
 
 
 def _finish(info: BundleInfo, folder: Path, version: str) -> None:

@@ -20,11 +20,12 @@ from typing import NamedTuple
 
 from ..errors import BuildError
 from ..runtime.home import home
+from .requirements import EDITABLE
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 300.0
-_RECIPE = "1"
+_RECIPE = "2"
 """Changes when the same inputs give another lock."""
 _REASON_LINES = 3
 _INDEX_VARIABLES = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
@@ -90,7 +91,16 @@ def _compile(uv: str, folder: Path, requirements: str, python: str, installed: s
     if done.returncode != 0:
         log.debug("uv failed: %s", done.stderr)
         return Lock("", _reason(done.stderr))
-    return Lock(output.read_text(encoding="utf-8"))
+    return Lock(_indexes(requirements) + output.read_text(encoding="utf-8"))
+
+
+def _indexes(requirements: str) -> str:
+    """Where the packages are: the hashes are those of the files there, and who installs the lock has nothing
+    else. Indexes of this machine's environment are not among them: they may hold passwords."""
+    lines = [
+        line for line in requirements.splitlines() if line.startswith("-") and not line.startswith(EDITABLE)
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _without(reason: str, required: bool) -> Lock:

@@ -1,7 +1,8 @@
 """`env/python/requirements.in`: what a bundle needs from a package index.
 
 Three parts: what tiffin itself needs, the exact versions that the models were saved with, and what the
-project asks for. A version that the project names exactly wins over a model's.
+project asks for. A version that the project names exactly wins over a model's. tiffin is not among them: a
+bundle carries its wheel, and on an index the name may be another's.
 """
 
 from __future__ import annotations
@@ -9,17 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from ..errors import BuildError, ConfigError
-from ..runtime.manifest import ModelInfo
+from ..runtime.manifest import ModelInfo, ServiceSpec
 from ..runtime.service.bundlefile import PythonOptions
 
 DEFAULT_FILE = "requirements.txt"
 _DISTRIBUTION = __package__.partition(".")[0]
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_EXTRA_MARKER = re.compile(r"\bextra\s*==")
+# `; extra == "torch"`, alone or as the last part of a marker.
+_EXTRA_MARKER = re.compile(r"""\s*(?:;|\band)\s*extra\s*==\s*["'](?P<extra>[^"']+)["']""")
+_EXTRAS = re.compile(r"[A-Za-z0-9._-]+\s*\[([^\]]*)\]")
+_OWN_VERSION = re.compile(r"===?\s*([^\s;,]+)")
+_KINDS = {"dataframe": "pandas", "image": "image"}
+"""Kind of a value in the schema → extra of tiffin that decodes it."""
 _EXACT = re.compile(r"==|\s@\s")
 _COMMENT = re.compile(r"(?:^|\s+)#.*$")
 # `git@` is how ssh says nobody in particular. Signed addresses carry their password behind the `?`.
@@ -29,7 +36,7 @@ _PASSWORD = re.compile(
     re.IGNORECASE,
 )
 _INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(.+)")
-_EDITABLE = ("-e", "--editable")
+EDITABLE = ("-e", "--editable")
 _ADDRESS_OPTIONS = ("-i ", "--index-url", "--extra-index-url", "-f ", "--find-links")
 _INDEX_OPTIONS = (*_ADDRESS_OPTIONS, "--no-binary", "--only-binary")
 # Keys of ModelInfo.versions that are no packages.
@@ -50,25 +57,30 @@ def requirements_file(project: Path, options: PythonOptions) -> Path | None:
     return path
 
 
-def collect_requirements(project: Path, options: PythonOptions, models: Sequence[ModelInfo]) -> str:
+def collect_requirements(
+    project: Path, options: PythonOptions, models: Sequence[ModelInfo], service: ServiceSpec | None = None
+) -> str:
     """The text of `requirements.in`; the same inputs give the same text.
 
     Args:
         project: the folder of the bundlefile.
         options: its key `python`.
         models: every model of the bundle.
+        service: the kinds of its inputs and outputs need packages too; None: not looked at.
 
     Raises:
-        BuildError: a line that no other machine could follow (a local path, a password), or two models that
-            were saved with different versions of one package.
+        BuildError: a line that no other machine could follow (a local path, a password), two models that
+            were saved with different versions of one package, or another version of tiffin.
         ConfigError: the requirements file is missing or includes one that is.
     """
     file = requirements_file(project, options)
     own = [*(_read(file, project, ()) if file else []), *options.packages]
     for line in own:
         _check(line)
+    extras = _extras([line for line in own if _name(line) == _DISTRIBUTION], service)
+    own = [line for line in own if _name(line) != _DISTRIBUTION]
     parts = {
-        "tiffin": sorted(_own_requirements()),
+        "tiffin": sorted(_own_requirements(extras)),
         "the models": _pins(models, {_name(line) for line in own if _EXACT.search(line)}),
         "the project": own,
     }
@@ -77,7 +89,25 @@ def collect_requirements(project: Path, options: PythonOptions, models: Sequence
     )
 
 
-def _own_requirements() -> list[str]:
+def _extras(lines: Sequence[str], service: ServiceSpec | None) -> set[str]:
+    """Extras of tiffin that the project's requirements name, and those that its schema needs."""
+    found: set[str] = set()
+    for line in lines:
+        wanted = _OWN_VERSION.search(line)
+        own = installed_version(_DISTRIBUTION)
+        if wanted and not wanted[1].endswith("*") and wanted[1] != own:
+            raise BuildError(
+                f"requirement {line!r}: the bundle carries the {_DISTRIBUTION} that builds it, {own}; "
+                "remove the version, or build with that one"
+            )
+        found |= _named_extras(line)
+    for api in service.apis if service is not None else ():
+        types = [*api.inputs.values(), api.output]
+        found |= {_KINDS[each.kind] for each in types if each.kind in _KINDS}
+    return found
+
+
+def _own_requirements(extras: set[str]) -> list[str]:
     try:
         every = requires(_DISTRIBUTION) or []
     except PackageNotFoundError:
@@ -85,7 +115,24 @@ def _own_requirements() -> list[str]:
             f"{_DISTRIBUTION} runs from a folder that is not installed, so what it needs is not known: "
             "install it with pip"
         ) from None
-    return [line for line in every if not _EXTRA_MARKER.search(line)]
+    found = [line for line in every if not _EXTRA_MARKER.search(line)]
+    pending = sorted(extras)
+    while pending:
+        extra = pending.pop()
+        for line in every:
+            marker = _EXTRA_MARKER.search(line)
+            if marker is None or _canonical(marker["extra"]) != extra:
+                continue
+            if _name(line) == _DISTRIBUTION:  # an extra that stands for others
+                pending += sorted(_named_extras(line))
+            else:
+                found.append(_EXTRA_MARKER.sub("", line).rstrip())
+    return list(dict.fromkeys(found))
+
+
+def _named_extras(line: str) -> set[str]:
+    named = _EXTRAS.match(line)
+    return {_canonical(extra.strip()) for extra in named[1].split(",") if extra.strip()} if named else set()
 
 
 def _pins(models: Sequence[ModelInfo], wanted: set[str]) -> list[str]:
@@ -138,9 +185,9 @@ def _check(line: str) -> None:
             "installer instead: UV_INDEX_URL in the environment, or ~/.netrc"
         )
     option = line.startswith(_INDEX_OPTIONS)
-    if line.startswith("-") and not option and not line.startswith(_EDITABLE):
+    if line.startswith("-") and not option and not line.startswith(EDITABLE):
         raise BuildError(f"requirement {line!r}: this option is not supported; write out what is needed")
-    local = "://" not in line and line.startswith((".", "/", "~", *_EDITABLE, *_ADDRESS_OPTIONS))
+    local = "://" not in line and line.startswith((".", "/", "~", *EDITABLE, *_ADDRESS_OPTIONS))
     if local or "file://" in line:
         raise BuildError(
             f"requirement {line!r} points to this machine: remove it (the project's own code is in the "

@@ -12,6 +12,7 @@ from projects import SERVICE, adder_project, echo_project, write
 import tiffin
 from tiffin.bundler import build as build_module
 from tiffin.bundler import bundles
+from tiffin.bundler.image.wheel import runtime_wheel
 from tiffin.bundler.lock import Lock
 from tiffin.errors import (
     AlreadyExistsError,
@@ -60,8 +61,12 @@ def test_what_a_bundle_holds(tmp_path: Path, home: Path) -> None:
     assert [file.path for file in made.info.files] == [
         "README.md",
         "apis/openapi.json",
+        "env/docker/Dockerfile",
+        "env/docker/Dockerfile.dockerignore",
         "env/python/requirements.in",
+        f"env/python/wheels/{runtime_wheel().name}",
         *sorted([*(f"{in_models}/{file.path}" for file in model.info.files), f"{in_models}/model.yaml"]),
+        "sbom.cdx.json",
         "src/bundlefile.yaml",
         "src/pkg/__init__.py",
         "src/service.py",

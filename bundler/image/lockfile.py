@@ -1,0 +1,83 @@
+"""Reading `requirements.lock`: which packages an image gets, and how sure their bytes are.
+
+The format is that of `uv pip compile --generate-hashes`: a requirement a line, continued with `\\`, with its
+hashes; https://pip.pypa.io/en/stable/reference/requirements-file-format/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from ...errors import IntegrityError
+
+_PINNED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*(?P<version>[^\s;]+)")
+_ADDRESSED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*@\s*(?P<url>[^\s;]+)")
+_NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)")
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+
+
+class Locked(msgspec.Struct, kw_only=True, frozen=True):
+    """One package of a lock."""
+
+    name: str
+    """Canonical: lower case, hyphens."""
+    version: str = ""
+    """Empty for one that has an address."""
+    url: str = ""
+    """`git+https://…` or the address of a file; empty for one from an index."""
+    marker: str = ""
+    """Where it is installed, `sys_platform == 'linux'`; empty: everywhere."""
+    hashes: tuple[str, ...] = ()
+    """sha256 of each of its files, 64 hexadecimal digits."""
+
+
+def read_lock(text: str) -> list[Locked]:
+    """The packages of a lock in its order; options and comments are passed over.
+
+    Raises:
+        IntegrityError: a line that is neither pinned nor addressed.
+    """
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        requirement = line.split(" #")[0].strip()
+        if not requirement or requirement.startswith(("#", "-")):
+            continue
+        head, _, marker = requirement.partition(" --hash")[0].partition(";")
+        match = _PINNED.fullmatch(head.strip()) or _ADDRESSED.fullmatch(head.strip())
+        if match is None:
+            raise IntegrityError(f"requirements.lock has the line {line.strip()!r}, which pins nothing")
+        parts = match.groupdict()
+        found.append(
+            Locked(
+                name=re.sub(r"[-_.]+", "-", parts["name"]).lower(),
+                version=parts.get("version") or "",
+                url=parts.get("url") or "",
+                marker=marker.strip(),
+                hashes=tuple(_HASH.findall(requirement)),
+            )
+        )
+    return found
+
+
+def without_hash(packages: Iterable[Locked]) -> list[str]:
+    """Names of those whose bytes nobody can check: `pip` cannot hash what it gets from a repository."""
+    return [package.name for package in packages if not package.hashes]
+
+
+def read_requirements(text: str) -> list[Locked]:
+    """The packages of `requirements.in`, for a bundle without a lock; most have no version there."""
+    found = []
+    for line in text.splitlines():
+        requirement = line.partition(" #")[0].strip()
+        if not requirement or requirement.startswith(("#", "-")):
+            continue
+        head = requirement.partition(";")[0].strip()
+        match = _PINNED.fullmatch(head) or _ADDRESSED.fullmatch(head) or _NAMED.match(head)
+        if match is not None:
+            parts = match.groupdict()
+            name = re.sub(r"[-_.]+", "-", parts["name"]).lower()
+            found.append(Locked(name=name, version=parts.get("version") or "", url=parts.get("url") or ""))
+    return found

@@ -1,0 +1,237 @@
+"""From a bundle to all that its Dockerfile says: base, dependencies, layers, settings.
+
+The Dockerfile is part of the bundle, whose digest leaves name, version, labels and provenance out; so they
+are not in it either. They come to the image as `labels`, given to the engine beside the Dockerfile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from ...errors import BuildError, ConfigError, IntegrityError
+from ...runtime.manifest import BundleInfo, FileEntry
+from ...runtime.service.image_options import ImageOptions
+from ..bundles import Bundle
+from .base import Base
+from .bases import resolve_base
+from .layers import Layer, file_layers, model_layers
+from .lockfile import Locked, read_lock, read_requirements, without_hash
+
+REQUIREMENTS_FILE = "env/python/requirements.in"
+LOCK_FILE = "env/python/requirements.lock"
+WHEELS_FOLDER = "env/python/wheels/"
+DOCKERFILE = "env/docker/Dockerfile"
+IGNORE_FILE = f"{DOCKERFILE}.dockerignore"
+TEMPLATE_FILE = "env/docker/Dockerfile.j2"
+"""The project's own template, kept so that an image with other options needs the bundle only."""
+
+UV_IMAGE = "ghcr.io/astral-sh/uv:0.13.9"
+"""Installs the dependencies. Pinned: the Python that it brings changes with its version."""
+BUNDLE_ROOT = "/bundle"
+PORT = 3000
+EPOCH = 315_532_800
+"""1980-01-01, the oldest time that a zip can hold. One for all bundles: with a time of its own each
+bundle would have its own layers of dependencies and models."""
+SECRETS = ("ca", "netrc", "uv.toml")
+"""Ids of the build secrets that every Dockerfile takes; all may be absent."""
+
+
+class ImagePlan(msgspec.Struct, kw_only=True, frozen=True):
+    """One image. What of it the Dockerfile shows, `templates/image/Dockerfile.j2` says."""
+
+    service: str
+    """Name of the service, which is also the bundle's unless it was given another."""
+    base: Base
+    options: ImageOptions
+    platform: str
+    """`linux/arm64`; empty: that of the engine."""
+    requirements: str
+    """The lock; without one `requirements.in`."""
+    locked: bool
+    hashed: bool
+    """Whether every package of the lock has hashes; those from repositories have none."""
+    builder_packages: list[str]
+    """System packages that installing needs and the image does not: `git`."""
+    wheel: str
+    """tiffin's own wheel, relative to the bundle."""
+    wheel_sha256: str
+    tiffin: str
+    """Its version."""
+    models: list[Layer]
+    files: list[Layer]
+    link: bool
+    """Whether the engine knows `COPY --link` (BuildKit does since Docker 23)."""
+    template: str
+    """Text of the project's own template; empty: ours as it is."""
+    labels: dict[str, str]
+    """For `--label`: they change with every build, so the Dockerfile has none of them."""
+    build_args: dict[str, str]
+    """For `--build-arg`."""
+    warnings: list[str]
+    """What a user should know before the image is used; a sentence each."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Ids of the build secrets that the Dockerfile takes; all may be absent."""
+        return SECRETS
+
+
+def image_plan(
+    bundle: Bundle, *, options: ImageOptions | None = None, platform: str = "", link: bool = True
+) -> ImagePlan:
+    """What the image of a bundle is to be.
+
+    Args:
+        bundle: in the store, or exported.
+        options: None: those that the bundle was built with.
+        platform: `linux/amd64`, `linux/arm64`; empty: that of the machine that built the bundle.
+        link: False for engines that do not know `COPY --link`.
+
+    Raises:
+        ConfigError: there is no base for what the options ask.
+        BuildError: the bundle is of a tiffin that made no images.
+        IntegrityError: its lock is damaged.
+    """
+    texts = {
+        path: (bundle.path / path).read_text(encoding="utf-8")
+        for path in (REQUIREMENTS_FILE, LOCK_FILE, TEMPLATE_FILE)
+        if any(entry.path == path for entry in bundle.info.files)
+    }
+    return plan_of(
+        bundle.info,
+        texts,
+        options=bundle.info.image if options is None else options,
+        platform=platform,
+        link=link,
+    )
+
+
+def plan_of(
+    info: BundleInfo,
+    texts: Mapping[str, str],
+    *,
+    options: ImageOptions,
+    platform: str = "",
+    link: bool = True,
+) -> ImagePlan:
+    """The same, of a bundle that is being made.
+
+    Args:
+        info: of the bundle, with every file but the Dockerfile.
+        texts: content of `requirements.in`, `requirements.lock` and the project's template, by their paths.
+    """
+    wheel = _wheel(info)
+    locked = LOCK_FILE in texts
+    packages = read_lock(texts[LOCK_FILE]) if locked else read_requirements(texts.get(REQUIREMENTS_FILE, ""))
+    base = resolve_base(
+        options,
+        python=info.python,
+        packages={package.name: package.version for package in packages},
+        platform=platform or _platform(info),
+        gpus=sum(runner.gpus for runner in info.service.runners),
+    )
+    hashed = locked and not without_hash(packages)
+    return ImagePlan(
+        service=info.service.name,
+        base=base,
+        options=options,
+        platform=platform,
+        requirements=LOCK_FILE if locked else REQUIREMENTS_FILE,
+        locked=locked,
+        hashed=hashed,
+        builder_packages=["git"] if any(package.url.startswith("git+") for package in packages) else [],
+        wheel=wheel.path,
+        wheel_sha256=wheel.sha256,
+        tiffin=_version(wheel),
+        models=model_layers(info, BUNDLE_ROOT),
+        files=file_layers(info, BUNDLE_ROOT),
+        link=link,
+        template=texts.get(TEMPLATE_FILE, ""),
+        labels=_labels(info),
+        build_args={"SOURCE_DATE_EPOCH": str(epoch())},
+        warnings=[*_warnings(info, packages, locked=locked), *filter(None, [base.advice])],
+    )
+
+
+def epoch() -> int:
+    """Seconds since 1970 that all files of an image are dated with: `$SOURCE_DATE_EPOCH`, else `EPOCH`.
+
+    Raises:
+        ConfigError: the variable is no number of seconds.
+    """
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return EPOCH
+    if not (text.isascii() and text.isdecimal() and int(text) < 1 << 33):
+        raise ConfigError(f"SOURCE_DATE_EPOCH={text!r}: use whole seconds since 1970, below {1 << 33}")
+    return int(text)
+
+
+def template_text(project: Path, options: ImageOptions) -> str:
+    """The project's own template; empty when it has none.
+
+    Raises:
+        ConfigError: there is no such file, or it is no text.
+    """
+    if not options.dockerfile_template:
+        return ""
+    path = project / options.dockerfile_template
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"image.dockerfile_template: there is no file {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"image.dockerfile_template: cannot read {path}: {error}") from error
+
+
+def _wheel(info: BundleInfo) -> FileEntry:
+    for entry in info.files:
+        if entry.path.startswith(WHEELS_FOLDER) and entry.path.endswith(".whl"):
+            return entry
+    raise BuildError(
+        f"bundle {info.name}:{info.version} has no wheel of tiffin in {WHEELS_FOLDER}: build it again"
+    )
+
+
+def _version(wheel: FileEntry) -> str:
+    parts = wheel.path.rpartition("/")[2].split("-")
+    if len(parts) < 5:
+        raise IntegrityError(f"{wheel.path} is not the name of a wheel")
+    return parts[1]
+
+
+def _platform(info: BundleInfo) -> str:
+    """`linux/amd64` of a bundle that was built on `darwin-x86_64`: what it is locked for."""
+    machine = info.platform.rpartition("-")[2]
+    return f"linux/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(machine, machine) }"
+
+
+def _labels(info: BundleInfo) -> dict[str, str]:
+    """https://github.com/opencontainers/image-spec/blob/main/annotations.md, the user's, and tiffin's own."""
+    git = info.provenance.get("git") or {}
+    found = {
+        "org.opencontainers.image.title": info.name,
+        "org.opencontainers.image.version": info.version,
+        "org.opencontainers.image.description": info.description or info.service.doc.partition("\n")[0],
+        "org.opencontainers.image.created": info.created,
+        "org.opencontainers.image.revision": str(git.get("commit", "")),
+    }
+    own = {"tiffin.bundle": f"{info.name}:{info.version}", "tiffin.digest": info.digest}
+    return {name: value for name, value in {**found, **info.labels, **own}.items() if value}
+
+
+def _warnings(info: BundleInfo, packages: list[Locked], *, locked: bool) -> list[str]:
+    if not locked:
+        why = info.options.get("unlocked_because", "")
+        return [
+            "the requirements are not locked"
+            + (f" ({why})" if why else "")
+            + ": two builds may install different versions, and no hash is checked; bundle build --lock"
+        ]
+    if names := without_hash(packages):
+        return [f"{', '.join(names)} come from a repository, so no hash is checked for any package"]
+    return []
