@@ -163,6 +163,8 @@ class RunnerSpec(_Record, kw_only=True):
     """BLAS/OpenMP threads per worker; None: cores / workers, at least 1."""
     retry: bool = True
     """Whether a request may run again after its worker died. False for calls with side effects."""
+    compile: str = ""
+    """Mode of `torch.compile`: `default`, `reduce-overhead`, `max-autotune`; empty: not compiled."""
     start_timeout_s: float = 300.0
     """Longest that loading and warming may take."""
 

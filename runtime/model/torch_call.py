@@ -57,14 +57,16 @@ def methods(module: Any) -> list[str]:  # noqa: ARG001 - the same for every modu
 
 def call(module: Any, method: str, *args: Any, **kwargs: Any) -> Any:
     """One inference in `inference_mode`: arrays in, arrays out; CPU tensors out when tensors came in."""
+    return run(module, bound(module, method), args, kwargs)
+
+
+def run(module: Any, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The same with a function that stands for a method of the module, such as its compiled form."""
     torch = torch_or_error()
     device, dtype = _place(module)
     keep = holds_tensor(args) or (bool(kwargs) and holds_tensor(kwargs))
     with torch.inference_mode():
-        result = bound(module, method)(
-            *to_tensors(args, device, dtype),
-            **to_tensors(kwargs, device, dtype),
-        )
+        result = function(*to_tensors(args, device, dtype), **to_tensors(kwargs, device, dtype))
         return from_tensors(result, keep=keep)
 
 
@@ -106,6 +108,11 @@ def evaluating(module: Any) -> Iterator[None]:
     finally:
         for part, training in before:
             part.training = training
+
+
+def device_of(module: Any) -> Any:
+    """`torch.device` of its first parameter or buffer; the CPU for one that has none."""
+    return _place(module)[0]
 
 
 _telling: WeakKeyDictionary[Any, tuple[ref[Any], ref[Any]]] = WeakKeyDictionary()

@@ -86,7 +86,7 @@ class LocalRunner:
     def _methods(self) -> dict[str, MethodSpec]:
         if self._runner.cls is not None:
             return method_specs(self._runner.cls)
-        return self.model.info.methods
+        return self._runner.methods_of(self.model.info)
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         with self._lock:

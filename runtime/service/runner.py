@@ -13,10 +13,11 @@ from types import FrameType
 from typing import Any
 
 from ...errors import InvalidTagError, ServiceDefinitionError
-from ..manifest import RunnerSpec, WorkerRange
+from ..manifest import MethodSpec, ModelInfo, RunnerSpec, WorkerRange
 from ..tag import Tag
 from .local import LocalRunner
 from .methods import RESERVED, method_specs, public_methods
+from .model_options import check_fits, compile_mode, fixed_sizes, methods_as_run
 from .options import DAY_S, MAX_PROCESSES, MAX_ROWS, nearest, number, refuse_unknown, whole
 from .where import at, line_of, user_frame
 from .workers import gpu_share, worker_numbers
@@ -31,6 +32,8 @@ _OPTIONS = (
     "models",
     "retry",
     "start_timeout_s",
+    "compile",
+    "sizes",
 )
 _MAX_NAME = 63
 
@@ -48,6 +51,8 @@ class RunnerOptions:
     models: tuple[Tag, ...]
     retry: bool
     start_timeout_s: float
+    compile: str
+    sizes: tuple[int, ...]
 
 
 def runner(
@@ -62,6 +67,8 @@ def runner(
     models: Iterable[str] = (),
     retry: bool = True,
     start_timeout_s: float = 300.0,
+    compile: bool | str = False,  # noqa: A002 - torch calls it so
+    sizes: Iterable[int] | None = None,
     **init: Any,
 ) -> Any:
     """Declares a runner: an attribute of a `@tiffin.service` class.
@@ -82,6 +89,10 @@ def runner(
         models: tags of the models that a class loads itself, so that a bundle takes them along.
         retry: whether a request may run again after its worker died; False for calls with side effects.
         start_timeout_s: seconds that loading and warming may take, up to a day.
+        compile: of a saved torch module, by `torch.compile`, in the worker before it is ready: True or
+            `"default"`; with `gpus` also `"reduce-overhead"` or `"max-autotune"`, which record CUDA graphs.
+        sizes: the numbers of rows that a saved model is called with, increasing; batches between are filled
+            up. None: those it was saved with; with CUDA graphs 1, 2, 4 … up to `max_batch_size`.
         **init: keyword arguments for the class's `__init__`.
 
     Raises:
@@ -106,6 +117,8 @@ def runner(
         models=_tags(where, cls, models),
         retry=_flag(where, retry),
         start_timeout_s=number(where, "start_timeout_s", start_timeout_s, DAY_S, "seconds"),
+        compile=compile_mode(where, compile, cls, gpus),
+        sizes=fixed_sizes(where, sizes, cls),
     )
     return Runner(tag, cls, options, init, line=line, frame=frame)
 
@@ -204,6 +217,7 @@ class Runner:
             threads=options.threads,
             retry=options.retry,
             start_timeout_s=options.start_timeout_s,
+            compile=options.compile,
         )
         if self.cls is not None:
             spec.cls = importable(self.cls, f"{self.where}: runner {name}")
@@ -211,8 +225,18 @@ class Runner:
         elif self.tag is not None:
             model = find(self.tag)
             spec.model = str(model.tag)
-            spec.methods = dict(model.info.methods)
+            spec.methods = self.methods_of(model.info)
         return spec
+
+    def methods_of(self, info: ModelInfo) -> dict[str, MethodSpec]:
+        """The methods of its model as this runner calls them.
+
+        Raises:
+            ServiceDefinitionError: an option is not for such a model.
+        """
+        options = self.options
+        check_fits(f"{self.where}: runner {self._name}", info, options.compile, options.sizes)
+        return methods_as_run(info, options.compile, options.max_batch_size, options.sizes)
 
     def __repr__(self) -> str:
         return f"<runner {self._name or '?'} of {self.tag or self.cls!r} at {self.where}>"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ...errors import ModelError, ServiceDefinitionError
+from ..batching.limits import max_rows
 from ..batching.padding import with_lengths
 from ..batching.sizes import with_sizes
 from ..manifest import MethodSpec, RunnerSpec
+from ..model.compiled import Compiled
 from ..schema.convert import convert, has_class, hints_of
 from ..supervisor.control import Target
 from .warming import warm_batches
@@ -18,6 +21,8 @@ from .warming import warm_batches
 log = logging.getLogger("tiffin.worker")
 
 Run = Callable[..., Any]
+MANY_ROWS = 64
+"""What code for any number of rows is tuned for, unless batches are smaller."""
 
 
 class Inference:
@@ -26,10 +31,12 @@ class Inference:
     Args:
         spec: the runner.
         methods: the functions behind the names of `spec.methods`.
+        compiled: the model behind them, when it is compiled: while it is warmed.
     """
 
-    def __init__(self, spec: RunnerSpec, methods: dict[str, Run]) -> None:
+    def __init__(self, spec: RunnerSpec, methods: dict[str, Run], compiled: Compiled | None = None) -> None:
         self.spec = spec
+        self._compiled = compiled
         self._methods = {name: _adapted(run, spec.methods[name]) for name, run in methods.items()}
 
     def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -45,10 +52,21 @@ class Inference:
 
         The first call of a model is often many times slower than the next: libraries load, kernels compile.
         Code that does not like zeros is no error.
+
+        Raises:
+            ModelError: it was to be compiled and cannot.
         """
         for name, method in self.spec.methods.items():
-            for args in warm_batches(method):
+            for args in warm_batches(method, self._rows_to_warm(method)):
                 self._try(name, args)
+        if self._compiled is not None:
+            self._compiled.seal()
+
+    def _rows_to_warm(self, method: MethodSpec) -> list[int]:
+        """Code for any number of rows is code for one and code for more."""
+        if method.sizes or self._compiled is None:
+            return method.sizes or [1]
+        return sorted({1, min(max_rows(self.spec, method), MANY_ROWS)})
 
     def _try(self, name: str, args: tuple[Any, ...]) -> None:
         try:
@@ -78,7 +96,7 @@ def load(target: Target, spec: RunnerSpec) -> Inference:
         import sys
 
         sys.path[:] = [target.source, *(entry for entry in sys.path if entry != target.source)]
-        return Inference(spec, _model_methods(spec))
+        return _of_model(spec)
     service = load_service(target)
     runner = getattr(service, spec.name, None)
     if runner is None or not hasattr(runner, "construct"):
@@ -89,23 +107,20 @@ def load(target: Target, spec: RunnerSpec) -> Inference:
     return Inference(spec, {name: typed(getattr(made, name)) for name in spec.methods})
 
 
-def _model_methods(spec: RunnerSpec) -> dict[str, Run]:
+def _of_model(spec: RunnerSpec) -> Inference:
     from ..model.find import find
     from ..model.framework import framework
 
     model = find(spec.model)
     loaded = model.load(device="auto")
-    call = framework(model.info.framework).call
-
-    def bind(name: str) -> Run:
-        return lambda *args, **kwargs: call(loaded, name, *args, **kwargs)
-
+    compiled = Compiled(loaded, spec.model, spec) if spec.compile else None
+    call = partial(framework(model.info.framework).call, loaded) if compiled is None else compiled.call
     missing = [name for name in spec.methods if name not in model.info.methods]
     if missing:
         raise ModelError(
             f"model {spec.model} has no method {missing[0]!r}; it has {', '.join(model.info.methods)}"
         )
-    return {name: bind(name) for name in spec.methods}
+    return Inference(spec, {name: partial(call, name) for name in spec.methods}, compiled)
 
 
 def typed(method: Run) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,14 @@ from ..batching.padding import FIRST_BUCKET
 from ..manifest import MethodSpec, PaddingSpec, TypeSpec
 
 
-def warm_batches(method: MethodSpec) -> list[tuple[Any, ...]]:
-    """Arguments of one row; of every bucket and every size that the method was promised: a compiled model
-    compiles for each. Empty when a shape or dtype is not known."""
+def warm_batches(method: MethodSpec, numbers: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Arguments for each number of rows in every bucket: a compiled model compiles for each. Empty when a
+    shape or dtype is not known."""
     if not method.batch:
         return []
     padding = method.padding
     lengths: list[int | None] = [None] if padding is None else [*(padding.buckets or [FIRST_BUCKET])]
-    made = [zeros(method, rows, length) for length in lengths for rows in method.sizes or [1]]
+    made = [zeros(method, rows, length) for length in lengths for rows in numbers]
     return [args for args in made if args is not None]
 
 
