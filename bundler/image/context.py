@@ -21,7 +21,7 @@ from .plan import EPOCH
 
 DOCKERFILE_BESIDE = "Dockerfile"
 """Where a Dockerfile that is not the bundle's own lies in the context; no bundle has a file there. The
-bundle's own stays as it is, because it goes into the image with the bundle, and the server checks it there."""
+bundle's own stays as it is: it goes into the image with the bundle, and the server checks it there."""
 
 _BLOCK = tarfile.BLOCKSIZE
 _END = bytes(2 * _BLOCK)
