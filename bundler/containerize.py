@@ -132,7 +132,7 @@ def containerize(
         base=plan.base.image,
         reason=plan.base.reason,
         cuda=plan.base.cuda,
-        platform=plan.platform,
+        platform=facts.platform,
         engine=choice.engine.name,
         engine_reason=choice.reason,
         outputs=[str(output.path) for output in outputs],

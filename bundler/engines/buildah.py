@@ -49,6 +49,7 @@ class BuildahEngine(CommandEngine):
             size_bytes=_bytes(listed["size"]),
             layers=list(found["Docker"]["rootfs"]["diff_ids"]),
             port=first_port(config.get("ExposedPorts")),
+            platform=f"{found['Docker']['os']}/{found['Docker']['architecture']}",
             labels=dict(config.get("Labels") or {}),
             env=dict(entry.partition("=")[::2] for entry in config.get("Env") or []),
         )

@@ -39,11 +39,6 @@ CAUSES = (
         "again with `bundle build`, and look twice when it happens again",
     ),
     _cause(
-        r"401 unauthorized|403 forbidden|authentication required|unauthorized:|access denied|denied:",
-        "the registry or package index wants a name and password: `docker login` for the registry, "
-        "--secret id=netrc,src=$HOME/.netrc for a private index",
-    ),
-    _cause(
         r"temporary failure (?:in name resolution|resolving)|could not resolve|name resolution|dns error|"
         r"no such host|network is unreachable|failed to lookup address|connection refused|i/o timeout|"
         r"operation timed out|error sending request",
@@ -56,6 +51,11 @@ CAUSES = (
         r"short-name .* did not resolve",
         "the base image was not found: check image: {base: …} or --base, and that this machine can reach its "
         "registry",
+    ),
+    _cause(
+        r"401 unauthorized|403 forbidden|authentication required|unauthorized:|access denied|denied:",
+        "the registry or package index wants a name and password: `docker login` for the registry, "
+        "--secret id=netrc,src=$HOME/.netrc for a private index",
     ),
     _cause(
         r"no solution found|could not find a version|no matching distribution|has no wheels|"

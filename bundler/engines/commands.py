@@ -114,6 +114,7 @@ def facts(found: dict[str, Any]) -> ImageFacts:
         size_bytes=int(found.get("Size") or 0),
         layers=list((found.get("RootFS") or {}).get("Layers") or []),
         port=first_port(config.get("ExposedPorts")),
+        platform=f"{found['Os']}/{found['Architecture']}",
         labels=dict(config.get("Labels") or {}),
         env=dict(entry.partition("=")[::2] for entry in config.get("Env") or []),
     )

@@ -129,6 +129,7 @@ class DockerEngine:
             size_bytes=found["Size"],
             layers=list(found["RootFS"].get("Layers") or []),
             port=first_port(config.get("ExposedPorts")),
+            platform=f"{found['Os']}/{found['Architecture']}",
             labels=dict(config.get("Labels") or {}),
             env=dict(entry.partition("=")[::2] for entry in config.get("Env") or []),
         )

@@ -58,6 +58,8 @@ class ImageFacts(msgspec.Struct, kw_only=True, frozen=True):
     """Digests of the unpacked layers, the base's first."""
     port: int
     """The first that it exposes; 0: none."""
+    platform: str
+    """`linux/amd64`"""
     labels: dict[str, str]
     env: dict[str, str]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from .engine import Progress
 
 KEPT_LINES = 20
+CACHED = ", from the cache"
 _PLACE = re.compile(r"^\[(?P<stage>[^\]]*?)\s*(?P<step>\d+)/(?P<steps>\d+)\]\s*(?P<text>.*)$", re.DOTALL)
 _SHOWN = 70
 
@@ -62,7 +63,8 @@ class Steps:
 
     def tell(self, key: str) -> None:
         done, total = self.counted()
-        self._tell(self.steps[key].text, done, total)
+        step = self.steps[key]
+        self._tell(f"{step.text}{CACHED if step.cached else ''}", done, total)
 
     def counted(self) -> tuple[int, int]:
         """Instructions done and in all; the engine says how many a stage has with its first one."""

@@ -1,10 +1,11 @@
-"""Programs that stand in for container engines: they write down how they were called, and say what they are told."""
+"""Programs that stand in for container engines: they note how they are called and say what they are told."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 _SCRIPT = """\
 #!{python}
@@ -47,18 +48,23 @@ class FakeProgram:
         self.path.chmod(0o755)
 
     def say(
-        self, *start: str, stdout: str = "", stderr: str = "", code: int = 0, files: dict[str, str] | None = None
+        self,
+        *start: str,
+        stdout: str = "",
+        stderr: str = "",
+        code: int = 0,
+        files: dict[str, str] | None = None,
     ) -> None:
-        """What to answer to arguments that begin like this; `files`: option to what goes into the file it names."""
+        """What to answer to arguments that begin like this; `files`: option to text for the file it names."""
         told = {"start": start, "stdout": stdout, "stderr": stderr, "code": code, "files": files or {}}
         self._told.insert(0, told)
         self._answers.write_text(json.dumps(self._told))
 
     @property
-    def calls(self) -> list[dict[str, object]]:
+    def calls(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._calls.read_text().splitlines()]
 
     def arguments(self, *start: str) -> list[str]:
         """Of the last call that began like this."""
-        found = [call["arguments"] for call in self.calls]
-        return next(each for each in reversed(found) if isinstance(each, list) and tuple(each[: len(start)]) == start)
+        found: list[list[str]] = [call["arguments"] for call in self.calls]
+        return next(each for each in reversed(found) if tuple(each[: len(start)]) == start)
