@@ -62,7 +62,8 @@ async def dial(address: Address, credentials: Credentials, worker: str = "", ins
         await asyncio.wait_for(caller.enter(credentials, worker, instance), DIAL_S)
     except asyncio.TimeoutError:
         caller.abort()
-        raise UnavailableError(f"{address} did not let us in within {DIAL_S:g} s") from None
+        hint = "" if credentials.tls else ": does it take TLS only (TIFFIN_TLS_CA)?"
+        raise UnavailableError(f"{address} did not let us in within {DIAL_S:g} s{hint}") from None
     except (OSError, WireError, ValueError) as error:  # uvloop: ValueError for an address that makes no sense
         caller.abort()
         raise UnavailableError(f"{address}: {_reason(error)}") from error

@@ -2,10 +2,83 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
-from apart import api, frames, project, worker
+from apart import api, frames, free_port, project, worker
+from server import Server
+
+LIMIT_S = 40.0
+
+
+class Callers:
+    """Threads that call without a pause, each checking its own answer, until they are told to stop."""
+
+    def __init__(self, url: str, number: int = 8) -> None:
+        self.answers: Counter[Any] = Counter()
+        self._url = url
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._call, args=(seed,)) for seed in range(number)]
+
+    def __enter__(self) -> Callers:  # noqa: PYI034 - Self came with 3.11
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self, seed: int) -> None:
+        with httpx.Client(timeout=LIMIT_S) as client:
+            number = float(seed)
+            while not self._stop.is_set():
+                number += 100
+                answer = client.post(f"{self._url}/slow", json={"x": [[number]]})
+                right = answer.status_code == 200 and answer.json() == [[number * 2]]
+                self.answers["right" if right else (answer.status_code, answer.text)] += 1
+
+    def more(self, number: int = 50) -> None:
+        """Until so many more are answered."""
+        target = self.answers["right"] + number
+        until(lambda: self.answers["right"] >= target)
+
+
+def until(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def serving(url: str, number: int) -> set[int]:
+    """Processes of workers that have answered, once there are so many."""
+    found: set[int] = set()
+
+    def asked() -> bool:
+        # Two at a time: a free worker that has waited longest is given the next.
+        found.add(httpx.post(f"{url}/pid", json={}, timeout=LIMIT_S).json())
+        return len(found) >= number
+
+    until(asked)
+    return found
+
+
+def kill_container(server: Server) -> None:
+    """As `docker kill` does: nothing in it gets to say goodbye."""
+    for pid in [server.pid, *server.pids()]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    server.process.wait()
 
 
 def test_predict_across_containers(tmp_path: Path) -> None:
@@ -13,16 +86,45 @@ def test_predict_across_containers(tmp_path: Path) -> None:
     with worker(folder) as there, api(folder, frames(there)) as here:
         answer = httpx.post(f"{here.base_url}/double", json={"x": [[1.0, 2.0], [3.0, 4.0]]})
         assert (answer.status_code, answer.json()) == (200, [[2.0, 4.0], [6.0, 8.0]])
-        assert httpx.post(f"{here.base_url}/pid", json={}).json() in there.pids("worker")
+        assert serving(here.base_url, 2) == set(there.pids("worker"))
         assert not here.pids("worker")
         assert not there.pids("server")
         assert httpx.post(f"{here.base_url}/secrets", json={}).json() == ["", ""]
-        assert 'tiffin_remote_workers{runner="twice",service="apart"} 2.0' in _metrics(here.base_url)
-        assert 'tiffin_peers{service="apart"} 1.0' in _metrics(there.base_url)
+        assert 'tiffin_remote_workers{runner="twice",service="apart"} 2.0' in metrics(here.base_url)
+        assert 'tiffin_peers{service="apart"} 1.0' in metrics(there.base_url)
         assert httpx.get(f"{there.base_url}/readyz").json()["ready"]
         assert here.stop() == 0
         assert there.stop() == 0
 
 
-def _metrics(url: str) -> str:
-    return httpx.get(f"{url}/metrics").text
+def test_containers_come_and_go_under_load(tmp_path: Path) -> None:
+    """One is killed, its address is taken by another, one is told to stop: no request notices."""
+    folder = project(tmp_path / "p")
+    ports = [free_port("127.0.0.1"), free_port("127.0.0.2")]
+    at = f"127.0.0.1:{ports[0]},127.0.0.2:{ports[1]}"
+    with contextlib.ExitStack() as stack:
+        one = stack.enter_context(worker(folder, host="127.0.0.1", port=ports[0]))
+        here = stack.enter_context(api(folder, at))  # ready with one of two
+        two = stack.enter_context(worker(folder, host="127.0.0.2", port=ports[1]))
+        connected(here, 4)
+        assert serving(here.base_url, 4) == {*one.pids("worker"), *two.pids("worker")}
+        with Callers(here.base_url) as callers:
+            callers.more()
+            kill_container(one)
+            callers.more(100)
+            three = stack.enter_context(worker(folder, host="127.0.0.1", port=ports[0]))
+            connected(here, 4)
+            assert two.stop() == 0
+            callers.more()
+        assert set(callers.answers) == {"right"}, callers.answers
+        assert serving(here.base_url, 2) == set(three.pids("worker"))
+
+
+def connected(server: Server, number: int) -> None:
+    """Until so many workers in other containers are."""
+    line = f'tiffin_remote_workers{{runner="twice",service="apart"}} {number:.1f}'
+    until(lambda: line in metrics(server.base_url))
+
+
+def metrics(url: str) -> str:
+    return httpx.get(f"{url}/metrics", timeout=LIMIT_S).text
