@@ -41,6 +41,7 @@ def show(
                 "threads of each>",
                 "cores, at most>",
                 "GPUs",
+                "rows that wait>",
                 "weights>",
                 "of them shared>",
                 "in all>",
@@ -79,6 +80,7 @@ def _row(name: str, runner: RunnerOutlook, found: Outlook) -> tuple[object, ...]
         runner.threads,
         f"{runner.most * runner.threads} of {found.cores:g}",
         _devices(runner),
+        runner.queue_rows,
         *weights,
     )
 

@@ -7,11 +7,9 @@ from math import inf
 from ...errors import DeadlineExceededError, OverloadedError
 from ..manifest import RunnerSpec
 from . import failure
+from .limits import QUEUED_BATCHES
 from .ports import RunnerMetrics
 from .request import Method
-
-QUEUED_BATCHES = 16
-"""Batches a worker that may wait when `max_queue_rows` is not given."""
 
 
 class Admission:

@@ -6,6 +6,9 @@ from math import inf
 
 from ..manifest import MethodSpec, RunnerSpec
 
+QUEUED_BATCHES = 16
+"""Batches a worker that may wait when `max_queue_rows` is not given."""
+
 
 def max_rows(spec: RunnerSpec, method: MethodSpec) -> int:
     """Cap of a batch: the method's own, else the runner's; 1 for a method that takes no batches."""

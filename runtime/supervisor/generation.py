@@ -102,7 +102,8 @@ class Generation:
         self.spec = spec
         try:
             self.here = self._house.here(spec)
-            self.plan = self._house.plan(spec)
+            self.plan = self._house.plan(spec, self.target)
+            self.spec = self._house.bounded(spec, self.plan)
         except TiffinError as error:
             self._fail(error)
             return

@@ -20,11 +20,13 @@ from ..roles import division
 from ..roles.options import TOKEN, RoleOptions
 from ..service.load import BUNDLE_VARIABLE
 from .allotment import Allotment
-from .control import Away, Message, ServerOptions
+from .control import Away, Message, ServerOptions, Target
 from .gpus import NOT_ASKED, Gpus, detect
 from .plan import Plan, plan, wants_gpus
 from .process import Child, Reaper
+from .room import Room, bounded, memory_bytes
 from .run_folder import RunFolder
+from .weights import weights_of
 
 logger = logging.getLogger("tiffin.supervisor")
 
@@ -65,14 +67,16 @@ class House:
         """What may be given to workers; found out when the first service wants some."""
         return detect()
 
-    def plan(self, spec: ServiceSpec, allotment: Allotment | None = None) -> Plan:
+    def plan(self, spec: ServiceSpec, target: Target, allotment: Allotment | None = None) -> Plan:
         """
         Args:
+            target: where the service and its models come from.
             allotment: what workers of the service hold already.
 
         Raises:
             ConfigError: `--workers` names a runner that does not exist, or whose workers are elsewhere.
             ServerError: more GPUs are asked for than there are.
+            NotFoundError: a model is not there.
         """
         staffed = msgspec.structs.replace(spec, runners=self.here(spec))
         names = {runner.name for runner in staffed.runners}
@@ -85,9 +89,15 @@ class House:
             gpus=self.gpus if wants_gpus(staffed) else NOT_ASKED,
             processes=1 if alone and self.processes is None else self.processes,
             workers={**(division.fixed(staffed) if alone else {}), **self.workers, **scaled},
+            room=Room(memory_bytes(), {one.name: weights_of(one, target) for one in staffed.runners}),
             running=self.running,
             allotment=allotment,
         )
+
+    def bounded(self, spec: ServiceSpec, settled: Plan) -> ServiceSpec:
+        """The service with queues that fit into the memory."""
+        most = {name: runner.most for name, runner in settled.runners.items()}
+        return bounded(spec, most, settled.processes, memory_bytes())
 
     def here(self, spec: ServiceSpec) -> list[RunnerSpec]:
         """Runners whose workers are started here.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,16 +10,14 @@ from pathlib import Path
 import msgspec
 
 from .. import cgroup
-from ..home import models_folder
-from ..manifest import MODEL_FILE, RunnerSpec, ServiceSpec, WorkerRange
-from ..model.framework import shared_bytes
-from ..model.model import read_info
+from ..manifest import RunnerSpec, ServiceSpec, WorkerRange
 from ..service.load import load_service
-from ..shelf import Shelf
 from .control import Target
 from .gpus import NOT_ASKED, detect
 from .plan import Plan, plan, wants_gpus
+from .room import Room, memory_bytes
 from .subject import look_up
+from .weights import weights_of
 
 
 class RunnerOutlook(msgspec.Struct, kw_only=True):
@@ -43,6 +40,8 @@ class RunnerOutlook(msgspec.Struct, kw_only=True):
     """Of those, what all workers hold once."""
     memory_bytes: int
     """Weights in memory, or on devices, when the most workers run."""
+    queue_rows: int
+    """That may wait in one API process."""
 
 
 class GpuOutlook(msgspec.Struct, kw_only=True):
@@ -87,16 +86,17 @@ def outlook(
     spec = subject.spec or _imported(subject.target)
     cpus = cgroup.cpu_count()
     gpus = detect() if wants_gpus(spec) else NOT_ASKED
-    settled = plan(spec, cpus=cpus, gpus=gpus, processes=processes, workers=workers or {})
+    room = Room(memory_bytes(), {runner.name: weights_of(runner, subject.target) for runner in spec.runners})
+    settled = plan(spec, cpus=cpus, gpus=gpus, processes=processes, workers=workers or {}, room=room)
     found = Outlook(
         service=spec.name,
         title=subject.title,
         cores=cpus,
-        memory_bytes=cgroup.memory_limit_bytes() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        memory_bytes=room.memory_bytes,
         gpus=[GpuOutlook(id=gpu.id, name=gpu.name, memory_bytes=gpu.memory_bytes) for gpu in gpus.devices],
         gpus_from=gpus.source,
         processes=settled.processes,
-        runners={runner.name: _runner(runner, settled, subject.target) for runner in spec.runners},
+        runners={runner.name: _runner(runner, settled, room) for runner in spec.runners},
         warnings=list(settled.warnings),
     )
     found.warnings += _too_large(found)
@@ -110,12 +110,9 @@ def _imported(target: Target) -> ServiceSpec:
         return service_info(load_service(target)).spec()
 
 
-def _runner(runner: RunnerSpec, settled: Plan, target: Target) -> RunnerOutlook:
+def _runner(runner: RunnerSpec, settled: Plan, room: Room) -> RunnerOutlook:
     planned = settled.runners[runner.name]
-    shelf = Shelf(Path(target.bundle) / "models" if target.bundle else models_folder(), MODEL_FILE)
-    infos = [read_info(shelf.path(tag)) for tag in (runner.model, *runner.models) if tag]
-    weights = sum(info.size_bytes for info in infos)
-    shared = 0 if runner.gpus else sum(shared_bytes(info) for info in infos)
+    weights = room.of(runner.name)
     return RunnerOutlook(
         workers=planned.workers,
         least=planned.least,
@@ -123,21 +120,16 @@ def _runner(runner: RunnerSpec, settled: Plan, target: Target) -> RunnerOutlook:
         threads=planned.threads,
         gpus=planned.gpus,
         devices=[list(devices) for devices in settled.allotment.of(runner.name)],
-        weights_bytes=weights,
-        shared_bytes=shared,
-        memory_bytes=shared + planned.most * (weights - shared),
+        weights_bytes=weights.all_bytes,
+        shared_bytes=weights.shared_bytes,
+        memory_bytes=weights.held_bytes(planned.most),
+        queue_rows=planned.queue_rows,
     )
 
 
 def _too_large(found: Outlook) -> list[str]:
-    """Weights that do not fit; what a model needs beside them only running it tells."""
+    """Weights that do not fit on a device; what a model needs beside them only running it tells."""
     warnings = []
-    on_host = sum(runner.memory_bytes for runner in found.runners.values() if not runner.gpus)
-    if on_host > found.memory_bytes:
-        warnings.append(
-            f"the weights alone take {on_host / 1e9:.1f} GB of {found.memory_bytes / 1e9:.1f} GB of memory: "
-            "use fewer workers"
-        )
     for gpu in found.gpus:
         on_device = sum(
             runner.weights_bytes / len(devices)

@@ -11,6 +11,7 @@ from ..manifest import RunnerSpec, ServiceSpec, WorkerRange
 from .allotment import Allotment, Demand
 from .gpu import VISIBLE
 from .gpus import Gpus
+from .room import Room
 
 AUTO = "auto"
 
@@ -36,6 +37,8 @@ class RunnerPlan:
     """BLAS/OpenMP threads of each."""
     gpus: float
     """Devices of each, or its share of one."""
+    queue_rows: int
+    """That may wait in one API process when the most workers run."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def plan(
     gpus: Gpus,
     processes: int | str | None,
     workers: Mapping[str, int | str | WorkerRange],
+    room: Room,
     running: Mapping[str, int] | None = None,
     allotment: Allotment | None = None,
 ) -> Plan:
@@ -73,6 +77,7 @@ def plan(
         gpus: devices that it may use.
         processes: `--processes`.
         workers: `--workers`, runner to number.
+        room: memory that they share; `auto` takes no more than fits.
         running: workers that run now, where the load has decided: a reload starts with as many.
         allotment: devices that the workers hold already, and keep.
 
@@ -88,8 +93,10 @@ def plan(
                 f"--workers {name}=…: service {spec.name!r} has no such runner; it has: {known}"
             )
     cores = max(1, int(cpus))
+    api = _number("--processes", spec.processes if processes is None else processes, cores)
     wanted = {runner.name: workers.get(runner.name, runner.workers) for runner in spec.runners}
     ranges = {runner.name: _bounds(runner, wanted[runner.name], cores) for runner in spec.runners}
+    squeezed = _squeezed(ranges, by_name, wanted, room, api)
     filling = [runner.name for runner in spec.runners if runner.gpus and _is_auto(wanted[runner.name])]
     held = allotment or Allotment(gpus)
     demands = {name: Demand(name, runner.gpus, ranges[name][1]) for name, runner in by_name.items()}
@@ -106,13 +113,14 @@ def plan(
             most=most,
             threads=runner.threads or max(1, int(cpus / total)),
             gpus=runner.gpus,
+            queue_rows=room.queue_rows(runner, most, len(spec.runners) * api),
         )
-    api = _number("--processes", spec.processes if processes is None else processes, cores)
+    most_of = {runner.name: (runner, settled[runner.name].most) for runner in spec.runners}
     return Plan(
         processes=api,
         runners=settled,
         allotment=held.give(Demand(name, by_name[name].gpus, most) for name, (_, most) in ranges.items()),
-        warnings=tuple(_warnings(settled, api, cpus)),
+        warnings=(*squeezed, *_warnings(settled, api, cpus), *room.warnings(most_of, api)),
     )
 
 
@@ -153,6 +161,29 @@ def _bounds(runner: RunnerSpec, wanted: int | str | WorkerRange, cores: int) -> 
     if most < least:
         raise ConfigError(f"{what}: max is {most}, below min, {least}: swap them")
     return least, most
+
+
+def _squeezed(
+    ranges: dict[str, tuple[int, int]],
+    runners: Mapping[str, RunnerSpec],
+    wanted: Mapping[str, int | str | WorkerRange],
+    room: Room,
+    processes: int,
+) -> list[str]:
+    """Takes back from `ranges` what `auto` would take beyond the memory; says so."""
+    autos = [name for name, runner in runners.items() if not runner.gpus and _is_auto(wanted[name])]
+    others = [(runner, ranges[name][1]) for name, runner in runners.items() if name not in autos]
+    told = []
+    for name, fitting in room.auto_workers(autos, others, processes).items():
+        least, most = ranges[name]
+        fixed = not isinstance(wanted[name], WorkerRange)
+        if fitting < most and (fixed or least < most):
+            ranges[name] = (fitting, fitting) if fixed else (least, max(least, fitting))
+            told.append(
+                f"{name}: the memory, {room.memory_bytes / 1e9:.1f} GB, is enough for {ranges[name][1]} "
+                f"of the {most} workers that the cores are enough for"
+            )
+    return told
 
 
 def _number(what: str, wanted: int | str, auto: int) -> int:

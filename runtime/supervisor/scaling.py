@@ -168,7 +168,7 @@ class Scaling:
                 self._house.running = {**self._house.running, **before.workers}
                 if question.processes is not None:
                     self._house.processes = question.processes
-                after = self._house.plan(spec, before.allotment)
+                after = self._house.plan(spec, generation.target, before.allotment)
                 await self._change(generation, before, after, tell, question.limit_s)
             except TiffinError:
                 self._house.scaled, self._house.running, self._house.processes = kept
@@ -217,6 +217,7 @@ def _numbers(plan: Plan) -> dict[str, Any]:
             "least": runner.least,
             "most": runner.most,
             "threads": runner.threads,
+            "queue_rows": runner.queue_rows,
         }
         for name, runner in plan.runners.items()
     }

@@ -9,6 +9,7 @@ from tiffin.runtime.manifest import RunnerSpec, ServiceSpec, WorkerRange
 from tiffin.runtime.supervisor.gpu import Gpu
 from tiffin.runtime.supervisor.gpus import Gpus
 from tiffin.runtime.supervisor.plan import Plan, plan, worker_environ
+from tiffin.runtime.supervisor.room import Room
 
 
 def spec(*runners: RunnerSpec, processes: int | str = 1) -> ServiceSpec:
@@ -18,7 +19,8 @@ def spec(*runners: RunnerSpec, processes: int | str = 1) -> ServiceSpec:
 def settle(service: ServiceSpec, **changed: Any) -> Plan:
     devices = tuple(Gpu(str(index)) for index in range(changed.pop("gpus", 0)))
     gpus = Gpus(devices, "all of this machine's")
-    return plan(service, **{"cpus": 8.0, "gpus": gpus, "processes": None, "workers": {}, **changed})
+    fixed = {"cpus": 8.0, "gpus": gpus, "processes": None, "workers": {}, "room": Room(64 * 2**30)}
+    return plan(service, **{**fixed, **changed})
 
 
 def threads(settled: Plan) -> dict[str, int]:
