@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import InferenceError, InvalidInputError, UsageError
 from ..manifest import RunnerSpec
 from ..schema.convert import convert, has_class, hints_of
+from ..service.waits import waits_here
 from . import rows
 from .dispatcher import Dispatcher
 
@@ -136,7 +137,8 @@ class RemoteMethod:
             return await call(*args)
 
         # The task is made in the loop with a copy of this thread's context, so its deadline goes along.
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+        future, waits = asyncio.run_coroutine_threadsafe(run(), self._loop), waits_here.get()
+        return future.result() if waits is None else waits.result(future)
 
 
 def result_hint(method: Callable[..., Any] | None) -> Any:

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ...errors import OverloadedError
+from ..service.waits import Waits, waits_here
 
 THREADS = 64
 """A sync api holds its thread while it waits for a runner, so fewer threads than a batch has rows would keep
@@ -28,8 +29,8 @@ class Threads:
     async def call(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """`function(**arguments)` in a thread, with a copy of the caller's context.
 
-        A call that has not begun when the caller is cancelled never begins; one that runs goes on to its end,
-        since a thread cannot be stopped, and its result is dropped.
+        A call that has not begun when the caller is cancelled never begins. One that runs goes on, since a
+        thread cannot be stopped, but waits for no runner any more; its result is dropped.
 
         Raises:
             OverloadedError: every thread is taken and the queue is full.
@@ -40,14 +41,19 @@ class Threads:
                     f"{self._limit} calls of sync apis are running or waiting: try again shortly"
                 )
             self._held += 1
-        context = contextvars.copy_context()
+        context, waits = contextvars.copy_context(), Waits()
+        context.run(waits_here.set, waits)
         try:
             future = self._pool.submit(context.run, _run, function, arguments)
         except RuntimeError:
             self._release()
             raise
         future.add_done_callback(self._release)
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            waits.cancel()
+            raise
 
     def _release(self, _: Future[Any] | None = None) -> None:
         with self._lock:

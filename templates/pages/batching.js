@@ -10,6 +10,7 @@ const FOLLOW_MS = 1000;
 const reasons = {
   "idle worker": "a worker was free and took what waited",
   full: "as many rows as a batch may have waited",
+  ahead: "the same, sent just before its worker was free, so that it need not wait for it",
   shared: "rows were shared out among several free workers",
   probe: "another size was tried, to learn how long it takes",
   retry: "run again after its worker ended",
@@ -134,7 +135,7 @@ function facts(runner, id, method) {
   const limit = method.max_latency_s === null ? "none" : `${milliseconds(method.max_latency_s)} ms`;
   const unit = unitOf(method);
   const cap = `${number(method.cap)}${method.cap === method.max_rows ? "" : ` of ${number(method.max_rows)}`} ${unit}`;
-  const running = runner.running.filter((each) => id.endsWith(`.${each.method}`)).length;
+  const running = [...runner.running, ...runner.ahead].filter((each) => id.endsWith(`.${each.method}`)).length;
   const all = [
     ["Batches", number(method.batches)],
     ["Rows", number(method.rows)],

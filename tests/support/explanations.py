@@ -57,7 +57,15 @@ def quiet(**fields: Any) -> dict[str, Any]:
 
 def runner(**methods: dict[str, Any]) -> dict[str, Any]:
     """As `Dispatcher.explain` gives it."""
-    return {"runner": "forest", "workers": 2, "idle": 2, "queue_rows": 3, "running": [], "methods": methods}
+    return {
+        "runner": "forest",
+        "workers": 2,
+        "idle": 2,
+        "queue_rows": 3,
+        "running": [],
+        "ahead": [],
+        "methods": methods,
+    }
 
 
 def process(name: str = "api-0", **methods: dict[str, Any]) -> dict[str, Any]:
