@@ -7,9 +7,17 @@ Formats: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/ in the Linux sou
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from ..errors import ConfigError
+
+CPUS = "TIFFIN_CPUS"
+"""Cores to count on, where no control group tells: 0.5, 2 …"""
+MEMORY = "TIFFIN_MEMORY_MIB"
+"""Memory to count on, in MiB, where no control group tells."""
 
 _V1_UNLIMITED_BYTES = 1 << 60
 """v1 says "no limit" as the largest multiple of the page size that fits 63 bits."""
@@ -97,15 +105,39 @@ def _number(file: Path) -> int | None:
 
 
 def cpu_count() -> float:
-    """Cores that this process may use, 1.5 say: the affinity mask or the cgroup quota, whichever is less."""
+    """Cores that this process may use, 1.5 say: the affinity mask, the cgroup quota or `TIFFIN_CPUS`, whichever
+    is least.
+
+    Raises:
+        ConfigError: `TIFFIN_CPUS` is no number.
+    """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = Cgroup().cpus()
-    return float(affinity) if quota is None else min(float(affinity), quota)
+    limits = (float(affinity), Cgroup().cpus(), _told(CPUS, "cores"))
+    return min(limit for limit in limits if limit is not None)
 
 
 def memory_limit_bytes() -> int | None:
-    """Memory that this container may use, in bytes; None without a limit."""
-    return Cgroup().memory_limit_bytes()
+    """Memory that this container may use, in bytes, by its cgroup or `TIFFIN_MEMORY_MIB`; None without a limit.
+
+    Raises:
+        ConfigError: `TIFFIN_MEMORY_MIB` is no number.
+    """
+    told_mib = _told(MEMORY, "MiB")
+    limits = (Cgroup().memory_limit_bytes(), None if told_mib is None else int(told_mib * 2**20))
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _told(name: str, unit: str) -> float | None:
+    text = os.environ.get(name, "")
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not (number > 0 and math.isfinite(number)):
+        raise ConfigError(f"{name}={text!r}: use a number of {unit} above 0")
+    return number
 
 
 def oom_kills() -> int:

@@ -53,6 +53,8 @@ def _run(entry: Entry) -> int:
     if entry.detected is not None:
         platform, sign = entry.detected
         logger.info("running on %s (told by %s)", platform.title, sign, extra={"platform": platform.name})
+        for name, value in platform.limits(os.environ).items():
+            os.environ.setdefault(name, value)
     if entry.role == "lambda":
         return _run_on_lambda(entry)
     return _serve(entry, _tell)
@@ -63,8 +65,10 @@ def _serve(entry: Entry, tell: Callable[[Event], None]) -> int:
         raise ConfigError(
             f"no folder {entry.bundle}: mount the bundle there, or say with TIFFIN_BUNDLE where it is"
         )
+    from .cuda_check import check
     from .supervisor.serve import serve
 
+    check(logger)
     return serve(entry.bundle, replace(entry.serve, on_event=tell))
 
 

@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..cgroup import CPUS, MEMORY
 from .platform import Platform, Routes
 
 RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
+MEMORY_MB = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
+_MB_A_CORE = 1769
+"""So much memory brings one core:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 INVOCATIONS = "/invocations"
 """Where events that are no HTTP requests go."""
 
@@ -20,6 +25,13 @@ INVOCATIONS = "/invocations"
 class Lambda(Platform):
     def routes(self, environ: Mapping[str, str]) -> Routes:  # noqa: ARG002 - always the same
         return Routes(predict=(INVOCATIONS,))
+
+    def limits(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """The memory of the function, and the cores that come with it."""
+        memory = environ.get(MEMORY_MB, "")
+        if not memory.isdecimal():
+            return {}
+        return {MEMORY: memory, CPUS: f"{int(memory) / _MB_A_CORE:.2f}"}
 
 
 PLATFORM = Lambda(

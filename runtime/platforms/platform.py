@@ -64,3 +64,7 @@ class Platform:
     def routes(self, environ: Mapping[str, str]) -> Routes:  # noqa: ARG002 - Vertex AI's are in it
         """What it asks beyond the routes that every server has."""
         return Routes()
+
+    def limits(self, environ: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002 - where cgroups do not tell
+        """`TIFFIN_CPUS` and `TIFFIN_MEMORY_MIB`, where the platform says them in another way."""
+        return {}

@@ -142,7 +142,13 @@ def test_cloud_run_drains_within_its_ten_seconds(bundle: Path) -> None:
 
 
 def test_lambda(bundle: Path) -> None:
-    with LambdaRuntime() as runtime, EntryServer(bundle, AWS_LAMBDA_RUNTIME_API=runtime.address) as server:
+    with (
+        LambdaRuntime() as runtime,
+        EntryServer(
+            bundle, AWS_LAMBDA_RUNTIME_API=runtime.address, AWS_LAMBDA_FUNCTION_MEMORY_SIZE="1024"
+        ) as server,
+    ):
+        server.wait_line("with 0.58 cores and 1024 MiB of memory")
         outcome = runtime.invoke({"x": [1, 2]})
         assert (outcome.path.rpartition("/")[2], outcome.document) == ("response", [2, 4])
 

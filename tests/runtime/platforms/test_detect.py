@@ -8,7 +8,7 @@ import pytest
 
 from tiffin.errors import ConfigError
 from tiffin.runtime.entry_options import read
-from tiffin.runtime.platforms import sagemaker
+from tiffin.runtime.platforms import aws_lambda, sagemaker
 from tiffin.runtime.platforms.detect import PLATFORMS, PORT_VARIABLES, detect, port
 
 KUBERNETES = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
@@ -112,3 +112,9 @@ def test_a_drain_ends_before_the_platform_kills(platform) -> None:  # type: igno
 def test_names_are_unique() -> None:
     names = [platform.name for platform in PLATFORMS]
     assert len(set(names)) == len(names)
+
+
+def test_lambda_says_its_memory_in_a_variable() -> None:
+    environ = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024"}
+    assert aws_lambda.PLATFORM.limits(environ) == {"TIFFIN_MEMORY_MIB": "1024", "TIFFIN_CPUS": "0.58"}
+    assert aws_lambda.PLATFORM.limits({}) == {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tiffin.errors import ConfigError
 from tiffin.runtime import cgroup
 from tiffin.runtime.cgroup import Cgroup
 
@@ -110,3 +112,29 @@ def test_affinity_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cgroup.cpu_count() == 4.0
     monkeypatch.setattr(Cgroup, "cpus", lambda _: 2.5)
     assert cgroup.cpu_count() == 2.5
+
+
+def test_what_is_told_counts_where_it_is_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no control group tells: on Lambda, or in a micro-VM."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(Cgroup, "cpus", lambda _: None)
+    monkeypatch.setattr(Cgroup, "memory_limit_bytes", lambda _: None)
+    assert cgroup.memory_limit_bytes() is None
+    monkeypatch.setenv("TIFFIN_CPUS", "0.58")
+    monkeypatch.setenv("TIFFIN_MEMORY_MIB", "1024")
+    assert (cgroup.cpu_count(), cgroup.memory_limit_bytes()) == (0.58, 2**30)
+    monkeypatch.setattr(Cgroup, "cpus", lambda _: 0.5)
+    monkeypatch.setattr(Cgroup, "memory_limit_bytes", lambda _: 2**20)
+    assert (cgroup.cpu_count(), cgroup.memory_limit_bytes()) == (0.5, 2**20)
+
+
+@pytest.mark.parametrize("text", ["many", "0", "-1", "nan", "inf"])
+@pytest.mark.parametrize(
+    ("name", "asked"), [("TIFFIN_CPUS", cgroup.cpu_count), ("TIFFIN_MEMORY_MIB", cgroup.memory_limit_bytes)]
+)
+def test_what_is_told_is_a_number(
+    monkeypatch: pytest.MonkeyPatch, name: str, asked: Callable[[], object], text: str
+) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(ConfigError, match=f"{name}='{text}'"):
+        asked()
