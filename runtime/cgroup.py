@@ -105,8 +105,7 @@ def _number(file: Path) -> int | None:
 
 
 def cpu_count() -> float:
-    """Cores that this process may use, 1.5 say: the affinity mask, the cgroup quota or `TIFFIN_CPUS`, whichever
-    is least.
+    """Cores that this process may use, 1.5 say: the least of affinity mask, cgroup quota and `TIFFIN_CPUS`.
 
     Raises:
         ConfigError: `TIFFIN_CPUS` is no number.
@@ -117,7 +116,7 @@ def cpu_count() -> float:
 
 
 def memory_limit_bytes() -> int | None:
-    """Memory that this container may use, in bytes, by its cgroup or `TIFFIN_MEMORY_MIB`; None without a limit.
+    """Memory that this container may use, in bytes, by cgroup or `TIFFIN_MEMORY_MIB`; None without a limit.
 
     Raises:
         ConfigError: `TIFFIN_MEMORY_MIB` is no number.
