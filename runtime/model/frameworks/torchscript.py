@@ -9,6 +9,7 @@ from ...manifest import MethodSpec, ModelInfo
 from .. import torch_call
 from ..example import Example
 from ..framework import Saved, check_options, has_class_of
+from ..script_weights import share_weights
 from ..versions import versions_of
 
 _FILE = "module.pt"
@@ -20,7 +21,7 @@ class TorchScriptFramework:
 
     name = "torchscript"
     extra = "torch"
-    mapped: tuple[str, ...] = ()
+    mapped: tuple[str, ...] = (_FILE,)
 
     def matches(self, obj: Any) -> bool:
         return has_class_of(obj, _MODULE)
@@ -36,7 +37,11 @@ class TorchScriptFramework:
 
     def load(self, folder: Path, info: ModelInfo, device: str) -> Any:  # noqa: ARG002 - the file tells all
         torch = torch_call.torch_or_error()
-        return torch.jit.load(str(folder / _FILE), map_location=torch_call.best_device(device)).eval()
+        place = torch_call.best_device(device)
+        module = torch.jit.load(str(folder / _FILE), map_location=place).eval()
+        if place.type == "cpu":
+            share_weights(module, folder / _FILE)
+        return module
 
     def methods(self, obj: Any) -> list[str]:
         return torch_call.methods(obj)

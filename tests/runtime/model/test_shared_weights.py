@@ -101,6 +101,54 @@ def test_a_module_as_safetensors_and_as_a_pickle() -> None:
         assert torch.equal(model.load("cpu")(row), module(row)), "the file is as it was"
 
 
+class Scripted(torch.nn.Module):
+    """Two names of one weight, a view of a buffer, a half, a bias that is too small to be worth a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tied = torch.nn.Linear(256, 256, bias=False)
+        self.same = torch.nn.Linear(256, 256, bias=False)
+        self.same.weight = self.tied.weight
+        self.last = torch.nn.Linear(256, 256)
+        self.register_buffer("table", torch.randn(256, 256))
+        self.register_buffer("view", self.table[1:])
+        self.register_buffer("coarse", torch.randn(256, 256).half())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.last(self.same(self.tied(x)) @ self.table)
+        return out + self.view.sum() + self.coarse.float().mean()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, of TorchScript
+@pytest.mark.parametrize("make", ["trace", "script", "freeze"])
+def test_torchscript(make: str) -> None:
+    module, row = Scripted().eval(), torch.ones(2, 256)
+    made = torch.jit.trace(module, row) if make == "trace" else torch.jit.script(module)
+    made = torch.jit.freeze(made) if make == "freeze" else made
+    model = models.save("m", made, example=row.numpy())
+    loaded = model.load("cpu")
+    weights = loaded.state_dict()
+    if make == "freeze":
+        nodes = [node for node in loaded.graph.findAllNodes("prim::Constant") if node.hasAttribute("value")]
+        weights = {str(node): node.t("value") for node in nodes if node.kindOf("value") == "t"}
+    large = {name: tensor for name, tensor in weights.items() if tensor.nbytes >= MIN_BYTES}
+    assert len(large) >= 3
+    assert {file_behind(tensor.data_ptr()) for tensor in large.values()} == {"module.pt"}
+    assert all(tensor.data_ptr() % ALIGNMENT == 0 for name, tensor in large.items() if name != "view")
+    if make != "freeze":
+        assert weights["tied.weight"].data_ptr() == weights["same.weight"].data_ptr()
+        assert weights["view"].data_ptr() == weights["table"][1:].data_ptr()
+        assert file_behind(weights["last.bias"].data_ptr()) != "module.pt"
+    assert torch.equal(loaded(row), made(row))
+    assert shared_bytes(model.info) > sum(tensor.nbytes for tensor in large.values()) / 2
+    with torch.no_grad():
+        for tensor in large.values():
+            tensor.zero_()
+    assert not torch.equal(loaded(row), made(row)), "what was exchanged is what it computes with"
+    model.verify()
+    assert torch.equal(model.load("cpu")(row), made(row)), "the file is as it was"
+
+
 def test_what_is_not_shared_says_so() -> None:
     x = np.random.default_rng(0).random((50, 4))
     model = models.save("m", xgboost.XGBRegressor(n_estimators=2).fit(x, x[:, 0]), example=x[:2])
