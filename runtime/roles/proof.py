@@ -1,8 +1,8 @@
 """Each side proves that it knows the shared token; the token itself never travels.
 
-A proof is HMAC-SHA256, keyed with the token's digest, over who proves, the nonce of the other side, and all that is
-said along with it (its own nonce among that). The names of the sides keep a proof from being sent back to who
-made it, the nonces from being used a second time. See RFC 2104 for HMAC.
+A proof is HMAC-SHA256 (RFC 2104), keyed with the token's digest, over who proves, the nonce of the other
+side, and all that is said along with it (its own nonce among that). The names of the sides keep a proof from being
+sent back to who made it, the nonces from being used a second time.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _welcome_proof(token: bytes, welcome: Welcome, knock: Knock) -> bytes:
 
 
 def _mac(token: bytes, *parts: bytes) -> bytes:
-    # Of the digest: HMAC fills a short key up with zeros, and would take a token with zeros at its end for it.
+    # HMAC fills a short key up with zeros: another token, with zeros at its end, would do as well.
     mac = hmac.new(hashlib.sha256(token).digest(), digestmod="sha256")
     for part in parts:
         mac.update(len(part).to_bytes(4, "little") + part)

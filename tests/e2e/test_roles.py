@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -13,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from apart import api, frames, free_port, project, worker
+from apart import api, free_port, project, worker
+from certificates import Authority
 from server import Server
 
 LIMIT_S = 40.0
@@ -81,22 +84,6 @@ def kill_container(server: Server) -> None:
     server.process.wait()
 
 
-def test_predict_across_containers(tmp_path: Path) -> None:
-    folder = project(tmp_path / "p")
-    with worker(folder) as there, api(folder, frames(there)) as here:
-        answer = httpx.post(f"{here.base_url}/double", json={"x": [[1.0, 2.0], [3.0, 4.0]]})
-        assert (answer.status_code, answer.json()) == (200, [[2.0, 4.0], [6.0, 8.0]])
-        assert serving(here.base_url, 2) == set(there.pids("worker"))
-        assert not here.pids("worker")
-        assert not there.pids("server")
-        assert httpx.post(f"{here.base_url}/secrets", json={}).json() == ["", ""]
-        assert 'tiffin_remote_workers{runner="twice",service="apart"} 2.0' in metrics(here.base_url)
-        assert 'tiffin_peers{service="apart"} 1.0' in metrics(there.base_url)
-        assert httpx.get(f"{there.base_url}/readyz").json()["ready"]
-        assert here.stop() == 0
-        assert there.stop() == 0
-
-
 def test_containers_come_and_go_under_load(tmp_path: Path) -> None:
     """One is killed, its address is taken by another, one is told to stop: no request notices."""
     folder = project(tmp_path / "p")
@@ -105,6 +92,12 @@ def test_containers_come_and_go_under_load(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(worker(folder, host="127.0.0.1", port=ports[0]))
         here = stack.enter_context(api(folder, at))  # ready with one of two
+        answer = httpx.post(f"{here.base_url}/double", json={"x": [[1.0, 2.0], [3.0, 4.0]]})
+        assert (answer.status_code, answer.json()) == (200, [[2.0, 4.0], [6.0, 8.0]])
+        assert httpx.post(f"{here.base_url}/secrets", json={}).json() == ["", ""]
+        assert (here.pids("worker"), one.pids("server")) == ([], [])
+        assert 'tiffin_peers{service="apart"} 1.0' in metrics(one.base_url)
+        assert httpx.get(f"{one.base_url}/readyz").json()["ready"]
         two = stack.enter_context(worker(folder, host="127.0.0.2", port=ports[1]))
         connected(here, 4)
         assert serving(here.base_url, 4) == {*one.pids("worker"), *two.pids("worker")}
@@ -118,6 +111,62 @@ def test_containers_come_and_go_under_load(tmp_path: Path) -> None:
             callers.more()
         assert set(callers.answers) == {"right"}, callers.answers
         assert serving(here.base_url, 2) == set(three.pids("worker"))
+
+
+def test_a_worker_container_with_tls_grows_shrinks_and_reloads(tmp_path: Path) -> None:
+    """Its API container was there first, and waits for it."""
+    folder = project(tmp_path / "p")
+    secret = tmp_path / "token"
+    secret.write_text("the same for both of them\n")
+    authority = Authority(tmp_path / "ca")
+    environ = {"TIFFIN_TOKEN": "", "TIFFIN_TOKEN_FILE": str(secret), "TIFFIN_TLS_CA": authority.file}
+    port = free_port("127.0.0.1")
+    with contextlib.ExitStack() as stack:
+        here = stack.enter_context(
+            api(folder, f"twice=dns:localhost:{port}", wait=False, **environ, **tls(authority, "web"))
+        )
+        here.wait_event("listening")
+        until(lambda: status(f"{here.base_url}/readyz") == 503)
+        assert "runner 'twice' has no worker" in httpx.get(f"{here.base_url}/readyz").json()["reasons"]
+        refused = httpx.post(f"{here.base_url}/soon", json={}, timeout=LIMIT_S)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1"), refused.text
+        there = stack.enter_context(worker(folder, port=port, **environ, **tls(authority, "localhost")))
+        here.wait_ready()
+        assert status(f"{here.base_url}/readyz") == 200
+        with Callers(here.base_url) as callers:
+            callers.more()
+            for number in (3, 1):
+                scale(there, f"twice={number}")
+                connected(here, number)
+                callers.more()
+            before = set(there.pids("worker"))
+            there.process.send_signal(signal.SIGHUP)
+            there.wait_event("reloaded")
+            connected(here, 1)
+            callers.more()
+        assert set(callers.answers) == {"right"}, callers.answers
+        assert not serving(here.base_url, 1) & before
+        assert "no workers of runner 'twice' run here" in scale(here, "twice=2", code=2)
+
+
+def tls(authority: Authority, name: str) -> dict[str, str]:
+    cert, key = authority.issue(name)
+    return {"TIFFIN_TLS_CERT": cert, "TIFFIN_TLS_KEY": key}
+
+
+def status(url: str) -> int:
+    try:
+        return httpx.get(url, timeout=LIMIT_S).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def scale(server: Server, *words: str, code: int = 0) -> str:
+    """`bundle scale`; what it said."""
+    command = [sys.executable, "-m", "tiffin", "scale", *words, "--pid", str(server.pid)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
 
 
 def connected(server: Server, number: int) -> None:
