@@ -45,6 +45,9 @@ ALONE = 1
 SHARED = 2
 """Flag of any frame: its buffers lie in the arena of this direction."""
 
+SECOND = 4
+"""Flag beside SHARED: in the second room of it."""
+
 HEADER = struct.Struct("<IBBHQI")
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 2 * 1024**3
@@ -95,8 +98,9 @@ def encode(
     at = HEADER.size + len(head) + 8 * len(sizes)
     pieces: list[Buffer] = [b"", head, struct.pack(f"<{len(sizes)}Q", *sizes)]
     size = spread(sizes)
-    if arena is not None and size >= SMALLEST_BYTES and arena.lend(buffers, size):
-        flags |= SHARED
+    room = arena.lend(buffers, size) if arena is not None and size >= SMALLEST_BYTES else -1
+    if room >= 0:
+        flags |= SHARED | SECOND if room else SHARED
     else:
         at = _append(pieces, buffers, at)
     if at > MAX_FRAME_BYTES:
@@ -266,7 +270,7 @@ def _parse(whole: memoryview, arena: Arena | None) -> Frame:
     if flags & SHARED:
         if arena is None or at != len(whole):
             raise WireError("a frame whose buffers are nowhere")
-        return Frame(kind, flags, batch, head, arena.borrow(sizes))
+        return Frame(kind, flags, batch, head, arena.borrow(sizes, 1 if flags & SECOND else 0))
     buffers = []
     for size in sizes:
         at += -at % ALIGNMENT

@@ -57,31 +57,46 @@ def test_rows_in_many_pieces_lie_there_in_one(ends: tuple[Arena, Arena]) -> None
 
 
 def test_it_is_lent_again_only_when_the_last_view_is_gone(ends: tuple[Arena, Arena]) -> None:
-    big = np.ones(100_000)
+    big, other = np.ones(100_000), np.zeros(100_000)
     got = receive(ends[1], send(ends[0], big))
     view = got[0][5:10]
+    ahead = receive(ends[1], send(ends[0], other))  # in the second room
     for name in ("list", "array"):
         assert len(send(ends[0], big)) > big.nbytes, f"written over while a view is alive, without the {name}"
         got.clear()
     assert view.tolist() == [1.0] * 5
+    assert not ahead[0].any()
     del view
     gc.collect()
-    assert len(send(ends[0], big)) < 200
+    again = send(ends[0], big * 2)
+    assert len(again) < 200
+    assert len(send(ends[0], big)) > big.nbytes, "the second room is still lent"
+    assert receive(ends[1], again)[0].tolist() == [2.0] * 100_000
+    assert not ahead[0].any(), "written over by the other room"
+    ahead.clear()
+    gc.collect()
+    assert [len(send(ends[0], big)) < 200 for _ in range(3)] == [True, True, False]
 
 
 def test_what_does_not_fit_or_is_small_goes_through_the_socket(ends: tuple[Arena, Arena]) -> None:
     assert len(send(ends[0], np.ones(1000, np.uint8))) > 1000
     assert len(send(ends[0], np.ones(ARENA_BYTES + 1, np.uint8))) > ARENA_BYTES
-    assert len(send(ends[0], np.ones(ARENA_BYTES, np.uint8))) < 200
+    full = np.arange(ARENA_BYTES, dtype=np.uint8)
+    streams = [send(ends[0], full), send(ends[0], full + 1)]
+    assert max(map(len, streams)) < 200
+    for more, stream in enumerate(streams):
+        assert np.array_equal(receive(ends[1], stream)[0], full + more)
 
 
 def test_a_frame_that_lies_about_the_arena_is_refused(ends: tuple[Arena, Arena]) -> None:
     stream = send(ends[0], np.ones(100_000))
     with pytest.raises(WireError, match="nowhere"):
         frame.FrameReader().feed(stream)
-    big = stream[:-8] + (ARENA_BYTES + 1).to_bytes(8, "little")
-    with pytest.raises(WireError, match="past the end of the arena"):
-        frame.FrameReader(arena=ends[1]).feed(big)
+    second = send(ends[0], np.ones(100_000))
+    for honest in (stream, second):
+        big = honest[:-8] + (ARENA_BYTES + 1).to_bytes(8, "little")
+        with pytest.raises(WireError, match="past the end of its room"):
+            frame.FrameReader(arena=ends[1]).feed(big)
 
 
 def test_a_file_that_could_be_cut_short_is_no_arena() -> None:
