@@ -6,6 +6,7 @@ through the filters of `quote.py`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigError
@@ -39,11 +40,9 @@ def render(plan: ImagePlan) -> str:
     Raises:
         ConfigError: the project's template is wrong, or a value cannot stand in a Dockerfile.
     """
-    from jinja2 import TemplateError
-
     environment = _environment(plan.template)
     try:
-        text = environment.get_template(_OWN if plan.template else TEMPLATE).render(
+        return environment.get_template(_OWN if plan.template else TEMPLATE).render(
             plan=plan,
             base=plan.base,
             options=plan.options,
@@ -53,11 +52,15 @@ def render(plan: ImagePlan) -> str:
             uv_image=UV_IMAGE,
             copy=f"COPY {'--link ' if plan.link else ''}--chown=0:0",
         )
-    except TemplateError as error:
+    except ConfigError:
+        raise
+    except Exception as error:
+        if not plan.template:
+            raise
         raise ConfigError(f"image.dockerfile_template: {_described(error)}") from error
-    return text
 
 
+@lru_cache(maxsize=2)
 def _environment(own: str) -> SandboxedEnvironment:
     from jinja2 import ChoiceLoader, DictLoader, PackageLoader, StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment

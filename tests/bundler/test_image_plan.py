@@ -1,0 +1,179 @@
+"""From a built bundle to its Dockerfile, labels and warnings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dockerfiles import CPU, bundle_info, lint
+from projects import adder_project, echo_project, write
+
+import tiffin
+from tiffin.bundler import bundles
+from tiffin.bundler.image import plan as plan_module
+from tiffin.bundler.image.base import Base
+from tiffin.bundler.image.dockerfile import IGNORED, render
+from tiffin.bundler.image.plan import (
+    DOCKERFILE,
+    EPOCH,
+    IGNORE_FILE,
+    LOCK_FILE,
+    REQUIREMENTS_FILE,
+    TEMPLATE_FILE,
+    image_plan,
+    plan_of,
+)
+from tiffin.errors import BuildError, ConfigError, SecretFoundError
+from tiffin.runtime.service.image_options import ImageOptions
+
+HASHED = f"numpy==2.1.0 \\\n    --hash=sha256:{'ab' * 32}\n"
+
+
+@pytest.fixture(autouse=True)
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """What the plan asks of the tables of bases."""
+    asked: list[dict[str, object]] = []
+
+    def resolve(options: ImageOptions, **facts: object) -> Base:
+        asked.append({"options": options, **facts})
+        return CPU
+
+    monkeypatch.setattr(plan_module, "resolve_base", resolve)
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    return asked
+
+
+def build(folder: Path, **options: object) -> bundles.Bundle:
+    return tiffin.build(folder, **{"lock": False, **options})  # type: ignore[arg-type]
+
+
+def test_a_bundle_carries_its_dockerfile(tmp_path: Path) -> None:
+    made = build(adder_project(tmp_path / "project"))
+    text = (made.path / DOCKERFILE).read_text()
+    assert text == render(image_plan(made))
+    assert (made.path / IGNORE_FILE).read_text() == IGNORED
+    copied = [each.rest for each in lint(text) if each.name == "COPY"]
+    model = tiffin.models.get("adder").tag
+    assert f"models/adder/{model.version}/ /bundle/models/adder/{model.version}/" in copied
+    # Whatever is in the bundle must reach the image, or the server refuses it.
+    sources = [source for rest in copied for source in rest.split()[:-1]]
+    for path in [entry.path for entry in made.info.files] + ["bundle.yaml"]:
+        assert path in sources or any(path.startswith(each) for each in sources if each.endswith("/")), path
+    # And to the engine.
+    kept = {line[1:] for line in IGNORED.splitlines() if line.startswith("!")}
+    assert {entry.path.partition("/")[0] for entry in made.info.files} | {"bundle.yaml"} <= kept
+
+
+def test_what_the_base_is_chosen_by(asked: list[dict[str, object]]) -> None:
+    options = ImageOptions(cuda="auto")
+    texts = {LOCK_FILE: HASHED, REQUIREMENTS_FILE: "numpy\n"}
+    found = plan_of(bundle_info(), texts, options=options)
+    assert asked == [
+        {
+            "options": options,
+            "python": "3.11",
+            "packages": {"numpy": "2.1.0"},
+            "platform": "linux/amd64",
+            "gpus": 0,
+        }
+    ]
+    assert (found.locked, found.hashed, found.requirements) == (True, True, LOCK_FILE)
+    assert (found.wheel, found.tiffin) == ("env/python/wheels/tiffin-0.1.0-py3-none-any.whl", "0.1.0")
+    plan_of(bundle_info(platform="darwin-arm64"), texts, options=options)
+    plan_of(bundle_info(), texts, options=options, platform="linux/arm64")
+    assert [each["platform"] for each in asked[1:]] == ["linux/arm64", "linux/arm64"]
+
+
+def test_labels_change_with_each_build_and_the_dockerfile_does_not(tmp_path: Path) -> None:
+    folder = echo_project(tmp_path / "project", **{"bundlefile.yaml": "description: Says it.\n"})
+    one = build(folder, version="v1", labels={"team": "x", "tiffin.digest": "mine"})
+    two = build(folder, version="v2", name="other")
+    assert (one.path / DOCKERFILE).read_bytes() == (two.path / DOCKERFILE).read_bytes()
+    labels = image_plan(one).labels
+    assert labels["tiffin.digest"] == one.info.digest
+    assert labels["tiffin.bundle"] == "echo:v1"
+    assert labels["team"] == "x"
+    assert labels["org.opencontainers.image.version"] == "v1"
+    assert labels["org.opencontainers.image.description"] == "Says it."
+    assert image_plan(two).labels["org.opencontainers.image.title"] == "other"
+    info = bundle_info(provenance={"git": {"commit": "abc", "dirty": False}})
+    found = plan_of(info, {LOCK_FILE: HASHED}, options=ImageOptions())
+    assert found.labels["org.opencontainers.image.revision"] == "abc"
+
+
+def test_without_a_lock_it_says_so() -> None:
+    info = bundle_info(options={"locked": False, "unlocked_because": "no index"})
+    found = plan_of(info, {REQUIREMENTS_FILE: "numpy>=2\n"}, options=ImageOptions())
+    assert (found.locked, found.requirements) == (False, REQUIREMENTS_FILE)
+    assert "not locked (no index)" in found.warnings[0]
+    text = render(found)
+    assert "# NOT LOCKED" in text
+    assert "--require-hashes requirements" not in text
+    assert "uv pip install -r requirements.in" in text
+
+
+def test_what_comes_from_a_repository_has_no_hash() -> None:
+    lock = HASHED + "mine @ git+https://example.com/mine@0123456789\n"
+    found = plan_of(bundle_info(), {LOCK_FILE: lock}, options=ImageOptions())
+    assert (found.locked, found.hashed, found.builder_packages) == (True, False, ["git"])
+    assert found.warnings[0].startswith("mine come")
+    stages = render(found).split("\nFROM ")
+    assert "install --no-install-recommends git" in stages[1]
+    assert "install --no-install-recommends" not in stages[-1]
+
+
+def test_source_date_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def args() -> dict[str, str]:
+        return plan_of(bundle_info(), {LOCK_FILE: HASHED}, options=ImageOptions()).build_args
+
+    assert args() == {"SOURCE_DATE_EPOCH": str(EPOCH)}
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    assert args() == {"SOURCE_DATE_EPOCH": "1700000000"}
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH='yesterday'"):
+        args()
+
+
+def test_a_bundle_without_a_wheel() -> None:
+    files = [entry for entry in bundle_info().files if not entry.path.endswith(".whl")]
+    with pytest.raises(BuildError, match="build it again"):
+        plan_of(bundle_info(files=files), {LOCK_FILE: HASHED}, options=ImageOptions())
+
+
+OWN = '{% extends "Dockerfile.j2" %}\n{% block setup %}\nRUN echo hello\n{% endblock %}\n'
+WISHES = "image: {dockerfile_template: docker/mine.j2}\nexclude: [docker]\n"
+
+
+def test_a_template_of_the_projects_own(tmp_path: Path) -> None:
+    folder = echo_project(tmp_path / "p", **{"bundlefile.yaml": WISHES, "docker/mine.j2": OWN})
+    made = build(folder)
+    assert "RUN echo hello\n" in (made.path / DOCKERFILE).read_text()
+    assert (made.path / TEMPLATE_FILE).read_text() == OWN
+    assert render(image_plan(made)) == (made.path / DOCKERFILE).read_text()
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{% extends 'Dockerfile.j2' %}\n{% block setup %}", r"endblock.*\(line 2\)"),
+        ("{{ nothing }}", "'nothing' is undefined"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("{% extends '../pages/page.html' %}", "page.html"),
+        ("{% extends 'mine.j2' %}", "mine.j2"),
+        ("{% for each in range(10 ** 9) %}{% endfor %}", "too big"),
+    ],
+)
+def test_a_wrong_template(tmp_path: Path, template: str, says: str) -> None:
+    folder = echo_project(tmp_path / "p", **{"bundlefile.yaml": WISHES, "docker/mine.j2": template})
+    with pytest.raises(ConfigError, match=f"image.dockerfile_template: (?s:.*){says}"):
+        build(folder)
+
+
+def test_no_template_and_one_with_a_secret(tmp_path: Path) -> None:
+    folder = echo_project(tmp_path / "p", **{"bundlefile.yaml": WISHES})
+    with pytest.raises(ConfigError, match=r"there is no file .*docker/mine\.j2"):
+        build(folder)
+    write(folder, {"docker/mine.j2": f"RUN echo AKIA{'Q' * 16}\n"})
+    with pytest.raises(SecretFoundError, match=r"docker/mine\.j2"):
+        build(folder)
