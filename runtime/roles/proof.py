@@ -1,8 +1,8 @@
 """Each side proves that it knows the shared token; the token itself never travels.
 
 A proof is HMAC-SHA256 (RFC 2104), keyed with the token's digest, over who proves, the nonce of the other
-side, and all that is said along with it (its own nonce among that). The names of the sides keep a proof from being
-sent back to who made it, the nonces from being used a second time.
+side, and all that is said along with it (its own nonce among that). The names of the sides keep a proof from
+being sent back to who made it, the nonces from being used a second time.
 """
 
 from __future__ import annotations
