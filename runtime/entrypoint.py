@@ -17,6 +17,8 @@ from pathlib import Path
 from ..errors import ConfigError, TiffinError
 from . import cgroup, log_stream, logs
 from .entry_options import Entry, read
+from .model.replaced import FOLDER
+from .platforms.model_folder import look
 from .private_places import make_places
 from .supervisor.options import Event
 
@@ -61,6 +63,12 @@ def _run(entry: Entry) -> int:
 
 
 def _serve(entry: Entry, tell: Callable[[Event], None]) -> int:
+    found = look(os.environ)
+    if found is not None and found.bundle:
+        logger.info("serving the bundle in %s instead of %s", found.folder, entry.bundle)
+        entry = replace(entry, bundle=str(found.folder))
+    elif found is not None:
+        os.environ[FOLDER] = str(found.folder)
     if not Path(entry.bundle).is_dir():
         raise ConfigError(
             f"no folder {entry.bundle}: mount the bundle there, or say with TIFFIN_BUNDLE where it is"

@@ -1,4 +1,5 @@
-"""Where a service finds its models: in its bundle when it runs from one, else in the store."""
+"""Where a service finds its models: in its bundle when it runs from one, or what takes their place; else in
+the store."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from ..manifest import MODEL_FILE
 from ..shelf import Shelf
 from ..tag import Tag
 from .model import Model
+from .replaced import replaced
 
 BUNDLE = "TIFFIN_BUNDLE"
 
@@ -29,6 +31,7 @@ def find(tag: str | Tag) -> Model:
 
     Raises:
         NotFoundError: names the nearest; in a bundle, how to bring the model along.
+        ConfigError: `TIFFIN_MODEL_DIR` names no folder.
     """
     place = shelf()
     try:
@@ -40,4 +43,6 @@ def find(tag: str | Tag) -> Model:
             f"{error}. A bundle brings only its own models: "
             f"add {str(tag)!r} to `models:` of bundlefile.yaml and build it again"
         ) from None
+    if os.environ.get(BUNDLE) and (instead := replaced().get(found.name)) is not None:
+        return Model.open(instead)
     return Model(place.root / found.name / found.version, found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from ..digest import content_digest
 from ..home import models_folder
 from ..manifest import BUNDLE_FILE, MODEL_FILE, BundleInfo, ModelInfo, RunnerSpec, load_yaml
 from ..model.model import read_info
+from ..model.replaced import folder_of
 from ..shelf import Shelf
 from ..supervisor.control import Target
 from .messages import Roster, Terms
@@ -36,11 +39,12 @@ def terms_of(runners: list[RunnerSpec], target: Target, title: str) -> Ours:
     folder = Path(target.bundle)
     bundle = load_yaml(folder / BUNDLE_FILE, BundleInfo).digest if target.bundle else ""
     shelf = Shelf(folder / "models" if target.bundle else models_folder(), MODEL_FILE)
-    return Ours(title=title, bundle=bundle, terms={runner.name: _terms(runner, shelf) for runner in runners})
+    path = partial(folder_of if bundle else Shelf.path, shelf)
+    return Ours(title=title, bundle=bundle, terms={runner.name: _terms(runner, path) for runner in runners})
 
 
-def _terms(runner: RunnerSpec, shelf: Shelf) -> Terms:
-    infos = {tag: read_info(shelf.path(tag)) for tag in (runner.model, *runner.models) if tag}
+def _terms(runner: RunnerSpec, path: Callable[[str], Path]) -> Terms:
+    infos = {tag: read_info(path(tag)) for tag in (runner.model, *runner.models) if tag}
     of_model = infos.get(runner.model)
     return Terms(
         methods=_digest(methods=runner.methods, classes=[] if of_model is None else of_model.classes),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..manifest import ServiceSpec
+from ..model.replaced import check_replaced
 from ..service.load import resolve_target
 from ..verify import verify_before_serving
 from .control import Target
@@ -29,11 +30,14 @@ def look_up(text: str, folder: Path) -> Subject:
 
     Raises:
         UsageError: there is nothing of that name, or it cannot be a service.
+        ConfigError: a model that should take the place of a bundled one cannot.
         IntegrityError: files of the bundle are not what its manifest says.
         TiffinError: what else keeps it from being served.
     """
     target = resolve_target(text, folder)
     bundle = verify_before_serving(Path(target.bundle)) if target.bundle else None
+    if bundle is not None:
+        check_replaced(bundle)
     return Subject(
         text=text,
         folder=folder,

@@ -9,6 +9,7 @@ from ..home import models_folder
 from ..manifest import MODEL_FILE, RunnerSpec
 from ..model.framework import shared_bytes
 from ..model.model import read_info
+from ..model.replaced import folder_of
 from ..shelf import Shelf
 from .control import Target
 
@@ -32,7 +33,8 @@ def weights_of(runner: RunnerSpec, target: Target) -> Weights:
         IntegrityError: its manifest is damaged.
     """
     shelf = Shelf(Path(target.bundle) / "models" if target.bundle else models_folder(), MODEL_FILE)
-    infos = [read_info(shelf.path(tag)) for tag in (runner.model, *runner.models) if tag]
+    folder = folder_of if target.bundle else Shelf.path
+    infos = [read_info(folder(shelf, tag)) for tag in (runner.model, *runner.models) if tag]
     return Weights(
         all_bytes=sum(info.size_bytes for info in infos),
         shared_bytes=0 if runner.gpus else sum(shared_bytes(info) for info in infos),

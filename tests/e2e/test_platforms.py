@@ -132,6 +132,59 @@ def test_vertex_ai(bundle: Path, asking: Callable[[httpx.Client], httpx.Client])
         assert ask.post(predict, json={"instances": ["a"]}).status_code == 422
 
 
+ADDER = """
+import tiffin
+
+
+@tiffin.service
+class Adder:
+    adder = tiffin.runner("adder:latest")
+
+    @tiffin.api
+    async def add(self, number: int) -> dict[str, int | str]:
+        return {"sum": await self.adder.predict(number), "by": self.adder.model.metadata["by"]}
+"""
+SAVE = """
+import sys
+import tiffin
+
+
+class Add:
+    def __init__(self, number):
+        self.number = number
+
+    def predict(self, number: int) -> int:
+        return number + self.number
+
+
+number = int(sys.argv[1])
+saved = tiffin.models.save("adder", Add(number), methods=["predict"], example=1, metadata={"by": str(number)})
+print(saved.path)
+"""
+
+
+def saved(folder: Path, number: int) -> Path:
+    """Folder of a model that adds; one version more of `adder` in the store of `built`."""
+    environ = {**os.environ, "TIFFIN_HOME": str(folder / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", SAVE, str(number)], check=True, capture_output=True, text=True, env=environ
+    )
+    return Path(done.stdout.strip())
+
+
+def test_azure_ml_with_a_newer_model(tmp_path: Path) -> None:
+    saved(tmp_path, 2)
+    bundle = built(tmp_path, ADDER)
+    shutil.copytree(saved(tmp_path, 5), tmp_path / "azureml" / "adder" / "7")
+    variables = {"AZUREML_MODEL_DIR": str(tmp_path / "azureml"), "BUNDLE_PORT": "0"}
+    with EntryServer(bundle, **variables) as server:
+        server.ready()
+        assert server.said("takes the place of adder:")
+        for route in ("score", "add"):
+            answer = httpx.post(f"{server.url}/{route}", json={"number": 3})
+            assert answer.json() == {"sum": 8, "by": "5"}
+
+
 def test_cloud_run_drains_within_its_ten_seconds(bundle: Path) -> None:
     port = free_port()
     with EntryServer(bundle, K_SERVICE="it", PORT=str(port), TIFFIN_LOG_FORMAT=None) as server:
