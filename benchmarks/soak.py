@@ -30,6 +30,8 @@ from server import Server
 SAMPLE_S = 1.0
 SETTLE = 0.25
 """Share of a calm soak that is left out: pools and caches fill at first."""
+LATE = 2 / 3
+"""From here on the slope is told once more: what only fills up has a smaller one then, what leaks has not."""
 SLOPE_BAR_MB_H = 20.0
 IDLE_BAR_BYTES = 16 * 1024
 REFUSAL_BAR_S = 0.005
@@ -100,9 +102,9 @@ class Memory:
                     self.samples.setdefault(name, []).append(sample)
 
 
-async def asked(server: Server, callers: int, part: Any, burst: int = 1) -> crowd.Crowd:
+async def asked(server: Server, callers: int, part: Any, burst: int = 1, pause_s: float = 0.0) -> crowd.Crowd:
     """A crowd that asks while a part is played, and a while afterwards."""
-    one = crowd.Crowd(server.base_url, callers, burst=burst)
+    one = crowd.Crowd(server.base_url, callers, burst=burst, pause_s=pause_s)
     stop = asyncio.Event()
     asking = asyncio.ensure_future(one.ask_until(stop))
     await one.more(callers)
@@ -114,7 +116,11 @@ async def asked(server: Server, callers: int, part: Any, burst: int = 1) -> crow
 
 def calm(folder: Path, options: argparse.Namespace) -> tuple[bool, dict[str, Any]]:
     with Server(folder, "--no-access-log", "--processes", "2") as server, Memory(server) as memory:
-        one = asyncio.run(asked(server, options.callers, lambda _: asyncio.sleep(options.calm_s)))
+
+        async def rest(_: crowd.Crowd) -> None:
+            await asyncio.sleep(options.calm_s)
+
+        one = asyncio.run(asked(server, options.callers, rest, pause_s=options.pause_s))
     print(dict(one.counts), f"slowest {one.slowest_s * 1000:.0f} ms")
     rows, fine = [], set(one.counts) == {"right"}
     for name, samples in memory.samples.items():
@@ -122,8 +128,9 @@ def calm(folder: Path, options: argparse.Namespace) -> tuple[bool, dict[str, Any
         if len(kept) > 2:
             rate, error = slope(kept)
             fine = fine and rate - 2 * error < SLOPE_BAR_MB_H
-            rows.append([name, f"{kept[-1][1] / 1e6:.1f}", f"{rate:+.2f}", f"± {error:.2f}"])
-    table(["process", "MB", "MB/h", "standard error"], rows)
+            late, _ = slope([sample for sample in samples if sample[0] > LATE * options.calm_s])
+            rows.append([name, f"{kept[-1][1] / 1e6:.1f}", f"{rate:+.2f}", f"± {error:.2f}", f"{late:+.2f}"])
+    table(["process", "MB", "MB/h", "standard error", "MB/h at the end"], rows)
     return fine, {"counts": one.counts, "memory": memory.samples}
 
 
@@ -248,6 +255,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all when not given")
     parser.add_argument("--callers", type=int, default=64)
     parser.add_argument("--calm-s", type=float, default=600.0)
+    parser.add_argument("--pause-s", type=float, default=0.0, help="longest that a calm caller pauses")
     parser.add_argument("--fire-s", type=float, default=60.0)
     parser.add_argument("--kill-every-s", type=float, default=0.6)
     parser.add_argument("--reloads", type=int, default=10)
