@@ -181,8 +181,12 @@ def _tell_worker_ready(fields: dict[str, Any]) -> None:
 
 
 def _runners(fields: dict[str, Any]) -> str:
+    from ...bundler.words import size_words
+
+    own_bytes = fields["own_bytes"]
     return ", ".join(
         f"{name} {_workers(numbers)} × {_count(numbers['threads'], 'thread')}"
+        + (f", {size_words(own_bytes[name])} of memory for one more" if name in own_bytes else "")
         for name, numbers in fields["runners"].items()
     )
 

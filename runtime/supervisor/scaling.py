@@ -181,7 +181,7 @@ class Scaling:
         return {
             **facts(generation),
             "before": _numbers(before),
-            "own_bytes": await asyncio.to_thread(_own_bytes, generation),
+            "own_bytes": await asyncio.to_thread(own_bytes_of, generation),
             "seconds": round(time.monotonic() - started, 3),
         }
 
@@ -224,7 +224,7 @@ def _numbers(plan: Plan) -> dict[str, Any]:
     return {"processes": plan.processes, "runners": runners}
 
 
-def _own_bytes(generation: Generation) -> dict[str, int]:
+def own_bytes_of(generation: Generation) -> dict[str, int]:
     """Runner to the memory that its newest worker holds for itself: what one more takes."""
     found = {}
     for name, workers in generation.workers.items():

@@ -24,7 +24,7 @@ from .options import Event, EventKind, ServeOptions
 from .process import Reaper
 from .reload import watch
 from .run_folder import RunFolder
-from .scaling import Scaling, facts
+from .scaling import Scaling, facts, own_bytes_of
 from .sockets import place, url
 from .subject import Subject, look_up
 from .succession import START_LIMIT_S, Succession
@@ -143,7 +143,8 @@ class Supervisor:
         await self._succession.first()
         if self._stop.is_set():
             return
-        self._emit("ready", **self._facts(self._started))
+        own_bytes = await asyncio.to_thread(own_bytes_of, self._succession.current)
+        self._emit("ready", **self._facts(self._started), own_bytes=own_bytes)
         following = asyncio.create_task(self._scaling.follow_load())
         if watching is not None:
             await self._follow_source(watching)

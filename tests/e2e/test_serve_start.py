@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ def test_it_answers_and_tells_what_runs(folder: Path) -> None:
     with Server(folder, "--workers", "doubler=2") as server:
         ready = server.events[-1]
         assert ready["runners"]["doubler"]["workers"] == 2
+        assert 1e6 < ready["own_bytes"]["doubler"] < 200e6
         assert ready["routes"][0] == "/twice"
         for route in ("twice", "twice_in_thread"):
             answer = httpx.post(f"{server.base_url}/{route}", json={"x": [1, 2.5]})
@@ -214,6 +216,7 @@ def test_the_panel_and_quiet(folder: Path) -> None:
                 assert "ready in" in panel[0]
                 assert "http://127.0.0.1:" in panel[1]
                 assert "doubler 1 worker" in panel[5]
+                assert re.search(r"threads?, [\d.]+ MB of memory for one more", panel[5])
                 process.terminate()
 
 
