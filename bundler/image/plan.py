@@ -153,7 +153,11 @@ def plan_of(
         template=texts.get(TEMPLATE_FILE, ""),
         labels=_labels(info),
         build_args={"SOURCE_DATE_EPOCH": str(epoch())},
-        warnings=[*_warnings(info, packages, locked=locked), *filter(None, [base.advice])],
+        warnings=[
+            *_lock_warnings(info, packages, locked=locked),
+            *_platform_warnings(info, platform),
+            *filter(None, [base.advice]),
+        ],
     )
 
 
@@ -224,7 +228,19 @@ def _labels(info: BundleInfo) -> dict[str, str]:
     return {name: value for name, value in {**found, **info.labels, **own}.items() if value}
 
 
-def _warnings(info: BundleInfo, packages: list[Locked], *, locked: bool) -> list[str]:
+def _platform_warnings(info: BundleInfo, platform: str) -> list[str]:
+    """Hashes are those of all platforms; which packages there are was decided on one."""
+    built_on = _platform(info)
+    if not platform or platform.startswith(built_on):
+        return []
+    warning = (
+        f"the requirements were locked for {built_on} and the image is for {platform}: what only the latter "
+        "needs is missing, and a package without a file for it stops the build; build the bundle there"
+    )
+    return [warning]
+
+
+def _lock_warnings(info: BundleInfo, packages: list[Locked], *, locked: bool) -> list[str]:
     if not locked:
         why = info.options.get("unlocked_because", "")
         return [

@@ -85,6 +85,12 @@ def test_what_the_base_is_chosen_by(asked: list[dict[str, object]]) -> None:
     assert [each["platform"] for each in asked[1:]] == ["linux/arm64", "linux/arm64"]
 
 
+def test_another_platform_than_that_of_the_lock() -> None:
+    for platform, warned in (("", 0), ("linux/amd64", 0), ("linux/arm64", 1)):
+        found = plan_of(bundle_info(), {LOCK_FILE: HASHED}, options=ImageOptions(), platform=platform)
+        assert len(found.warnings) == warned
+
+
 def test_labels_change_with_each_build_and_the_dockerfile_does_not(tmp_path: Path) -> None:
     folder = echo_project(tmp_path / "project", **{"bundlefile.yaml": "description: Says it.\n"})
     one = build(folder, version="v1", labels={"team": "x", "tiffin.digest": "mine"})

@@ -13,7 +13,7 @@ from tiffin.bundler import requirements as requirements_module
 from tiffin.bundler.lock import Lock, make_lock
 from tiffin.bundler.requirements import collect_requirements
 from tiffin.errors import BuildError, ConfigError
-from tiffin.runtime.manifest import ModelInfo
+from tiffin.runtime.manifest import ApiSpec, ModelInfo, ServiceSpec, TypeSpec
 from tiffin.runtime.service.bundlefile import PythonOptions
 
 
@@ -133,6 +133,55 @@ def test_files_that_cannot_be_followed(tmp_path: Path) -> None:
         collect(write(tmp_path / "c", {"requirements.txt": "-r ../a/requirements.txt"}))
 
 
+META = [
+    "click",
+    'scikit-learn>=1.4; extra == "sklearn"',
+    'pandas>=2.2; python_version < "4" and extra == "pandas"',
+    'pillow>=10; extra == "image"',
+    'tiffin[pandas,sklearn]; extra == "all"',
+    'pytest; extra == "dev"',
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "gives"),
+    [
+        ("tiffin", ["click"]),
+        ("Tiffin[sklearn]>=0.1", ["click", "scikit-learn>=1.4"]),
+        ("tiffin[pandas] ; python_version < '4'", ["click", 'pandas>=2.2; python_version < "4"']),
+        ("tiffin[all]", ["click", 'pandas>=2.2; python_version < "4"', "scikit-learn>=1.4"]),
+        ("tiffin[ sklearn , image ]", ["click", "pillow>=10", "scikit-learn>=1.4"]),
+    ],
+)
+def test_tiffin_itself_comes_from_the_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, gives: list[str]
+) -> None:
+    """On an index the name may be another's."""
+    monkeypatch.setattr(requirements_module, "requires", lambda _: META)
+    found = collect(tmp_path, packages=(line, "httpx"))
+    assert found.splitlines() == ["# for tiffin", *gives, "# for the project", "httpx"]
+
+
+def test_another_tiffin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements_module, "installed_version", lambda _: "1.2.3")
+    assert collect(tmp_path, packages=("tiffin==1.2.3",)) == collect(tmp_path, packages=("tiffin==1.*",))
+    with pytest.raises(BuildError, match=r"carries the tiffin that builds it, 1\.2\.3"):
+        collect(tmp_path, packages=("tiffin[sklearn]==1.2.2",))
+
+
+def test_what_the_schema_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements_module, "requires", lambda _: META)
+    apis = [
+        ApiSpec(name="a", route="/a", inputs={"x": TypeSpec(kind="image")}, output=TypeSpec(kind="text")),
+        ApiSpec(
+            name="b", route="/b", inputs={"x": TypeSpec(kind="array")}, output=TypeSpec(kind="dataframe")
+        ),
+    ]
+    service = ServiceSpec(name="s", cls="s:S", apis=apis)
+    found = collect_requirements(tmp_path, PythonOptions(), [], service)
+    assert found == '# for tiffin\nclick\npandas>=2.2; python_version < "4"\npillow>=10\n'
+
+
 UV = """#!{python}
 import os, sys
 open({log!r}, "a").write(" ".join(sys.argv[1:]) + "\\n")
@@ -166,6 +215,17 @@ def test_a_lock_prefers_what_is_installed(calls: Path) -> None:
     assert "--generate-hashes" in command
     assert "--python-version 3.11" in command
     assert f"--python-platform {os.uname().machine}-manylinux_2_28" in command
+
+
+@pytest.mark.usefixtures("calls")
+def test_a_lock_says_where_its_packages_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever installs it has nothing else; what only this environment says may hold a password."""
+    monkeypatch.setenv("UV_EXTRA_INDEX_URL", "https://me:secret@example.org/simple")
+    index = "--extra-index-url https://download.pytorch.org/whl/cpu\n"
+    made = make_lock(f"# for the project\nclick\n{index}-e git+https://example.org/x\n", python="3.11")
+    assert made.text.startswith(f"{index}click==")
+    assert "secret" not in made.text
+    assert "example.org" not in made.text
 
 
 def test_a_lock_is_made_once(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
