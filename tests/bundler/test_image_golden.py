@@ -14,6 +14,7 @@ from dockerfiles import CPU, lint, plan
 
 from tiffin.bundler.image.base import Base
 from tiffin.bundler.image.dockerfile import render
+from tiffin.bundler.image.own_base import DETECT
 from tiffin.bundler.image.plan import REQUIREMENTS_FILE, ImagePlan
 from tiffin.runtime.service.image_options import ImageOptions
 
@@ -70,6 +71,10 @@ PLANS: dict[str, ImagePlan] = {
         based("registry.access.redhat.com/ubi9/ubi-minimal:9.6", "custom", python="uv", packages="microdnf"),
         ImageOptions(system_packages=["libgomp"]),
     ),
+    "custom-unknown": plan(
+        based("ghcr.io/me/mine:1", "custom", python="uv", packages=DETECT),
+        ImageOptions(system_packages=["libgomp1"]),
+    ),
     "own-template": plan(options=ImageOptions(env={"LOG_LEVEL": "info"}), template=OWN),
 }
 
@@ -91,5 +96,5 @@ def test_no_file_is_left_over() -> None:
 
 def test_every_kind_is_there() -> None:
     assert {each.base.kind for each in PLANS.values()} == {"cpu", "cuda", "rocm", "neuron", "custom"}
-    assert {each.base.packages for each in PLANS.values()} == {"apt", "dnf", "microdnf", "apk"}
+    assert {each.base.packages for each in PLANS.values()} == {"apt", "dnf", "microdnf", "apk", DETECT}
     assert {each.base.python for each in PLANS.values()} == {"image", "uv"}

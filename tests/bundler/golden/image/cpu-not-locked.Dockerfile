@@ -114,7 +114,8 @@ USER 10001:0
 EXPOSE 3000
 # The server says goodbye to its clients on SIGTERM. Asked whether it is ready, without a shell or curl.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=10s --start-period=300s --retries=3 CMD ["bundle-serve", "health"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=300s --retries=3 \
+    CMD ["python", "-m", "tiffin.runtime.healthcheck"]
 ENTRYPOINT ["bundle-serve"]
 CMD []
 # What does not change with every build; the rest is given to the engine.

@@ -76,6 +76,7 @@ RUN --mount=type=secret,id=ca \
     set -eu; touch /tmp/began; ca=''; \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
     apk add --no-cache libstdc++; \
+    rm -rf /var/log/apt /var/log/dnf* /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache; \
     find /bin /etc /lib /opt /sbin /usr /var -xdev -newer /tmp/began \
         ! -path /etc/hosts ! -path /etc/hostname ! -path /etc/resolv.conf -exec touch -h -d @315532800 {} +; \
     rm /tmp/began
@@ -122,7 +123,8 @@ USER 10001:0
 EXPOSE 3000
 # The server says goodbye to its clients on SIGTERM. Asked whether it is ready, without a shell or curl.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=10s --start-period=300s --retries=3 CMD ["bundle-serve", "health"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=300s --retries=3 \
+    CMD ["python", "-m", "tiffin.runtime.healthcheck"]
 ENTRYPOINT ["bundle-serve"]
 CMD []
 # What does not change with every build; the rest is given to the engine.

@@ -17,7 +17,7 @@ RUN --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then ca='-o Acquire::https::CAInfo=/run/secrets/ca'; fi; \
     apt-get $ca -q update; \
     DEBIAN_FRONTEND=noninteractive apt-get $ca -q -y install --no-install-recommends build-essential; \
-    rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache; \
+    rm -rf /var/log/apt /var/log/dnf* /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache; \
     find /bin /etc /lib /opt /sbin /usr /var -xdev -newer /tmp/began \
         ! -path /etc/hosts ! -path /etc/hostname ! -path /etc/resolv.conf -exec touch -h -d @315532800 {} +; \
     rm /tmp/began
@@ -127,7 +127,8 @@ USER 10001:0
 EXPOSE 3000
 # The server says goodbye to its clients on SIGTERM. Asked whether it is ready, without a shell or curl.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=10s --start-period=300s --retries=3 CMD ["bundle-serve", "health"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=300s --retries=3 \
+    CMD ["python", "-m", "tiffin.runtime.healthcheck"]
 ENTRYPOINT ["bundle-serve"]
 CMD []
 # What does not change with every build; the rest is given to the engine.

@@ -1,0 +1,157 @@
+# Makes the image of iris. Written by tiffin 0.1.0, when the bundle was built.
+#
+#     bundle containerize                                  chooses the engine, sets labels and tag
+#     docker build -f env/docker/Dockerfile -t TAG .       in the bundle's folder, without tiffin
+#
+# Needs BuildKit: Docker 23 or newer. COPY --link makes each layer independent of those before it, so that a new base
+# or new dependencies leave the models' layers as they are.
+# Build secrets, all optional: ca (certificates of a proxy), netrc and uv.toml (private indexes). They are in no layer.
+
+# Where dependencies are installed. Nothing of this stage is in the image but what is copied from it below.
+FROM ghcr.io/me/mine:1 AS builder
+USER 0
+COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
+# The cache is a mount, so files are copied out of it. Bytecode is checked by content and not by time: every build makes
+# the same, and a container can have a read-only root without compiling at each start.
+ENV UV_CACHE_DIR=/var/cache/uv \
+    UV_LINK_MODE=copy \
+    UV_NO_PROGRESS=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    UV_COMPILE_BYTECODE=1 \
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH \
+    UV_PYTHON_INSTALL_DIR=/opt/python \
+    UV_PYTHON_PREFERENCE=only-managed
+WORKDIR /build
+
+# The base has no Python 3.11: uv brings it.
+RUN --mount=type=cache,id=tiffin-uv,target=/var/cache/uv \
+    --mount=type=secret,id=ca \
+    --mount=type=secret,id=netrc \
+    --mount=type=secret,id=uv.toml \
+    set -eu; \
+    if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca REQUESTS_CA_BUNDLE=/run/secrets/ca; fi; \
+    if [ -s /run/secrets/netrc ]; then export NETRC=/run/secrets/netrc; fi; \
+    if [ -s /run/secrets/uv.toml ]; then export UV_CONFIG_FILE=/run/secrets/uv.toml; fi; \
+    uv python install --no-bin 3.11
+
+# Files are dated alike, here and below: two builds give the same layers.
+FROM builder AS python
+RUN set -eu; mkdir -p /out/opt; \
+    cp -a /opt/python /out/opt/python; rm -rf /out/opt/python/.[a-z]*; \
+    find /out -exec touch -h -d @315532800 {} +
+
+# The dependencies, from the lock: no file is installed whose hash is not in it.
+FROM builder AS dependencies
+COPY env/python/requirements.lock ./
+RUN --mount=type=cache,id=tiffin-uv,target=/var/cache/uv \
+    --mount=type=secret,id=ca \
+    --mount=type=secret,id=netrc \
+    --mount=type=secret,id=uv.toml \
+    set -eu; \
+    if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca REQUESTS_CA_BUNDLE=/run/secrets/ca; fi; \
+    if [ -s /run/secrets/netrc ]; then export NETRC=/run/secrets/netrc; fi; \
+    if [ -s /run/secrets/uv.toml ]; then export UV_CONFIG_FILE=/run/secrets/uv.toml; fi; \
+    uv venv --python 3.11 /opt/venv; \
+    VIRTUAL_ENV=/opt/venv uv pip sync --require-hashes requirements.lock; \
+    find /opt/venv -path '*/tests/*' -name '*.pyc' -delete; \
+    mkdir -p /out/opt; mv /opt/venv /out/opt/venv; \
+    find /out -exec touch -h -d @315532800 {} +
+
+
+# tiffin 0.1.0, from the wheel in the bundle: the code that the service was checked with.
+FROM builder AS runtime
+COPY env/python/wheels/tiffin-0.1.0-py3-none-any.whl ./
+RUN set -eu; \
+    uv venv --python 3.11 /opt/venv; \
+    echo './tiffin-0.1.0-py3-none-any.whl --hash=sha256:abababababababababababababababababababababababababababababababab' > wheel.txt; \
+    VIRTUAL_ENV=/opt/venv uv pip install --offline --no-deps --require-hashes -r wheel.txt; \
+    cd /opt/venv; site=$(echo lib/python*/site-packages); \
+    rm -f $site/tiffin-*.dist-info/uv_cache.json; sed -i '/uv_cache.json/d' $site/tiffin-*.dist-info/RECORD; \
+    mkdir -p /out/opt/venv/bin /out/opt/venv/$site; \
+    cp -R $site/tiffin $site/tiffin-*.dist-info /out/opt/venv/$site/; \
+    cp -P bin/bundle bin/bundle-serve bin/tiffin /out/opt/venv/bin/; \
+    find /out -exec touch -h -d @315532800 {} +
+
+# The image itself, from what changes least to what changes most.
+# ghcr.io/me/mine:1 fits.
+FROM ghcr.io/me/mine:1
+USER 0
+
+# System packages that the bundle asks for.
+RUN --mount=type=secret,id=ca \
+    set -eu; touch /tmp/began; ca=''; \
+    if command -v apt-get > /dev/null; then \
+    if [ -s /run/secrets/ca ]; then ca='-o Acquire::https::CAInfo=/run/secrets/ca'; fi; \
+    apt-get $ca -q update; \
+    DEBIAN_FRONTEND=noninteractive apt-get $ca -q -y install --no-install-recommends libgomp1; \
+    rm -rf /var/lib/apt/lists/*; \
+    elif command -v dnf > /dev/null; then \
+    if [ -s /run/secrets/ca ]; then ca='--setopt=sslcacert=/run/secrets/ca'; fi; \
+    dnf -y $ca --nodocs --setopt=install_weak_deps=0 install libgomp1; \
+    dnf clean all; \
+    elif command -v microdnf > /dev/null; then \
+    if [ -s /run/secrets/ca ]; then ca='--setopt=sslcacert=/run/secrets/ca'; fi; \
+    microdnf -y $ca --nodocs --setopt=install_weak_deps=0 install libgomp1; \
+    microdnf clean all; \
+    elif command -v apk > /dev/null; then \
+    if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi; \
+    apk add --no-cache libgomp1; \
+    else echo 'This base has no apt-get, dnf, microdnf or apk: install its packages in a template of your own.' >&2; \
+        exit 1; \
+    fi; \
+    rm -rf /var/log/apt /var/log/dnf* /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache; \
+    find /bin /etc /lib /opt /sbin /usr /var -xdev -newer /tmp/began \
+        ! -path /etc/hosts ! -path /etc/hostname ! -path /etc/resolv.conf -exec touch -h -d @315532800 {} +; \
+    rm /tmp/began
+
+# All files belong to root and can be read by everybody: the server runs under any user and cannot change them.
+# Python.
+COPY --link --chown=0:0 --from=python /out/ /
+
+# The dependencies.
+COPY --link --chown=0:0 --from=dependencies /out/ /
+
+# tiffin.
+COPY --link --chown=0:0 --from=runtime /out/ /
+
+# Model words:2, 1.3 GB.
+COPY --link --chown=0:0 models/words/2/ /bundle/models/words/2/
+
+# Model iris:1, 2 kB.
+COPY --link --chown=0:0 models/iris/1/ /bundle/models/iris/1/
+
+# What the image is made with; the server checks these files like all others.
+COPY --link --chown=0:0 env/ /bundle/env/
+
+# Descriptions of the interface; they change with the code.
+COPY --link --chown=0:0 apis/ /bundle/apis/
+
+# The code.
+COPY --link --chown=0:0 src/ /bundle/src/
+
+# The manifest, which the server checks all the rest against.
+COPY --link --chown=0:0 bundle.yaml README.md sbom.cdx.json /bundle/
+
+# Only /tmp is written to, so the root can be read-only.
+ENV PATH="/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}" \
+    HOME=/tmp \
+    LOGNAME=tiffin \
+    LANG=C.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    TIFFIN_BUNDLE=/bundle \
+    TIFFIN_HOME=/tmp/tiffin
+WORKDIR /bundle/src
+USER 10001:0
+EXPOSE 3000
+# The server says goodbye to its clients on SIGTERM. Asked whether it is ready, without a shell or curl.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=300s --retries=3 \
+    CMD ["python", "-m", "tiffin.runtime.healthcheck"]
+ENTRYPOINT ["bundle-serve"]
+CMD []
+# What does not change with every build; the rest is given to the engine.
+LABEL org.opencontainers.image.base.name="ghcr.io/me/mine:1" \
+    tiffin.version="0.1.0" \
+    tiffin.python="3.11" \
+    tiffin.locked="true"
