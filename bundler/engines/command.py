@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -96,12 +97,15 @@ class _Feeder:
         try:
             for block in self._feed():
                 stream.write(block)
-            stream.close()
+            stream.flush()
         except BrokenPipeError:
             pass  # it ended before it had read all: its exit code and its words say why
         except BaseException as error:  # noqa: BLE001 - raised again by `follow`
             self.error = error
             self._process.terminate()
+        finally:
+            with contextlib.suppress(BrokenPipeError):  # what is left in the buffer of a program that ended
+                stream.close()
 
     def end(self) -> None:
         self._thread.join()

@@ -47,7 +47,8 @@ def find_image(image: str, engine: str = "") -> tuple[Engine, ImageFacts]:
     if not asked:
         choose(engine)  # says it for all of them at once
         raise NoEngineError("; ".join(reasons))
-    raise NotFoundError(f"{' and '.join(asked)} {'has' if len(asked) == 1 else 'have'} no image {image}")
+    have = "has" if len(asked) == 1 else "have"
+    raise NotFoundError(f"{' and '.join(asked)} {have} no image {image}: bundle containerize {image}")
 
 
 def start(engine: Engine, facts: ImageFacts, request: RunRequest) -> Started:
