@@ -130,15 +130,13 @@ def _flavor(row: ImageRow, ask: Ask) -> str:
 
 
 def _best(rows: Iterable[ImageRow], ask: Ask) -> ImageRow:
-    """For a person: one that is mended, then the newest. Else the nearest that is new enough; of the family
-    that was not named closer: the newest, and the newest distribution."""
+    """Of a release that was named closer the nearest that is new enough, else the newest; of equal ones the
+    first of the table."""
 
-    def rank(row: ImageRow) -> tuple[object, ...]:
+    def rank(row: ImageRow) -> tuple[tuple[int, ...], tuple[int, ...]]:
         at = numbers(row.release)
-        rest = tuple(-number for number in at)
-        distro = _DISTROS.index(_distro(row, ask)) if _distro(row, ask) in _DISTROS else 0
-        closest = at[:2] if not ask.exact and at[:2] >= numbers(ask.cuda)[:2] and "." in ask.cuda else ()
-        return (not row.supported, closest, rest, distro)
+        new_enough = not ask.exact and "." in ask.cuda and at[:2] >= numbers(ask.cuda)[:2]
+        return (at[:2] if new_enough else ()), tuple(-number for number in at)
 
     return min(rows, key=rank)
 

@@ -24,6 +24,7 @@ _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 _PYTHONS = ("3.11", "3.12", "3.10", "3.13")
 _TIMEOUT_S = 120.0
 _RUNTIME = re.compile(r"^(nvidia-cuda-runtime(?:-cu\d+)?)==(\d+\.\d+)", re.MULTILINE)
+_TOOLKIT = re.compile(r"^(cuda-toolkit)==", re.MULTILINE)
 _CUDNN = re.compile(r"^nvidia-cudnn-cu\d+==(\d+)\.", re.MULTILINE)
 _NCCL = re.compile(r"^nvidia-nccl-cu(\d+)==", re.MULTILINE)
 _VERSIONS = re.compile(r"^Available versions: (.*)$", re.MULTILINE)
@@ -111,7 +112,8 @@ def _release(subject: Subject, target: str, resolved: str, arch: str) -> str:
     found = _RUNTIME.search(resolved)
     if not found:
         return ""
-    lowest = _RUNTIME.search(_resolve(f"{target}\n{found[1]}", arch, "--resolution", "lowest-direct"))
+    direct = [target, found[1], *_TOOLKIT.findall(resolved)]  # its own requirements, so that they may be low
+    lowest = _RUNTIME.search(_resolve("\n".join(direct), arch, "--resolution", "lowest-direct"))
     return lowest[2] if lowest else found[2]
 
 
