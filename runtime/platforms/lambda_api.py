@@ -35,6 +35,9 @@ class RuntimeApi:
         # No time-out: the container may be frozen for hours while it waits for the next invocation.
         self._connection = http.client.HTTPConnection(address)
 
+    def close(self) -> None:
+        self._connection.close()
+
     def next(self) -> Invocation:
         """Waits for the next invocation.
 

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import msgspec
@@ -62,15 +63,16 @@ class LambdaLoop:
     def failed(self, error: Exception) -> None:
         """Tells Lambda why the server does not start."""
         try:
-            RuntimeApi(self._address).fail_init(type(error).__name__, str(error))
+            with closing(RuntimeApi(self._address)) as api:
+                api.fail_init(type(error).__name__, str(error))
         except ServerError as refused:
             logger.error("%s", refused)  # noqa: TRY400 - it says all
 
     def _run(self, url: str) -> None:
-        api = RuntimeApi(self._address)
         try:
-            while not self._stopping:
-                self._serve(api, api.next(), url)
+            with closing(RuntimeApi(self._address)) as api:
+                while not self._stopping:
+                    self._serve(api, api.next(), url)
         except ServerError as error:
             if not self._stopping:
                 logger.critical("%s", error)

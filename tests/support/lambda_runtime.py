@@ -88,13 +88,17 @@ class LambdaRuntime:
 
     def invoke(self, event: Any, left_s: float = 30.0) -> Outcome:
         """Hands out an event and waits for what becomes of it."""
-        self._count += 1
-        name = f"invocation-{self._count}"
-        body = event if isinstance(event, bytes) else json.dumps(event).encode()
-        self._events.put((name, body, left_s))
+        name = self.hand_out(event, left_s)
         outcome = self.outcome()
         assert outcome.path in {f"invocation/{name}/response", f"invocation/{name}/error"}, outcome
         return outcome
+
+    def hand_out(self, event: Any, left_s: float = 30.0) -> str:
+        """Gives an event to the next who asks; its request id."""
+        self._count += 1
+        name = f"invocation-{self._count}"
+        self._events.put((name, event if isinstance(event, bytes) else json.dumps(event).encode(), left_s))
+        return name
 
     def outcome(self) -> Outcome:
         return self._outcomes.get(timeout=LIMIT_S)
