@@ -62,7 +62,8 @@ async def dial(address: Address, credentials: Credentials, worker: str = "", ins
         await asyncio.wait_for(caller.enter(credentials, worker, instance), DIAL_S)
     except asyncio.TimeoutError:
         caller.abort()
-        hint = "" if credentials.tls else ": does it take TLS only (TIFFIN_TLS_CA)?"
+        mute = caller.connected and credentials.tls is None
+        hint = ": does it take TLS only (TIFFIN_TLS_CA)?" if mute else ""
         raise UnavailableError(f"{address} did not let us in within {DIAL_S:g} s{hint}") from None
     except (OSError, WireError, ValueError) as error:  # uvloop: ValueError for an address that makes no sense
         caller.abort()
@@ -91,6 +92,8 @@ class Caller:
         self.session = Session()
         self.instance = ""
         """Of the container that let us in."""
+        self.connected = False
+        """Somebody listens there."""
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
         self._secure = False
         self._name = ""
@@ -106,6 +109,7 @@ class Caller:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         notice_the_gone(self._socket, CONTAINERS)
         await loop.sock_connect(self._socket, (self.address.ip, self.address.port))
+        self.connected = True
         self._secure, self._name = credentials.tls is not None, credentials.peer
         await loop.create_connection(
             lambda: self.session,
