@@ -6,11 +6,16 @@ comes last, and each model has a layer of its own: a new model is pushed alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ...runtime.manifest import BUNDLE_FILE, BundleInfo
 from ...runtime.service.load import SOURCE_FOLDER
 from ...runtime.tag import Tag
+
+DOCKER_FOLDER = "env/docker/"
+"""Always there: while a bundle is made, the Dockerfile is written last."""
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -39,19 +44,33 @@ def model_layers(info: BundleInfo, root: str) -> list[Layer]:
     ]
 
 
-def file_layers(info: BundleInfo, root: str) -> list[Layer]:
-    """All that is no model: what the image was made with, the code, and what names them all."""
-    folders = {entry.path.partition("/")[0] for entry in info.files if "/" in entry.path}
-    files = sorted(entry.path for entry in info.files if "/" not in entry.path)
+def early_layers(info: BundleInfo, root: str) -> list[Layer]:
+    """What changes less often than models: the lock, and tiffin's wheel."""
+    return _folder_layers(
+        info,
+        root,
+        {"env/python/": "What the dependencies came from; the server checks these files like all others."},
+    )
+
+
+def late_layers(info: BundleInfo, root: str) -> list[Layer]:
+    """What changes with the models and the code, and what names them all."""
     whys = {
-        "env": "What the image is made with; the server checks these files like all others.",
-        "apis": "Descriptions of the interface; they change with the code.",
-        SOURCE_FOLDER: "The code.",
+        DOCKER_FOLDER: "This Dockerfile; it names the models.",
+        "apis/": "Descriptions of the interface; they change with the code.",
+        f"{SOURCE_FOLDER}/": "The code.",
     }
-    layers = [Layer((f"{name}/",), f"{root}/{name}/", why) for name, why in whys.items() if name in folders]
-    top = (BUNDLE_FILE, *files)
+    files = sorted(entry.path for entry in info.files if "/" not in entry.path)
     why = "The manifest, which the server checks all the rest against."
-    return [*layers, Layer(top, f"{root}/", why)]
+    return [*_folder_layers(info, root, whys), Layer((BUNDLE_FILE, *files), f"{root}/", why)]
+
+
+def _folder_layers(info: BundleInfo, root: str, whys: Mapping[str, str]) -> list[Layer]:
+    return [
+        Layer((folder,), f"{root}/{folder}", why)
+        for folder, why in whys.items()
+        if folder == DOCKER_FOLDER or any(entry.path.startswith(folder) for entry in info.files)
+    ]
 
 
 def _size_bytes(info: BundleInfo, prefix: str) -> int:

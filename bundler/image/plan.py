@@ -18,7 +18,7 @@ from ...runtime.service.image_options import ImageOptions
 from ..bundles import Bundle
 from .base import Base
 from .bases import resolve_base
-from .layers import Layer, file_layers, model_layers
+from .layers import Layer, early_layers, late_layers, model_layers
 from .lockfile import Locked, read_lock, read_requirements, without_hash
 
 REQUIREMENTS_FILE = "env/python/requirements.in"
@@ -61,8 +61,11 @@ class ImagePlan(msgspec.Struct, kw_only=True, frozen=True):
     wheel_sha256: str
     tiffin: str
     """Its version."""
+    early: list[Layer]
+    """Files that change less often than models."""
     models: list[Layer]
-    files: list[Layer]
+    late: list[Layer]
+    """Files that change with the models or the code."""
     link: bool
     """Whether the engine knows `COPY --link` (BuildKit does since Docker 23)."""
     template: str
@@ -147,8 +150,9 @@ def plan_of(
         wheel=wheel.path,
         wheel_sha256=wheel.sha256,
         tiffin=_version(wheel),
+        early=early_layers(info, BUNDLE_ROOT),
         models=model_layers(info, BUNDLE_ROOT),
-        files=file_layers(info, BUNDLE_ROOT),
+        late=late_layers(info, BUNDLE_ROOT),
         link=link,
         template=texts.get(TEMPLATE_FILE, ""),
         labels=_labels(info),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tiffin.bundler.image.base import Base
-from tiffin.bundler.image.layers import file_layers, model_layers
+from tiffin.bundler.image.layers import early_layers, late_layers, model_layers
 from tiffin.bundler.image.plan import BUNDLE_ROOT, LOCK_FILE, ImagePlan
 from tiffin.runtime.manifest import BundleInfo, FileEntry, ServiceSpec
 from tiffin.runtime.service.image_options import ImageOptions
@@ -156,8 +156,9 @@ def plan(base: Base = CPU, options: ImageOptions | None = None, **changes: Any) 
         wheel="env/python/wheels/tiffin-0.1.0-py3-none-any.whl",
         wheel_sha256=DIGEST,
         tiffin="0.1.0",
+        early=early_layers(info, BUNDLE_ROOT),
         models=model_layers(info, BUNDLE_ROOT),
-        files=file_layers(info, BUNDLE_ROOT),
+        late=late_layers(info, BUNDLE_ROOT),
         link=True,
         template="",
         labels={},

@@ -80,14 +80,17 @@ COPY --chown=0:0 --from=dependencies /out/ /
 # tiffin.
 COPY --chown=0:0 --from=runtime /out/ /
 
+# What the dependencies came from; the server checks these files like all others.
+COPY --chown=0:0 env/python/ /bundle/env/python/
+
 # Model words:2, 1.3 GB.
 COPY --chown=0:0 models/words/2/ /bundle/models/words/2/
 
 # Model iris:1, 2 kB.
 COPY --chown=0:0 models/iris/1/ /bundle/models/iris/1/
 
-# What the image is made with; the server checks these files like all others.
-COPY --chown=0:0 env/ /bundle/env/
+# This Dockerfile; it names the models.
+COPY --chown=0:0 env/docker/ /bundle/env/docker/
 
 # Descriptions of the interface; they change with the code.
 COPY --chown=0:0 apis/ /bundle/apis/

@@ -95,14 +95,17 @@ COPY --link --chown=0:0 --from=dependencies /out/ /
 # tiffin.
 COPY --link --chown=0:0 --from=runtime /out/ /
 
+# What the dependencies came from; the server checks these files like all others.
+COPY --link --chown=0:0 env/python/ /bundle/env/python/
+
 # Model words:2, 1.3 GB.
 COPY --link --chown=0:0 models/words/2/ /bundle/models/words/2/
 
 # Model iris:1, 2 kB.
 COPY --link --chown=0:0 models/iris/1/ /bundle/models/iris/1/
 
-# What the image is made with; the server checks these files like all others.
-COPY --link --chown=0:0 env/ /bundle/env/
+# This Dockerfile; it names the models.
+COPY --link --chown=0:0 env/docker/ /bundle/env/docker/
 
 # Descriptions of the interface; they change with the code.
 COPY --link --chown=0:0 apis/ /bundle/apis/
