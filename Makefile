@@ -43,6 +43,13 @@ lint: $(VENV)/.dev ## ruff and mypy
 test: lint ## lint, then every test
 	$(BIN)/python -m pytest
 
+# make test-image ENGINES=docker: with that engine only.
+ENGINES ?= docker buildah
+
+.PHONY: test-image
+test-image: $(VENV)/.dev ## build, run and change real images; needs root, docker, buildah, podman, debootstrap
+	TIFFIN_TEST_ENGINES="$(ENGINES)" $(BIN)/python -m pytest tests/image
+
 # make bench PEERS="mosec fastapi": tiffin beside those only. QUICK=1: one round of one second.
 PEERS ?=
 ROUNDS ?= 3
@@ -52,6 +59,10 @@ SECONDS_EACH ?= 2
 bench: $(VENV)/.dev ## speed and size, beside every peer or PEERS="mosec …"; QUICK=1
 	$(BIN)/python benchmarks/$(if $(PEERS),side_by_side,run).py $(PEERS) \
 		$(if $(QUICK),--quick,--rounds $(ROUNDS) --seconds $(SECONDS_EACH))
+
+.PHONY: bench-image
+bench-image: $(VENV)/.dev ## size, build seconds and re-pushed bytes of images, beside BentoML's; needs docker
+	PYTHONPATH=tests/support:tests/image $(BIN)/python benchmarks/image.py
 
 .PHONY: soak
 soak: $(VENV)/.dev ## a server for 15 minutes, in peace and under fire; SOAK="fire --fire-s 10" for a part
