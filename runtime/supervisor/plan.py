@@ -90,10 +90,12 @@ def plan(
         if name not in by_name:
             known = ", ".join(by_name) or "none"
             raise ConfigError(
-                f"--workers {name}=…: service {spec.name!r} has no such runner; it has: {known}"
+                f"workers of {name!r} are wanted: service {spec.name!r} has no such runner; it has: {known}"
             )
     cores = max(1, int(cpus))
-    api = _number("--processes", spec.processes if processes is None else processes, cores)
+    api = _number(
+        "API processes", spec.processes if processes is None else processes, room.auto_processes(cores)
+    )
     wanted = {runner.name: workers.get(runner.name, runner.workers) for runner in spec.runners}
     ranges = {runner.name: _bounds(runner, wanted[runner.name], cores) for runner in spec.runners}
     squeezed = _squeezed(ranges, by_name, wanted, room, api)

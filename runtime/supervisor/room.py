@@ -20,9 +20,12 @@ WORKER_BYTES = 128 * 1024 * 1024
 150 MiB, with none of them 20 MiB (Python 3.11 on Linux)."""
 API_BYTES = 80 * 1024 * 1024
 SUPERVISOR_BYTES = 60 * 1024 * 1024
+_FOR_API = 0.25
+"""Share of the memory that API processes take at most where their number is `auto`."""
 _FOR_WORKERS = 0.75
 _FOR_QUEUES = 0.15
-"""Shares of the memory. The rest is for requests that come in, answers that go out and the kernel."""
+"""Shares of the memory, the first with API processes and all. The rest is for requests that come in, answers
+that go out and the kernel."""
 _ELSEWHERE = 64
 """Workers that a runner may have in other containers: how many there will be, nobody knows here."""
 _BITS = re.compile(r"(?:u?int|b?float|complex)(\d+)(?:_.*)?")
@@ -38,6 +41,10 @@ class Room:
 
     def of(self, runner: str) -> Weights:
         return self.weights.get(runner, Weights())
+
+    def auto_processes(self, cores: int) -> int:
+        """One API process a core, as long as they fit into their share of the memory; at least 1."""
+        return max(1, min(cores, int(self.memory_bytes * _FOR_API / API_BYTES)))
 
     def auto_workers(
         self, autos: Iterable[str], others: Iterable[tuple[RunnerSpec, int]], processes: int

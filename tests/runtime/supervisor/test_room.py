@@ -47,6 +47,13 @@ def test_auto_is_at_least_one_worker() -> None:
     assert "need about" in settled.warnings[-1]
 
 
+def test_api_processes_leave_room_for_workers() -> None:
+    assert settle(forest(1), room=Room(1000 * MIB), processes="auto").processes == 3  # 250 / 80
+    assert settle(forest(1), room=Room(100 * MIB), processes="auto").processes == 1
+    assert settle(forest(1), room=Room(9000 * MIB), processes="auto").processes == 8
+    assert settle(forest(1), room=Room(1000 * MIB), processes=6).processes == 6
+
+
 def test_the_others_come_first_and_autos_share_alike() -> None:
     pond = RunnerSpec(name="pond", workers="auto")
     fixed = RunnerSpec(name="fixed", workers=2)
