@@ -1,0 +1,92 @@
+"""What is built, and what travels, when something changes; and that the same bundle gives the same layers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from built_image import Built, Make
+
+import tiffin
+from tiffin.bundler import bundles
+from tiffin.bundler.engines.engine import Secret
+
+PASSWORD = "geheim-0b5d8a1f7e"
+ONE_MEGABYTE = 1_000_000
+
+
+def new_bytes(old: Built, new: Built, folder: Path) -> int:
+    """What a registry that has the old image would be sent of the new one, before it is packed."""
+    with new.saved(folder) as saved:
+        return sum(size for digest, size in saved.sizes().items() if digest not in old.image.layers)
+
+
+def test_a_change_of_one_line(iris_image: Built, iris: Path, make: Make, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(iris, project)
+    service = project / "service.py"
+    service.write_text(service.read_text() + "\n# One line more.\n")
+    changed = make(iris_image.engine, tiffin.build(project, lock=True))
+    assert new_bytes(iris_image, changed, tmp_path) < ONE_MEGABYTE
+    assert changed.ran == []
+    print(
+        f"{iris_image.engine}: a changed line: {new_bytes(iris_image, changed, tmp_path)} bytes, "
+        f"{changed.image.seconds} s"
+    )
+
+
+def test_a_new_model(iris_image: Built, iris: Path, make: Make, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "train.py"], cwd=iris, check=True)
+    bundle = tiffin.build(iris, lock=True)
+    changed = make(iris_image.engine, bundle)
+    model = sum(file.size_bytes for file in bundle.info.files if file.path.startswith("models/"))
+    assert new_bytes(iris_image, changed, tmp_path) < model + ONE_MEGABYTE
+    assert changed.ran == []
+    with changed.saved(tmp_path) as saved:
+        old = {digest for digest, path, _ in saved.files() if path.startswith("bundle/models/")}
+    assert len(old) == 1, "its own layer"
+
+
+def test_two_builds_give_the_same_layers_and_keep_no_secret(
+    iris_image: Built,
+    iris_bundle: bundles.Bundle,
+    make: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine index.example.com login me password {PASSWORD}\n")
+    monkeypatch.setenv("SECRET_OF_A_TEST", PASSWORD)
+    secrets = [Secret("netrc", f"src={netrc}"), Secret("token", "env=SECRET_OF_A_TEST")]
+    again = make(iris_image.engine, iris_bundle, no_cache=True, secrets=secrets, tags=["tiffin-test/again:1"])
+    assert again.ran != []
+    assert again.image.layers == iris_image.image.layers
+    secret = PASSWORD.encode()
+    with again.saved(tmp_path) as saved:
+        assert PASSWORD not in str(saved.config)  # its history and environment too
+        assert [path for _, path, content in saved.files() if secret in content.read()] == []
+    for file in iris_bundle.path.rglob("*"):
+        assert not file.is_file() or secret not in file.read_bytes()
+    assert PASSWORD not in "\n".join(again.steps)
+
+
+def test_outputs(iris_bundle: bundles.Bundle, docker: str, make: Make, tmp_path: Path) -> None:
+    from tiffin.bundler.engines.output import Output
+
+    outputs = [Output("oci", tmp_path / "iris.oci.tar"), Output("dir", tmp_path / "root")]
+    make(docker, iris_bundle, outputs=outputs)
+    assert (tmp_path / "root/bundle/bundle.yaml").read_bytes() == (
+        iris_bundle.path / "bundle.yaml"
+    ).read_bytes()
+    assert (tmp_path / "root/opt/venv/bin/bundle-serve").stat().st_mode & 0o111
+    if shutil.which("buildah"):
+        pulled = subprocess.run(
+            ["buildah", "pull", "--quiet", f"oci-archive:{tmp_path / 'iris.oci.tar'}"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        subprocess.run(["buildah", "rmi", "--force", pulled.stdout.strip()], check=True, capture_output=True)
