@@ -30,10 +30,9 @@ def digits(home: Path, docker: str, make: Make, tmp_path_factory: pytest.TempPat
     import torch
 
     if "+cpu" in torch.__version__:  # else the lock has gigabytes of CUDA from PyPI
-        bundlefile = folder / "bundlefile.yaml"
-        bundlefile.write_text(
-            f"{bundlefile.read_text()}\npython: {{packages: ['torch=={torch.__version__}']}}\n"
-        )
+        requirements = folder / "requirements.txt"
+        pinned = re.sub(r"(?m)^torch$", f"torch=={torch.__version__}", requirements.read_text())
+        requirements.write_text(pinned)
     return make(docker, tiffin.build(folder, lock=True))
 
 
@@ -52,7 +51,7 @@ def test_torch(digits: Built) -> None:
 
 
 def test_cuda_with_a_python_of_its_own(docker: str, make: Make, iris_bundle: bundles.Bundle) -> None:
-    """The base has no Python: uv brings it. There is no GPU here, which the log says and the server outlives."""
+    """The base has no Python: uv brings it. There is no GPU here, which the server outlives."""
     built = make(docker, iris_bundle, cuda="12.8")
     assert built.image.base.startswith("nvidia/cuda:12.8")
     assert "--gpus all" in built.image.run
