@@ -114,7 +114,13 @@ def containerize(
         choice = choose(engine)
     except NoEngineError as error:
         raise _without_engine(wish, error) from error
-    plan = image_plan(wish.bundle, options=wish.options, platform=wish.platform, link=choice.engine.link)
+    plan = image_plan(
+        wish.bundle,
+        options=wish.options,
+        platform=wish.platform,
+        link=choice.engine.link,
+        streamed=choice.engine.name == "docker",
+    )
     names = list(dict.fromkeys([str(wish.bundle.tag), *tags]))
     request = _request(wish, plan, names, build_args or {}, secrets, network=network, no_cache=no_cache)
     image_id = choice.engine.build(request, progress)
@@ -188,7 +194,7 @@ def _request(
     text = render(plan)
 
     def stream() -> Iterator[bytes]:
-        return context(wish.bundle, dockerfile=text)
+        return context(wish.bundle, dockerfile=text, layers=plan.layers)
 
     return BuildRequest(
         dockerfile=text,

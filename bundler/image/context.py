@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from ...errors import IntegrityError
 from ...runtime.digest import CHUNK_BYTES, open_regular
 from ...runtime.manifest import BUNDLE_FILE, FileEntry
 from ..bundles import Bundle
-from .plan import EPOCH
+from .layers import Layer, place_of
+from .plan import BUNDLE_ROOT, EPOCH
 
 DOCKERFILE_BESIDE = "Dockerfile"
 """Where a Dockerfile that is not the bundle's own lies in the context; no bundle has a file there. The
@@ -27,29 +28,33 @@ _BLOCK = tarfile.BLOCKSIZE
 _END = bytes(2 * _BLOCK)
 
 
-def context(bundle: Bundle, *, dockerfile: str | None = None) -> Iterator[bytes]:
+def context(
+    bundle: Bundle, *, dockerfile: str | None = None, layers: Sequence[Layer] = ()
+) -> Iterator[bytes]:
     """The tar in pieces of at most 1 MiB; equal bundles and Dockerfiles give equal bytes.
 
     Args:
         bundle: all that its manifest names goes in, and nothing else.
         dockerfile: goes in beside the bundle, as `DOCKERFILE_BESIDE`: for other options than the bundle's, or
             for an engine without `COPY --link`.
+        layers: of the plan of that Dockerfile; files lie where it copies them from.
 
     Yields:
-        POSIX.1-2001 tar: Dockerfile and manifest, then folders and files in the order of their paths.
+        POSIX.1-2001 tar: folders and files in the order of their paths.
 
     Raises:
         IntegrityError: a file is missing, or is not what its digest says; raised before the end, so that
             what was read so far is no complete tar.
     """
-    yield from _text(BUNDLE_FILE, (bundle.path / BUNDLE_FILE).read_bytes())
-    beside = {} if dockerfile is None else {DOCKERFILE_BESIDE: dockerfile.encode()}
-    entries = {entry.path: entry for entry in bundle.info.files}
-    for path in sorted({*entries, *beside, *_folders([*entries, *beside])}):
-        if path in beside:
-            yield from _text(path, beside[path])
+    texts = {place_of(BUNDLE_FILE, layers, BUNDLE_ROOT): (bundle.path / BUNDLE_FILE).read_bytes()}
+    if dockerfile is not None:
+        texts[DOCKERFILE_BESIDE] = dockerfile.encode()
+    entries = {place_of(entry.path, layers, BUNDLE_ROOT): entry for entry in bundle.info.files}
+    for path in sorted({*entries, *texts, *_folders([*entries, *texts])}):
+        if path in texts:
+            yield from _text(path, texts[path])
         elif path in entries:
-            yield from _file(bundle, entries[path])
+            yield from _file(bundle, entries[path], path)
         else:
             yield _header(path, tarfile.DIRTYPE, 0, "755")
     yield _END
@@ -64,7 +69,7 @@ def _text(path: str, data: bytes) -> Iterator[bytes]:
     yield data + bytes(-len(data) % _BLOCK)
 
 
-def _file(bundle: Bundle, entry: FileEntry) -> Iterator[bytes]:
+def _file(bundle: Bundle, entry: FileEntry, path: str) -> Iterator[bytes]:
     source = bundle.path / entry.path
     damaged = IntegrityError(f"{source} is not what its digest says: no image was built")
     try:
@@ -75,7 +80,7 @@ def _file(bundle: Bundle, entry: FileEntry) -> Iterator[bytes]:
     with file:
         if os.fstat(file.fileno()).st_size != entry.size_bytes:
             raise damaged
-        yield _header(entry.path, tarfile.REGTYPE, entry.size_bytes, entry.mode)
+        yield _header(path, tarfile.REGTYPE, entry.size_bytes, entry.mode)
         left = entry.size_bytes
         while left:
             chunk = file.read(min(left, CHUNK_BYTES))

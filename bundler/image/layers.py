@@ -6,7 +6,7 @@ comes last, and each model has a layer of its own: a new model is pushed alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -27,6 +27,30 @@ class Layer(msgspec.Struct, frozen=True):
     """Absolute, ending in a slash."""
     why: str
     """A comment for readers of the Dockerfile."""
+    place: str = ""
+    """Where the files lie in the context, below the whole path that they have in the image; empty: as in the
+    bundle."""
+
+    def holds(self, path: str) -> bool:
+        """Whether a file of the bundle is in this layer."""
+        return any(
+            path.startswith(source) if source.endswith("/") else path == source for source in self.sources
+        )
+
+
+def placed(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers with a place of their own each, to be copied onto the root as they are.
+
+    Docker before 23 dates the folders that a COPY makes by the clock, but keeps the date of those that it
+    finds in the context.
+    """
+    return [msgspec.structs.replace(layer, place=f"layers/{number}") for number, layer in enumerate(layers)]
+
+
+def place_of(path: str, layers: Sequence[Layer], root: str) -> str:
+    """Where a file of the bundle lies in the context."""
+    place = next((layer.place for layer in layers if layer.holds(path)), "")
+    return f"{place}{root}/{path}" if place else path
 
 
 def model_layers(info: BundleInfo, root: str) -> list[Layer]:

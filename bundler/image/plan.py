@@ -18,7 +18,7 @@ from ...runtime.service.image_options import ImageOptions
 from ..bundles import Bundle
 from .base import Base
 from .bases import resolve_base
-from .layers import Layer, early_layers, late_layers, model_layers
+from .layers import Layer, early_layers, late_layers, model_layers, place_of, placed
 from .lockfile import Locked, read_lock, read_requirements, without_hash
 
 REQUIREMENTS_FILE = "env/python/requirements.in"
@@ -50,14 +50,14 @@ class ImagePlan(msgspec.Struct, kw_only=True, frozen=True):
     platform: str
     """`linux/arm64`; empty: that of the engine."""
     requirements: str
-    """The lock; without one `requirements.in`."""
+    """The lock, without one `requirements.in`; its path in the context."""
     locked: bool
     hashed: bool
     """Whether every package of the lock has hashes; those from repositories have none."""
     builder_packages: list[str]
     """System packages that installing needs and the image does not: `git`."""
     wheel: str
-    """tiffin's own wheel, relative to the bundle."""
+    """tiffin's own wheel; its path in the context."""
     wheel_sha256: str
     tiffin: str
     """Its version."""
@@ -78,13 +78,23 @@ class ImagePlan(msgspec.Struct, kw_only=True, frozen=True):
     """What a user should know before the image is used; a sentence each."""
 
     @property
+    def layers(self) -> list[Layer]:
+        """All layers of the bundle's files, first to last."""
+        return [*self.early, *self.models, *self.late]
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Ids of the build secrets that the Dockerfile takes; all may be absent."""
         return SECRETS
 
 
 def image_plan(
-    bundle: Bundle, *, options: ImageOptions | None = None, platform: str = "", link: bool = True
+    bundle: Bundle,
+    *,
+    options: ImageOptions | None = None,
+    platform: str = "",
+    link: bool = True,
+    streamed: bool = False,
 ) -> ImagePlan:
     """What the image of a bundle is to be.
 
@@ -93,6 +103,8 @@ def image_plan(
         options: None: those that the bundle was built with.
         platform: `linux/amd64`, `linux/arm64`; empty: that of the machine that built the bundle.
         link: False for engines that do not know `COPY --link`.
+        streamed: the engine gets the stream of `context` and no folder, so where files lie in it is ours to
+            choose: without `COPY --link` that makes two builds give the same layers.
 
     Raises:
         ConfigError: there is no base for what the options ask.
@@ -104,13 +116,14 @@ def image_plan(
         for path in (REQUIREMENTS_FILE, LOCK_FILE, TEMPLATE_FILE)
         if any(entry.path == path for entry in bundle.info.files)
     }
-    return plan_of(
+    plan = plan_of(
         bundle.info,
         texts,
         options=bundle.info.image if options is None else options,
         platform=platform,
         link=link,
     )
+    return _placed(plan) if streamed and not link else plan
 
 
 def plan_of(
@@ -162,6 +175,19 @@ def plan_of(
             *_platform_warnings(info, platform),
             *filter(None, [base.advice]),
         ],
+    )
+
+
+def _placed(plan: ImagePlan) -> ImagePlan:
+    layers = placed(plan.layers)
+    early, late = len(plan.early), len(plan.early) + len(plan.models)
+    return msgspec.structs.replace(
+        plan,
+        early=layers[:early],
+        models=layers[early:late],
+        late=layers[late:],
+        requirements=place_of(plan.requirements, layers, BUNDLE_ROOT),
+        wheel=place_of(plan.wheel, layers, BUNDLE_ROOT),
     )
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tiffin.bundler.bundles import Bundle
 from tiffin.bundler.image import context as context_module
 from tiffin.bundler.image.context import DOCKERFILE_BESIDE, context
+from tiffin.bundler.image.layers import Layer
 from tiffin.bundler.image.plan import EPOCH
 from tiffin.errors import IntegrityError
 from tiffin.runtime.digest import CHUNK_BYTES
@@ -51,8 +52,8 @@ def test_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "b" / "stray").write_text("not in the manifest")
     members = read(made, dockerfile="FROM x\n")
     assert list(members) == [
-        "bundle.yaml",
         DOCKERFILE_BESIDE,
+        "bundle.yaml",
         "env",
         "env/docker",
         "env/docker/Dockerfile",
@@ -72,6 +73,28 @@ def test_what_is_in_it(tmp_path: Path) -> None:
         assert tar.extractfile(DOCKERFILE_BESIDE).read() == b"FROM x\n"  # type: ignore[union-attr]
         assert tar.extractfile("env/docker/Dockerfile").read() == b"FROM y"  # type: ignore[union-attr]
     assert DOCKERFILE_BESIDE not in read(made)
+
+
+def test_files_lie_where_the_dockerfile_copies_them_from(tmp_path: Path) -> None:
+    files = {"src/a.py": b"a", "src/deep/b.py": b"b", "README.md": b"r", "srcs": b"no folder"}
+    made = bundle(tmp_path / "b", files)
+    code = Layer(("src/",), "/bundle/src/", "The code.", "layers/0")
+    top = Layer(("bundle.yaml", "README.md"), "/bundle/", "The rest.", "layers/1")
+    data = b"".join(context(made, dockerfile="FROM x", layers=[code, top]))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        members = {member.name: member for member in tar}
+    assert sorted(name for name, member in members.items() if member.isreg()) == [
+        "Dockerfile",
+        "layers/0/bundle/src/a.py",
+        "layers/0/bundle/src/deep/b.py",
+        "layers/1/bundle/README.md",
+        "layers/1/bundle/bundle.yaml",
+        "srcs",
+    ]
+    # Every folder below a layer's place has a date of its own: Docker keeps only those.
+    assert {"layers/0/bundle", "layers/0/bundle/src", "layers/1/bundle"} <= set(members)
+    plain = [Layer(("src/",), "/bundle/src/", "The code.")]
+    assert b"".join(context(made, layers=plain)) == b"".join(context(made))
 
 
 PART = st.from_regex(r"[a-zé ]{1,120}", fullmatch=True).filter(lambda part: part.strip() == part)

@@ -15,7 +15,7 @@ from dockerfiles import CPU, lint, plan
 from tiffin.bundler.image.base import Base
 from tiffin.bundler.image.dockerfile import render
 from tiffin.bundler.image.own_base import DETECT
-from tiffin.bundler.image.plan import REQUIREMENTS_FILE, ImagePlan
+from tiffin.bundler.image.plan import REQUIREMENTS_FILE, ImagePlan, _placed
 from tiffin.runtime.service.image_options import ImageOptions
 
 GOLDEN = Path(__file__).parent / "golden" / "image"
@@ -45,6 +45,7 @@ RUN echo "built on {{ base.image }} with {{ options.env.LOG_LEVEL }}"
 PLANS: dict[str, ImagePlan] = {
     "cpu": plan(),
     "cpu-old-engine": plan(link=False),
+    "cpu-old-engine-streamed": _placed(plan(link=False)),
     "cpu-not-locked": plan(requirements=REQUIREMENTS_FILE, locked=False, hashed=False),
     "cpu-git": plan(hashed=False, builder_packages=["git"]),
     "cpu-options": plan(

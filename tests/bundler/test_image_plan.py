@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import tiffin
 from tiffin.bundler import bundles
 from tiffin.bundler.image import plan as plan_module
 from tiffin.bundler.image.base import Base
+from tiffin.bundler.image.context import context
 from tiffin.bundler.image.dockerfile import IGNORED, render
 from tiffin.bundler.image.plan import (
     DOCKERFILE,
@@ -63,6 +66,22 @@ def test_a_bundle_carries_its_dockerfile(tmp_path: Path) -> None:
     # And to the engine.
     kept = {line[1:] for line in IGNORED.splitlines() if line.startswith("!")}
     assert {entry.path.partition("/")[0] for entry in made.info.files} | {"bundle.yaml"} <= kept
+
+
+def test_an_old_engine_that_gets_a_stream(tmp_path: Path) -> None:
+    made = build(adder_project(tmp_path / "project"))
+    found = image_plan(made, link=False, streamed=True)
+    copied = [(each.flags, each.rest) for each in lint(render(found)) if each.name == "COPY"]
+    with tarfile.open(fileobj=io.BytesIO(b"".join(context(made, dockerfile="", layers=found.layers)))) as tar:
+        names = {member.name for member in tar}
+        inside = {member.name for member in tar if member.isreg()} - {"Dockerfile"}
+    sources = [rest.split()[0] for flags, rest in copied if "from" not in dict(flags)]
+    assert {source.rstrip("/") for source in sources} <= names
+    # Once each: what two layers had would be there twice.
+    at_root = {name.split("/bundle/", 1)[1]: name for name in inside}
+    assert set(at_root) == {entry.path for entry in made.info.files} | {"bundle.yaml"}
+    assert len(at_root) == len(inside)
+    assert render(image_plan(made, streamed=True)) == render(image_plan(made))
 
 
 def test_what_the_base_is_chosen_by(asked: list[dict[str, object]]) -> None:

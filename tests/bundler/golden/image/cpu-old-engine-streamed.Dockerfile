@@ -1,0 +1,126 @@
+# Makes the image of iris. Written by tiffin 0.1.0, when the bundle was built.
+#
+#     bundle containerize                                  chooses the engine, sets labels and tag
+#     docker build -f env/docker/Dockerfile -t TAG .       in the bundle's folder, without tiffin
+#
+# For an engine without COPY --link.
+# Build secrets, all optional: ca (certificates of a proxy), netrc and uv.toml (private indexes). They are in no layer.
+
+# Where dependencies are installed. Nothing of this stage is in the image but what is copied from it below.
+FROM python:3.11-slim AS builder
+USER 0
+COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
+# The cache is a mount, so files are copied out of it. Bytecode is checked by content and not by time: every build makes
+# the same, and a container can have a read-only root without compiling at each start.
+ENV UV_CACHE_DIR=/var/cache/uv \
+    UV_LINK_MODE=copy \
+    UV_NO_PROGRESS=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    UV_COMPILE_BYTECODE=1 \
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH \
+    UV_PYTHON_DOWNLOADS=never \
+    UV_PYTHON_PREFERENCE=only-system
+WORKDIR /build
+
+# Official images of Python come without bytecode of the standard library: each start would compile it anew.
+# Files are dated alike, here and below: two builds give the same layers.
+FROM builder AS python
+RUN set -eu; touch /tmp/began; \
+    uv venv --python 3.11 /tmp/venv; \
+    library=$(/tmp/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))'); \
+    /tmp/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash \
+        -x '/(test|tests|idlelib|tkinter|turtledemo|lib2to3|ensurepip|site-packages|dist-packages)/' $library; \
+    mkdir /out; find $library -name '*.pyc' -newer /tmp/began -exec cp --parents {} /out \;; \
+    find /out -exec touch -h -d @315532800 {} +
+
+# The dependencies, from the lock: no file is installed whose hash is not in it.
+FROM builder AS dependencies
+COPY layers/0/bundle/env/python/requirements.lock ./
+RUN --mount=type=cache,id=tiffin-uv,target=/var/cache/uv \
+    --mount=type=secret,id=ca \
+    --mount=type=secret,id=netrc \
+    --mount=type=secret,id=uv.toml \
+    set -eu; \
+    if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca REQUESTS_CA_BUNDLE=/run/secrets/ca; fi; \
+    if [ -s /run/secrets/netrc ]; then export NETRC=/run/secrets/netrc; fi; \
+    if [ -s /run/secrets/uv.toml ]; then export UV_CONFIG_FILE=/run/secrets/uv.toml; fi; \
+    uv venv --python 3.11 /opt/venv; \
+    VIRTUAL_ENV=/opt/venv uv pip sync --require-hashes requirements.lock; \
+    find /opt/venv -path '*/tests/*' -name '*.pyc' -delete; \
+    mkdir -p /out/opt; mv /opt/venv /out/opt/venv; \
+    find /out -exec touch -h -d @315532800 {} +
+
+
+# tiffin 0.1.0, from the wheel in the bundle: the code that the service was checked with.
+FROM builder AS runtime
+COPY layers/0/bundle/env/python/wheels/tiffin-0.1.0-py3-none-any.whl ./
+RUN set -eu; \
+    uv venv --python 3.11 /opt/venv; \
+    echo './tiffin-0.1.0-py3-none-any.whl --hash=sha256:abababababababababababababababababababababababababababababababab' > wheel.txt; \
+    VIRTUAL_ENV=/opt/venv uv pip install --offline --no-deps --require-hashes -r wheel.txt; \
+    cd /opt/venv; site=$(echo lib/python*/site-packages); \
+    rm -f $site/tiffin-*.dist-info/uv_cache.json; sed -i '/uv_cache.json/d' $site/tiffin-*.dist-info/RECORD; \
+    mkdir -p /out/opt/venv/bin /out/opt/venv/$site; \
+    cp -R $site/tiffin $site/tiffin-*.dist-info /out/opt/venv/$site/; \
+    cp -P bin/bundle bin/bundle-serve bin/tiffin /out/opt/venv/bin/; \
+    find /out -exec touch -h -d @315532800 {} +
+
+# The image itself, from what changes least to what changes most.
+# No runner asks for a GPU.
+FROM python:3.11-slim
+USER 0
+
+# All files belong to root and can be read by everybody: the server runs under any user and cannot change them.
+# Python: its bytecode.
+COPY --chown=0:0 --from=python /out/ /
+
+# The dependencies.
+COPY --chown=0:0 --from=dependencies /out/ /
+
+# tiffin.
+COPY --chown=0:0 --from=runtime /out/ /
+
+# What the dependencies came from; the server checks these files like all others.
+COPY --chown=0:0 layers/0/ /
+
+# Model words:2, 1.3 GB.
+COPY --chown=0:0 layers/1/ /
+
+# Model iris:1, 2 kB.
+COPY --chown=0:0 layers/2/ /
+
+# This Dockerfile; it names the models.
+COPY --chown=0:0 layers/3/ /
+
+# Descriptions of the interface; they change with the code.
+COPY --chown=0:0 layers/4/ /
+
+# The code.
+COPY --chown=0:0 layers/5/ /
+
+# The manifest, which the server checks all the rest against.
+COPY --chown=0:0 layers/6/ /
+
+# Only /tmp is written to, so the root can be read-only.
+ENV PATH="/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}" \
+    HOME=/tmp \
+    LOGNAME=tiffin \
+    LANG=C.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    TIFFIN_BUNDLE=/bundle \
+    TIFFIN_HOME=/tmp/tiffin
+WORKDIR /bundle/src
+USER 10001:0
+EXPOSE 3000
+# The server says goodbye to its clients on SIGTERM. Asked whether it is ready, without a shell or curl.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=300s --retries=3 \
+    CMD ["python", "-m", "tiffin.runtime.healthcheck"]
+ENTRYPOINT ["bundle-serve"]
+CMD []
+# What does not change with every build; the rest is given to the engine.
+LABEL org.opencontainers.image.base.name="python:3.11-slim" \
+    tiffin.version="0.1.0" \
+    tiffin.python="3.11" \
+    tiffin.locked="true"
