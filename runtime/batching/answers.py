@@ -64,8 +64,13 @@ class Answers:
             self._sending.begin(following, now)
         if self._room:
             self._sending.turn()  # the worker gets its next batch before anything is done for this one
-        method.journal.note(batch, now, failed=False)
-        self._metrics.batch(method.name, batch.rows, batch.reason, model_s)
+        if batch.requests:  # else it was taken back
+            method.journal.note(batch, now, failed=False)
+            self._metrics.batch(method.name, batch.rows, batch.reason, model_s)
+            self._hand_out(method, value, asked)
+        self._sending.rest(now)
+
+    def _hand_out(self, method: Method, value: Any, asked: list[Request]) -> None:
         try:
             parts = _shared_out(method, value, asked)
         except ResultMismatchError as error:
@@ -73,29 +78,30 @@ class Answers:
             log.error("%s", text)  # noqa: TRY400 - the message is all there is
             for request in asked:
                 request.fail(ResultMismatchError(text))
-        else:
-            for request, part in zip(asked, parts, strict=True):
-                if not request.done():
-                    request.set_result(part)
-            if self._poison:
-                for request in asked:
-                    self._poison.clear(method.name, request.args, dict(request.kwargs))
-        self._sending.rest(now)
+            return
+        for request, part in zip(asked, parts, strict=True):
+            if not request.done():
+                request.set_result(part)
+        if self._poison:
+            for request in asked:
+                self._poison.clear(method.name, request.args, dict(request.kwargs))
 
     def failure(self, link: WorkerLink, number: int, told: Failure) -> None:
         """See `Dispatcher.on_failure`."""
         (batch, following), now = self._crew.take(link, number), self._clock()
         if following is not None:
             self._sending.begin(following, now)
-        batch.lane.method.journal.note(batch, now, failed=True)
-        self._metrics.batch(batch.lane.method.name, batch.rows, batch.reason, told.model_s)
+        if batch.requests:
+            batch.lane.method.journal.note(batch, now, failed=True)
+            self._metrics.batch(batch.lane.method.name, batch.rows, batch.reason, told.model_s)
         asked = self._not_dropped(batch, told.dropped, now)
         self._sending.again(self._recovery.after_failure(batch, asked, failure.error_of(told)))
         self._sending.turn()
 
     def crash(self, batch: Batch, following: list[Batch], reason: str) -> None:
         """The worker ended while it ran the batch; what was sent ahead it had not begun."""
-        batch.lane.method.journal.note(batch, self._clock(), failed=True)
+        if batch.requests:
+            batch.lane.method.journal.note(batch, self._clock(), failed=True)
         again = [one for each in following for one in self._recovery.not_begun(each)]
         self._sending.again(again + self._recovery.after_crash(batch, reason))
         self._sending.turn()

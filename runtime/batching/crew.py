@@ -27,14 +27,18 @@ class Slot:
         """What it holds, in the order in which it runs them."""
         return [batch for batch in (self.batch, self.following) if batch is not None]
 
-    def ends_at(self, now: float) -> float:
-        """When it will have answered what it runs; `inf` when nobody knows."""
+    def ends_at(self) -> float:
+        """When it should have answered what it runs; `inf` when nobody knows."""
         batch = self.batch
-        if batch is None or self.retired:
+        if batch is None:
             return inf
         service_s = batch.lane.method.policy.service_s(batch.weight)
-        # One that takes twice as long as it should may take for ever.
-        return batch.started + service_s if service_s > 0 and now < batch.started + 2 * service_s else inf
+        return batch.started + service_s if service_s > 0 else inf
+
+    def late_at(self) -> float:
+        """From then on it may take for ever: it has what it runs for twice as long as it should."""
+        batch, ends_at = self.batch, self.ends_at()
+        return inf if batch is None else 2 * ends_at - batch.started
 
 
 class Crew:
@@ -89,7 +93,9 @@ class Crew:
         """
         soonest, at, follows = None, inf, False
         for slot in self._slots.values():
-            ends_at = slot.ends_at(now)
+            if slot.retired or now >= slot.late_at():
+                continue
+            ends_at = slot.ends_at()
             following = slot.following
             if following is not None:
                 ends_at = max(ends_at, now) + following.lane.method.policy.service_s(following.weight)

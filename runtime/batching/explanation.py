@@ -45,7 +45,7 @@ def explain(
         "idle": len(crew.idle),
         "queue_rows": room.rows,
         "running": [_shown(slot.batch, now) for slot in crew if slot.batch is not None],
-        "ahead": [_shown(slot.following, now) for slot in crew if slot.following is not None],
+        "ahead": [_shown(slot.following, now) for slot in crew if slot.following and slot.following.requests],
         "methods": {
             name: {
                 **method.policy.explain(),

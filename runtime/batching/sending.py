@@ -58,6 +58,8 @@ class Sending:
     def turn(self) -> None:
         """Gives every idle worker what it should have now, the lane with the oldest request first."""
         now, room = self._clock(), self._room
+        if self._ahead and self._crew.size > 1:
+            self._recall(now)
         held = []
         while self._crew.idle:
             if room.again:
@@ -89,9 +91,10 @@ class Sending:
         """The worker has nothing else to run any more: from now on it is this batch that takes time."""
         requests = batch.requests
         batch.started = now
-        last = max([request.deadline for request in requests])
+        last = max([request.deadline for request in requests], default=now)
         batch.stuck_at = max(last, now) + self._deadlines.grace_s
-        self._metrics.waited([now - request.arrival for request in requests])
+        if requests:
+            self._metrics.waited([now - request.arrival for request in requests])
         self._alarm.deadline = min(self._alarm.deadline, batch.stuck_at)
 
     def again(self, batches: list[Batch]) -> None:
@@ -147,8 +150,25 @@ class Sending:
             elif decision.dispatch:
                 reason = "ahead" if decision.reason == "full" else decision.reason
                 self._dispatch(lane, decision.dispatch, reason, slot, now)
+                if self._crew.size > 1:
+                    alarm.wake = min(alarm.wake, slot.late_at())
             else:
                 return
+
+    def _recall(self, now: float) -> None:
+        """Takes a batch back from a worker that may never begin it, for there are others."""
+        for slot in self._crew:
+            batch = slot.following
+            if batch is None or not batch.requests:
+                continue
+            late_at = slot.late_at()
+            if now < late_at:
+                self._alarm.wake = min(self._alarm.wake, late_at)
+                continue
+            slot.link.cancel(batch.number, list(range(len(batch.requests))))
+            self.again(self._recovery.not_begun(batch))
+            batch.requests = []  # the worker still has to answer it
+            batch.count()
 
     def _dispatch(self, lane: Lane, number: int, reason: str, slot: Slot, now: float) -> None:
         method = lane.method

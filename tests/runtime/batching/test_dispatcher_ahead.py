@@ -197,6 +197,76 @@ def test_it_goes_to_the_worker_that_ends_first() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("end", ["answered", "too late", "failed", "killed", "stuck"])
+def test_it_is_taken_back_from_a_worker_that_may_never_begin_it(end: str) -> None:
+    async def main() -> None:
+        bench = await taught(workers=2, stuck_grace_s=5)
+        began = bench.now()
+        calls = [bench.call(number, within=30) for number in range(CAP)]
+        await until(bench, began + 0.01)
+        (hangs,) = [link for link in bench.links if link.held]
+        (other,) = [link for link in bench.links if not link.held]
+        calls += [bench.call(number) for number in range(CAP, 3 * CAP)]
+        await until(bench, began + 0.11)
+        assert rows(hangs) == [[0, 1, 2, 3], [8, 9, 10, 11]]
+        other.answer()
+        await until(bench, began + 2 * SERVICE_S - 0.002)
+        assert not other.held
+        await until(bench, began + 2 * SERVICE_S + 0.002)
+        assert rows(other)[1:] == [[8, 9, 10, 11]], "the worker that hangs was left with it"
+        ahead = hangs.held[1].batch
+        assert hangs.cancelled == [(ahead, [0, 1, 2, 3])]
+        told = bench.dispatcher.explain()
+        assert (len(told["running"]), told["ahead"]) == (2, [])
+        calls.append(bench.call(12))
+        await settle()
+        other.answer()
+        other.answer()
+        assert len(hangs.cancelled) == 1
+        if end == "stuck":
+            hangs.answer()  # and then it runs what was taken back, after all, and for ever
+            await asyncio.sleep(4.9)
+            assert bench.stuck == []
+            await asyncio.sleep(0.2)
+            assert [worker for worker, _ in bench.stuck] == [hangs.id]
+        elif end == "killed":
+            hangs.die()
+            while other.held:
+                other.answer()
+        else:
+            hangs.answer()
+            if end == "failed":
+                hangs.fail()
+            else:
+                hangs.answer(None if end == "answered" else np.ones((CAP, 1)))
+            assert bench.dispatcher.in_flight == 0
+            calls.append(bench.call(13))
+            await settle()
+            for link in bench.links:
+                if link.held:
+                    link.answer()
+        results = await asyncio.gather(*calls)
+        assert [result.tolist() for result in results] == [[[2 * n]] for n in range(len(calls))]
+        assert ("double", 0, "ahead") not in bench.counts.batches
+
+    run(main)
+
+
+def test_one_worker_alone_keeps_what_was_sent_ahead() -> None:
+    async def main() -> None:
+        bench = await taught()
+        calls, _ = await two_batches(bench)
+        await asyncio.sleep(10 * SERVICE_S)
+        calls.append(bench.call(8))
+        await asyncio.sleep(10 * SERVICE_S)
+        assert bench.links[0].cancelled == []
+        while bench.links[0].held:
+            bench.links[0].answer()
+        await asyncio.gather(*calls)
+
+    run(main)
+
+
 # -- rows that nobody waits for any more
 
 
