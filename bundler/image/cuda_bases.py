@@ -104,6 +104,7 @@ def _ask(asked: str, wanted: Demand, want: Fact | None, distro: str, arch: str) 
     return Ask(
         cuda=cuda,
         exact=bool(asked),
+        newest=want is not None,  # cuDNN refuses to be older than the one that a framework was built with
         flavor=flavor,
         cudnn=want.cudnn if want is not None else 0,
         distro=distro,

@@ -22,6 +22,8 @@ class Ask(msgspec.Struct, kw_only=True, frozen=True):
     """`12`: any release of it; `12.8`; `12.8.1`."""
     exact: bool = False
     """A person named the release; else a newer one of the same major version will do."""
+    newest: bool = False
+    """Of those that will do, the newest and not the nearest."""
     flavor: str = BASE
     cudnn: int = 0
     """Major version, for the flavor `cudnn-runtime`; 0: any."""
@@ -130,13 +132,13 @@ def _flavor(row: ImageRow, ask: Ask) -> str:
 
 
 def _best(rows: Iterable[ImageRow], ask: Ask) -> ImageRow:
-    """Of a release that was named closer the nearest that is new enough, else the newest; of equal ones the
-    first of the table."""
+    """The nearest that is new enough where only newer ones fit, else the newest; of equal ones the first of
+    the table."""
 
     def rank(row: ImageRow) -> tuple[tuple[int, ...], tuple[int, ...]]:
         at = numbers(row.release)
-        new_enough = not ask.exact and "." in ask.cuda and at[:2] >= numbers(ask.cuda)[:2]
-        return (at[:2] if new_enough else ()), tuple(-number for number in at)
+        near = not ask.exact and not ask.newest and "." in ask.cuda and at[:2] >= numbers(ask.cuda)[:2]
+        return (at[:2] if near else ()), tuple(-number for number in at)
 
     return min(rows, key=rank)
 

@@ -159,11 +159,13 @@ def test_linked_cuda_needs_a_driver_only() -> None:
     [
         ({"onnxruntime-gpu": "1.18.1"}, "11.8.0-cudnn8-runtime-ubuntu22.04"),
         ({"onnxruntime-gpu": "1.20.0"}, "12.9.2-cudnn-runtime-ubuntu24.04"),
-        ({"tensorflow": "2.18.0"}, "12.5.1-cudnn-runtime-ubuntu22.04"),
+        ({"tensorflow": "2.18.0"}, "12.9.2-cudnn-runtime-ubuntu24.04"),
         ({"tensorflow": "2.15.1"}, "12.2.2-cudnn8-runtime-ubuntu22.04"),
         ({"jaxlib": "0.4.20+cuda12.cudnn89"}, "12.2.2-cudnn8-runtime-ubuntu22.04"),
         ({"cupy-cuda12x": "12.3.0"}, "12.9.2-runtime-ubuntu24.04"),
-        ({"ctranslate2": "4.5.0"}, "12.3.2-cudnn9-runtime-ubuntu22.04"),
+        ({"ctranslate2": "4.5.0"}, "12.9.2-cudnn-runtime-ubuntu24.04"),
+        ({"onnxruntime-gpu": "1.23.0"}, "12.9.2-cudnn-runtime-ubuntu24.04"),
+        ({"jax-cuda12-plugin": "0.6.0"}, "12.9.2-cudnn-runtime-ubuntu24.04"),
     ],
 )
 def test_wheels_that_load_cuda_of_the_system_get_it(packages: dict[str, str], image: str) -> None:
@@ -223,7 +225,7 @@ def test_two_packages_that_load_different_releases() -> None:
 @pytest.mark.parametrize(
     ("other", "image"),
     [
-        ({"ctranslate2": "4.5.0"}, "12.3.2-cudnn9-runtime-ubuntu22.04"),
+        ({"ctranslate2": "4.4.0"}, "12.2.2-cudnn8-runtime-ubuntu22.04"),
         ({"onnxruntime-gpu": "1.20.0"}, "12.9.2-cudnn-runtime-ubuntu24.04"),
     ],
 )

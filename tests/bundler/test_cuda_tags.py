@@ -58,6 +58,11 @@ def test_a_release_that_somebody_named(cuda: str, found: str) -> None:
     assert tag(cuda, exact=True, flavor=RUNTIME) == found
 
 
+def test_the_newest_of_those_that_will_do() -> None:
+    assert tag("12.3", newest=True, flavor=CUDNN_RUNTIME, cudnn=9) == "12.9.2-cudnn-runtime-ubuntu24.04"
+    assert tag("12.1", newest=True, flavor=CUDNN_RUNTIME, cudnn=8) == "12.2.2-cudnn8-runtime-ubuntu22.04"
+
+
 def test_a_distribution_and_a_machine() -> None:
     found = choose(Ask(cuda="12.6", distro="ubi8", arch="arm64"))
     assert found.image == "nvidia/cuda:12.6.3-base-ubi8"
