@@ -108,7 +108,9 @@ def _modules(package: Path) -> Iterator[str]:
 
 
 def _metadata(installed: Distribution) -> dict[str, str]:
-    found = {"METADATA": installed.read_text("METADATA") or "", "WHEEL": _WHEEL}
+    # `python -m` in the source folder finds the egg-info of an editable installation, which calls it PKG-INFO.
+    text = installed.read_text("METADATA") or installed.read_text("PKG-INFO") or ""
+    found = {"METADATA": text, "WHEEL": _WHEEL}
     for name in ("entry_points.txt", "licenses/LICENSE"):
         if text := installed.read_text(name):
             found[name] = text
