@@ -50,4 +50,12 @@ QUIET = replace(
     requests={"iris": OURS.requests["iris"]},
     arguments=("--no-access-log",),
 )
-PEERS = [OURS, QUIET]
+TWO = replace(
+    OURS,
+    name="tiffin-two",
+    title="tiffin, two API processes",
+    configuration="the same with --processes 2: what a machine with two cores can give",
+    requests={"iris": OURS.requests["iris"]},
+    arguments=("--processes", "2"),
+)
+PEERS = [OURS, QUIET, TWO]
