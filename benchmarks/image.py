@@ -2,10 +2,10 @@
 
     make bench-image
 
-Both sides serve the same scikit-learn forest on the same base and are built by the same engine, from the
-Dockerfile that each one's own generator writes. `cold`: neither a step nor a package is in any cache; `warm`:
-nothing has changed. What is sent again are the layers, unpacked, that the image before did not have. The bar: less
-than 1 MB after a change of one line, and better than BentoML on every figure.
+Both sides serve the same scikit-learn forest on the same base and are built by the same engine, from what each
+one's own generator writes. `cold`: neither a step nor a package is in any cache; `warm`: nothing has changed.
+What is sent again are the layers, unpacked, that the image before did not have. The bar: less than 1 MB after a
+change of one line, and better than BentoML on every figure.
 """
 
 from __future__ import annotations
@@ -122,10 +122,13 @@ class Tiffin:
             self._saved = model
         bundle = tiffin.build(self.project, lock=True)
         engine = choose(ENGINE).engine
-        plan = image_plan(bundle, link=engine.link)
+        plan = image_plan(bundle, link=engine.link, streamed=engine.streamed)
         text = render(plan)
         return Context(
-            text, DOCKERFILE_BESIDE, lambda: context(bundle, dockerfile=text), dict(plan.build_args)
+            text,
+            DOCKERFILE_BESIDE,
+            lambda: context(bundle, dockerfile=text, layers=plan.layers),
+            dict(plan.build_args),
         )
 
     def edit(self) -> None:
@@ -322,7 +325,7 @@ def main() -> int:
     report.lines(
         [
             f"bar: less than 1 MB after one line: {'met' if small else 'MISSED'}",
-            f"bar: better than {titles[1]} on every figure: {'MISSED: ' + ', '.join(worse) if worse else 'met'}",
+            f"bar: better than {titles[1]} everywhere: {'MISSED: ' + ', '.join(worse) if worse else 'met'}",
         ]
     )
     report.keep(found)

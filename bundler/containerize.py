@@ -119,7 +119,7 @@ def containerize(
         options=wish.options,
         platform=wish.platform,
         link=choice.engine.link,
-        streamed=choice.engine.name == "docker",
+        streamed=choice.engine.streamed,
     )
     names = list(dict.fromkeys([str(wish.bundle.tag), *tags]))
     request = _request(wish, plan, names, build_args or {}, secrets, network=network, no_cache=no_cache)

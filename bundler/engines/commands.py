@@ -27,6 +27,7 @@ class CommandEngine:
     name: str
     link_since: tuple[int, ...]
     """First version that knows `COPY --link`."""
+    streamed = False
 
     def __init__(self, program: str, version: str) -> None:
         self.program = program

@@ -96,6 +96,7 @@ def _client(program: str) -> _Client:
 
 class DockerEngine:
     name = "docker"
+    streamed = True
 
     def __init__(self, sdk: docker.DockerClient, version: str, client: _Client) -> None:
         self.version = version

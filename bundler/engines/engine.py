@@ -111,6 +111,8 @@ class Engine(Protocol):
     version: str
     link: bool
     """Whether it knows `COPY --link`."""
+    streamed: bool
+    """Whether it reads the context as a stream, and not a folder in place."""
 
     def build(self, request: BuildRequest, on_progress: Progress) -> str:
         """Returns the image's id."""

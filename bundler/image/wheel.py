@@ -108,9 +108,9 @@ def _modules(package: Path) -> Iterator[str]:
 
 
 def _metadata(installed: Distribution) -> dict[str, str]:
-    # `python -m` in the source folder finds the egg-info of an editable installation, which calls it PKG-INFO.
-    text = installed.read_text("METADATA") or installed.read_text("PKG-INFO") or ""
-    found = {"METADATA": text, "WHEEL": _WHEEL}
+    # `python -m` in the source folder finds the egg-info of an editable installation: PKG-INFO, it says.
+    described = installed.read_text("METADATA") or installed.read_text("PKG-INFO") or ""
+    found = {"METADATA": described, "WHEEL": _WHEEL}
     for name in ("entry_points.txt", "licenses/LICENSE"):
         if text := installed.read_text(name):
             found[name] = text

@@ -38,6 +38,7 @@ class Saves:
     name = "docker"
     version = "1"
     link = True
+    streamed = True
 
     def __init__(self, *layers: bytes) -> None:
         self.layers = layers
