@@ -138,12 +138,14 @@ def fire(folder: Path, options: argparse.Namespace) -> tuple[bool, dict[str, Any
     with Server(folder, "--no-access-log", "--processes", "2") as server:
         killer = Fire(server, options.kill_every_s, options.seed)
         one = asyncio.run(asked(server, options.callers, lambda crowd: killer.burn(crowd, options.fire_s)))
+        log = server.log()
     print(dict(one.counts), "killed", dict(killer.counts()), f"slowest {one.slowest_s:.2f} s")
     try:
         killer.judge(one)
     except AssertionError as error:
         print(error)
-        return False, {"counts": one.counts}
+        kept = {"cuts": [vars(cut) for cut in one.cuts], "kills": [vars(kill) for kill in killer.kills]}
+        return False, {"counts": one.counts, **kept, "log": log}
     return True, {"counts": one.counts, "kills": killer.counts()}
 
 

@@ -78,7 +78,9 @@ class Fire:
             pid = cut.pid or _latest(killed, cut.at)
             assert pid in killed, f"cut off by process {cut.pid}, which nobody killed"
             assert killed[pid] <= cut.at + 0.1, "cut off before the kill"
-            assert cut.at - killed[pid] < NOTICE_S, "cut off long after the kill"
+            late_s = cut.at - killed[pid]
+            known = "it had answered" if cut.pid else "the last one killed before, as it had not answered"
+            assert late_s < NOTICE_S, f"cut off {late_s:.1f} s after the kill of process {pid} ({known})"
             lost[pid] += 1
         for pid, count in lost.items():
             assert count <= crowd.size, f"{count} requests of {crowd.size} callers lost with process {pid}"
