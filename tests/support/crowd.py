@@ -70,8 +70,9 @@ class Crowd:
         burst: requests that a caller sends in one go, before it reads the first answer.
 
     Attributes:
-        counts: `right`, `wrong`, `cut`, `status 503` …, `poison`, `not connected`; `left`: sent in one go
-            with a request whose answer closed the connection in good order.
+        counts: `right`, `wrong`, `cut`, `hung` (no answer within `ANSWER_LIMIT_S`), `status 503` …, `poison`,
+            `not connected`; `left`: sent in one go with a request whose answer closed the connection in
+            good order.
         cuts: every request that was cut off.
         versions: of the answers, in the order of their arrival, without repetition.
         pids: API processes that answered.
@@ -131,6 +132,9 @@ class Crowd:
             for place, x in enumerate(sent):
                 try:
                     status, close, body = await asyncio.wait_for(answer(reader), ANSWER_LIMIT_S)
+                except asyncio.TimeoutError:  # an OSError as well, from Python 3.11 on
+                    self.counts["hung"] += self._burst - place
+                    return
                 except (OSError, EOFError):
                     self.counts["cut"] += self._burst - place
                     self.cuts.append(Cut(time.monotonic(), pid))
