@@ -2,10 +2,10 @@
 
     make bench-image
 
-Both sides serve the same scikit-learn forest on the same base and are built by the same engine, from what each
-one's own generator writes. `cold`: neither a step nor a package is in any cache; `warm`: nothing has changed.
-What is sent again are the layers, unpacked, that the image before did not have. The bar: less than 1 MB after a
-change of one line, and better than BentoML on every figure.
+Both sides serve the same scikit-learn forest on the same base and are built by the same engine, from what
+each one's own generator writes. `cold`: neither a step nor a package is in any cache; `warm`: nothing has
+changed. What is sent again are the layers, unpacked, that the image before did not have. The bar: less than
+1 MB after a change of one line, and better than BentoML on every figure.
 """
 
 from __future__ import annotations

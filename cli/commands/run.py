@@ -72,7 +72,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     ARGUMENTS go to the program in the image: serve poses as SageMaker does.
     """
     from ...bundler.engines.engine import RunRequest
-    from ...bundler.engines.running import find_image, start, wait_until_ready
+    from ...bundler.engines.running import DEFAULT_PORT, find_image, start, wait_until_ready
 
     if gpus is not None and gpus != "all" and not (gpus.isdecimal() and int(gpus) > 0):
         raise click.BadParameter(f"{gpus!r} is neither all nor a number", param_hint="--gpus")
@@ -80,7 +80,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     found, facts = find_image(image, engine or "")
     request = RunRequest(
         image=image,
-        container_port=3000,
+        container_port=DEFAULT_PORT,
         host=host,
         port=port,
         gpus=gpus or "",
