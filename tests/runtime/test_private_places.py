@@ -58,6 +58,16 @@ def test_what_another_put_in_the_way_is_not_used(temporary: Path, tmp_path: Path
     assert Path(environ["HOME"]).resolve() != elsewhere
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give a folder away")
+def test_the_folder_of_another_user_is_not_used(temporary: Path) -> None:
+    folder = temporary / f"home-{os.getuid()}"
+    folder.mkdir()
+    os.chown(folder, 12345, -1)
+    environ: dict[str, str] = {}
+    make_places(environ)
+    assert Path(environ["HOME"]) != folder
+
+
 def test_nowhere_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     def none() -> str:
         raise FileNotFoundError("No usable temporary directory found")
