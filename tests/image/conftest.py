@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from built_image import Built, Make
-from stand_ins import CannotStandInError, images_of, stand_in
+from stand_ins import CannotStandInError, images_of, stand_in, wheel_folders
 
 import tiffin
 from tiffin.bundler import bundles
@@ -77,7 +77,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("home")
         patch.setenv("TIFFIN_HOME", str(folder))
         # Locks name files of the index, and of the folder of wheels that the stand-ins have, too.
-        patch.setenv("UV_FIND_LINKS", os.environ.get("PIP_FIND_LINKS", "").replace(" ", ","))
+        patch.setenv("UV_FIND_LINKS", ",".join(wheel_folders()))
         yield folder
 
 

@@ -10,7 +10,7 @@ A Debian is made once with debootstrap (as root) and kept in `~/.cache/tiffin-st
 - `ghcr.io/astral-sh/uv:VERSION`: nothing but /uv, out of the wheel of that version
 
 What belongs to this machine rides in them: its CA file, the settings of pip and uv that name it, the wheels
-of `PIP_FIND_LINKS`, and the archive from which `uv python install` installs.
+that pip finds beside the index, and the archive from which `uv python install` installs.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -280,11 +281,18 @@ def _libraries() -> list[Path]:
     return sorted((Path(sys.base_prefix) / "lib").glob(f"libpython{VERSION}*.so*"))
 
 
+@cache
+def wheel_folders() -> list[str]:
+    """Where pip of this machine looks for wheels besides the index: for packages that no index has."""
+    named = os.environ.get("PIP_FIND_LINKS", "")
+    if not named:
+        command = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
+        named = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    return [folder for folder in named.split() if Path(folder).is_dir()]
+
+
 def _wheels() -> list[Path]:
-    folders = os.environ.get("PIP_FIND_LINKS", "").split()
-    return sorted(
-        wheel for folder in folders if Path(folder).is_dir() for wheel in Path(folder).glob("*.whl")
-    )
+    return sorted(wheel for folder in wheel_folders() for wheel in Path(folder).glob("*.whl"))
 
 
 def _machine_key() -> str:
