@@ -279,5 +279,5 @@ def _lock_warnings(info: BundleInfo, packages: list[Locked], *, locked: bool) ->
             + ": two builds may install different versions, and no hash is checked; bundle build --lock"
         ]
     if names := without_hash(packages):
-        return [f"{', '.join(names)} come from a repository, so no hash is checked for any package"]
+        return [f"{', '.join(names)}: from a repository, so without a hash to check; the others have theirs"]
     return []
