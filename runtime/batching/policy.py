@@ -7,7 +7,7 @@ docs/09-batching.md.
 
 from __future__ import annotations
 
-from math import ceil, inf
+from math import ceil, inf, sqrt
 from typing import Any
 
 from .decision import Decision, Queue, fitting
@@ -24,8 +24,10 @@ SHORTER = 0.95
 """Rows are shared out among idle workers when that makes the batch at least 5 % shorter."""
 AS_GOOD = 0.97
 """A smaller batch is as productive as a larger one when it does that part of its rows a second."""
-FAIR = 0.75
-"""Part of the spare time of several workers that may go into the fixed cost of smaller batches."""
+GROWS = 4
+"""Under load no batch is that many times larger than any before: a first one past a knee leaves a backlog."""
+BUSY = 0.7
+"""Load is when that part of the rows that can be done at the best size tried arrives."""
 LONGEST_HOLD = 1.5
 """Nobody is held back longer than that many mean service times."""
 SHORTEST_WAIT_S = 20e-6
@@ -55,6 +57,10 @@ class AdaptivePolicy:
         self._full_s = 0.0
         """Service time of a batch at the cap."""
         self._batches = 0
+        self._largest = 0.0
+        """Rows of the largest batch so far."""
+        self._growth = inf
+        """The largest batch that may follow."""
         self._last_start = -inf
         self._held: Queue | None = None
         """The queue that is held back until a time, or until so many rows wait."""
@@ -103,10 +109,20 @@ class AdaptivePolicy:
             if self._batches > MIN_BATCHES and self.max_latency_s < inf:
                 self._sure = times.cap
         self._returns.on_answer(now, rows, 0.75 * times.mean_s)
+        self._largest = max(self._largest, rows)
+        self._growth = self._grown(rows, service_s) if self._largest < times.cap else inf
 
     def on_cancel(self, now: float, rows: int) -> None:  # noqa: ARG002 - the seam gives the time
         """A waiting request left the queue."""
         self._waiting = max(0.0, self._waiting - rows)
+
+    def _grown(self, rows: int, service_s: float) -> float:
+        """The largest batch that may follow."""
+        pace = self._times.best_pace
+        if pace == 0:  # the first batches are not learned from, but a little they tell
+            pace = rows / service_s if service_s > 0 else inf
+        busy = self._returns.rate > BUSY * pace * max(1, self.workers)
+        return GROWS * self._largest if busy else inf
 
     def _next_span(self, now: float) -> None:
         limit = self.max_latency_s
@@ -139,6 +155,8 @@ class AdaptivePolicy:
                 self._counts["shed"] += late
                 self._waiting = max(0.0, self._waiting - sum(queue[place].rows for place in range(late)))
                 return Decision(shed=late, reason="latency")
+        if room > self._growth < rows:
+            room = max(1.0, self._growth)
         if idle <= 0:
             return _NOTHING if limit == inf else Decision(0, 0, max(oldest + limit, now + SHORTEST_WAIT_S))
         if rows < room and self._times.samples:
@@ -242,26 +260,41 @@ class AdaptivePolicy:
         times = self._times
         if rows >= room:
             probe = self._probes.next(times, room) if room == times.cap else 0
-            return (probe, "probe") if probe else (times.shape.rounded(room), "full")
+            if probe:
+                return probe, "probe"
+            return times.shape.rounded(self._part(rows, room, idle)), "full"
         if rows == 1:
             return 1, "idle worker"
+        part = self._part(rows, rows, idle)
         if idle >= max(2, self.workers):
             share = ceil(rows / idle)
             if times(share) < SHORTER * times(rows):
-                return share, "shared"
+                return min(share, part), "shared"
         probe = 0
         if age + 2 * times(rows) < self.max_latency_s:  # the rest must not be late for a probe
             probe = self._probes.smaller(times, rows)
-        return (probe, "probe") if probe else (times.shape.rounded(self._fair(rows)), "idle worker")
+        return (probe, "probe") if probe else (times.shape.rounded(part), "idle worker")
 
-    def _fair(self, rows: float) -> float:
-        """With several workers, batches no larger than needed to keep up: the rest goes sooner elsewhere."""
-        shape = self._times.shape
-        if self.workers < 2 or shape.row <= 0:
-            return rows
-        spare = 1 - self._returns.rate * shape.row / self.workers
-        share = FAIR * max(1e-3, spare)
-        return min(rows, shape.whole(max(1, ceil(shape.fixed / shape.row * (1 / share - 1)))))
+    def _part(self, rows: float, most: float, idle: int) -> float:
+        """How many of `rows` to send, up to `most`, so that the sum of all waits is least.
+
+        A batch of c rows makes the queue shorter by c - rate * s(c), and everybody in it waits s(c): so each
+        row less costs queue * s(c) / (c - rate * s(c)), and half a batch more, for its first rows wait for
+        its last. With s(c) = fixed + row * c the least is where 2 * queue * fixed = s(c) (c - rate * s(c)).
+        """
+        times, workers = self._times, max(1, self.workers)
+        fixed, row = times.shape.fixed, times.shape.row
+        rate = self._returns.steady_rate / workers
+        load = rate * row
+        if row <= 0 or load >= 1:
+            return most
+        queue = (rows + max(0, workers - idle) * times.mean_rows) / workers
+        square, linear = row * (1 - load), fixed * (1 - 2 * load)
+        constant = fixed * (rate * fixed + 2 * queue)
+        size = (sqrt(linear * linear + 4 * square * constant) - linear) / (2 * square)
+        part = times.shape.whole(max(1, ceil(size)))
+        # What was measured must bear it out: a part that is too small to keep up is worse than all.
+        return part if part < most and rate * times(part) < part else most
 
     def wait_s(self, rows: int) -> float:
         """Seconds until `rows` more would have their answer; 0 while that is not known or one batch does."""

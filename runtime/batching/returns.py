@@ -8,6 +8,7 @@ SHORTEST_S = 0.25e-3
 DELAYS_S = tuple(SHORTEST_S * 2 ** (j / 2) for j in range(30))
 """0.25 ms to 5.8 s."""
 DECAY = 0.9
+SLOW_DECAY = 0.98
 
 
 class Returns:
@@ -21,6 +22,8 @@ class Returns:
         "_answered",
         "_asked",
         "_came",
+        "_long_rows",
+        "_long_s",
         "_open_s",
         "_since",
         "_standing",
@@ -29,6 +32,7 @@ class Returns:
         "_windows",
         "arrived",
         "rate",
+        "steady_rate",
         "times",
         "totals",
         "until",
@@ -56,6 +60,10 @@ class Returns:
         self._usual_s = 0.0
         self.rate = 0.0
         """Rows a second that arrive, lately."""
+        self._long_rows = 0.0
+        self._long_s = 0.0
+        self.steady_rate = 0.0
+        """The same over five times as many answers: bursts and lulls even out."""
         self._standing: list[tuple[float, float]] | None = None
         """`table()` of the open window, once somebody asked."""
 
@@ -75,6 +83,9 @@ class Returns:
         self._usual_rows = self._usual_rows * DECAY + self.arrived
         self._usual_s = self._usual_s * DECAY + past
         self.rate = self._usual_rows / self._usual_s if self._usual_s > 0 else 0.0
+        self._long_rows = self._long_rows * SLOW_DECAY + self.arrived
+        self._long_s = self._long_s * SLOW_DECAY + past
+        self.steady_rate = self._long_rows / self._long_s if self._long_s > 0 else 0.0
         self._since, self._open_s, self._answered = now, longest_s, rows
         self.until = now + longest_s if longest_s >= SHORTEST_S else now
         self.arrived = 0.0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from math import ceil
+from bisect import bisect_left, bisect_right
+from math import ceil, sqrt
 
 from .shape import LARGEST, Shape
 
@@ -38,8 +38,14 @@ SURE = 16
 EARLY = 2
 """Up to that many batches one may be a slow first call."""
 HALF = 0.5
-FAR_WORSE = 0.7
+FAR_WORSE = 0.8
 """A size that does less than that of the best rows a second counts though it was tried once."""
+HOPE = 1.5
+"""Standard errors by which a size may be better than it did."""
+ENOUGH = 3
+"""Samples of a size after which it is no longer looked at just because little is known of it."""
+WIDE = 1.3
+"""Sizes that many times apart may have a better one between them."""
 OLD = 2000
 """Batches after which a size that was not used is forgotten."""
 
@@ -183,6 +189,42 @@ class ServiceTimes:
         """Samples of about that size."""
         bucket = self._buckets.get(bucket_of(rows))
         return bucket.samples if bucket else 0
+
+    @property
+    def best_pace(self) -> float:
+        """Most rows a second of all sizes tried; 0: none was."""
+        return max([bucket.pace for bucket in self._buckets.values()], default=0.0)
+
+    def promising(self, rows: float) -> bool:
+        """Whether that size would be the best if it took no longer than a smaller one that was tried."""
+        place = bisect_right(self._at, rows)
+        return place == 0 or rows * (1.05 + self.spread) > self.best_pace * self._seconds[place - 1]
+
+    def between(self) -> int:
+        """A promising size in a gap beside the best one, the wider gap first; 0: there is none."""
+        sizes = sorted([(bucket.rows, bucket.pace) for bucket in self._buckets.values()])
+        place = max(range(len(sizes)), key=lambda at: sizes[at][1])
+        rows = sizes[place][0]
+        below = rows / sizes[place - 1][0] if place else rows
+        above = sizes[place + 1][0] / rows if place + 1 < len(sizes) else 1.0
+        tries = [(below, round(rows / sqrt(below))), (above, round(rows * sqrt(above)))]
+        for gap, size in sorted(tries, reverse=True):
+            if gap > WIDE and self.tried(size) < ENOUGH and self.promising(size):
+                return size
+        return 0
+
+    def hopeful(self, room: float) -> int:
+        """The size that may most surpass `room`, as far as its few samples tell; 0: none."""
+        seconds = self.shape(room) if self.shape.knee else self(room)
+        if seconds <= 0:
+            return 0
+        best, size = room / seconds, 0
+        here, doubt = bucket_of(room), HOPE * max(0.02, self.spread)
+        for number, bucket in self._buckets.items():
+            hope = bucket.pace * (1 + doubt / sqrt(bucket.samples))
+            if hope > best and number != here and self.promising(bucket.rows):
+                best, size = hope, round(bucket.rows)
+        return min(size, int(self.max_rows))
 
     def table(self) -> list[tuple[float, float, int]]:
         """(mean rows, seconds, samples) of each size tried."""

@@ -7,7 +7,9 @@ of a step, and at the knee.
 from __future__ import annotations
 
 from bisect import bisect_right
-from math import log
+from math import ceil, exp, log
+
+from .knees import Bend, Knees, places
 
 STEPS = (2, 4, 8, 16, 32, 64)
 SHARPER = 12.0
@@ -19,12 +21,16 @@ SOONEST, PATIENT = 4, 128
 """Batches from one look at a surprise to the next; doubles while looking changes nothing."""
 LONGEST_GAP = 256
 """Batches from one look to the next without any surprise."""
-Point = tuple[int, float, float]
-"""Rows, mean seconds, weight."""
+Point = tuple[float, float, float]
+"""Mean rows, mean seconds, weight."""
 Sums = tuple[float, float, float, float, float, float]
 """Of the weights w, w x, w y, w x², w x y, w y²: x are rows, y seconds."""
 LARGEST = 256
 """Above that many rows no shape is looked for: buckets are fine enough."""
+MOST_POINTS = 64
+"""Neighbouring sizes are taken together where there are more: looking takes no longer for more of them."""
+NEWS = 32
+"""A size seen 2, 4, 8 … times is worth another look after that part of all batches so far."""
 
 
 class Size:
@@ -61,6 +67,7 @@ class Shape:
         "bent",
         "fixed",
         "knee",
+        "knees",
         "row",
         "steep",
         "step",
@@ -71,7 +78,9 @@ class Shape:
         self.row = 0.0
         self.step = 1
         self.knee = 0
-        """0: none."""
+        """The likeliest; 0: none."""
+        self.knees = Knees()
+        """Where else it may be, while `knee` is not 0."""
         self.steep = 0.0
         self.bent = False
         """Whether a knee is known to be there, and only its place is asked for."""
@@ -94,7 +103,7 @@ class Shape:
         size.learn(seconds)
         samples, fitted = self._samples, self._fitted
         # A size seen 2, 4, 8 … times is news as well: a cap that was drawn from few samples must not stay.
-        news = size.samples & (size.samples - 1) == 0 and samples >= fitted + SOONEST
+        news = size.samples & (size.samples - 1) == 0 and samples >= fitted + max(SOONEST, samples // NEWS)
         if not (samples >= self._next_fit or (surprising and samples > self._soonest) or (news and fitted)):
             return False
         self._fitted = self._samples
@@ -144,25 +153,37 @@ class Shape:
         return f"steps of {self.step}" if self.step > 1 else "line"
 
     def best(self, most: int) -> int:
-        """The rows up to `most` that do most rows a second, past a knee."""
-        # Past the knee a row costs row + steep and what is fixed shrinks to fixed - steep * knee: once that
-        # is below zero, more rows are only dearer.
-        return min(self.knee, most) if self.fixed < self.steep * self.knee else most
+        """The rows up to `most` that do most rows a second, when there is a knee."""
+        return min(self.knees.safe, most) if self.knees.safe else most
 
-    def _fit(self) -> None:
+    def _points(self) -> tuple[list[Point], int, float]:
+        """(the sizes, smallest first; samples of all; weighted squares around the mean of each)."""
         # Relative errors count: the noise of a batch grows with its length.
         points: list[Point] = []
         total, within = 0, 0.0
+        width = ceil(max(self._sizes, default=1) / MOST_POINTS)
+        last = -1
         for n in sorted(self._sizes):
             size = self._sizes[n]
-            if size.mean > 0:
-                weight = size.samples / (size.mean * size.mean)
+            if size.mean <= 0:
+                continue
+            weight = size.samples / (size.mean * size.mean)
+            within += weight * size.square
+            total += size.samples
+            group = (n - 1) // width  # its end may be the end of a step
+            if group == last:
+                x, y, w = points.pop()
+                both = w + weight
+                points.append(((x * w + n * weight) / both, (y * w + size.mean * weight) / both, both))
+            else:
                 points.append((n, size.mean, weight))
-                within += weight * size.square
-                total += size.samples
+            last = group
+        return points, total, within + 1e-5 * total
+
+    def _fit(self) -> None:
+        points, total, within = self._points()
         if len(points) < 3:
             return
-        within += 1e-5 * total
 
         def score(rest: float, parameters: int) -> float:
             return total * log((within + max(0.0, rest)) / total) + parameters * log(total)
@@ -172,7 +193,7 @@ class Shape:
         best = score(rest, 2) - SHARPER
         had_step, had_knee = self.step, self.knee
         self.fixed, self.row, self.step, self.knee, self.steep = fixed, row, 1, 0, 0.0
-        largest = points[-1][0]
+        largest = ceil(points[-1][0])
         for step in STEPS:
             if step > 2 * largest:
                 break
@@ -184,12 +205,20 @@ class Shape:
         if len(points) > 3:
             sizes = [point[0] for point in points]
             place = min(range(1, len(points) - 1), key=lambda at: _bent(sums, at + 1, sizes[at])[3])
-            around = range(max(2, sizes[place - 1] + 1, sizes[1]), sizes[place + 1])
+            above = ceil(sizes[place + 1])
+            around = range(min(above - 1, ceil(max(2, sizes[place - 1] + 1, sizes[1]))), above)
             knee = min(around, key=lambda at: _bent(sums, bisect_right(sizes, at), at)[3])
             fixed, row, steep, rest = _bent(sums, bisect_right(sizes, knee), knee)
             bonus = SHARPER if self.bent else STAYS if had_knee else 0.0
             if score(rest, 4) - bonus < best and steep > 0:
                 self.fixed, self.row, self.step, self.knee, self.steep = fixed, row, 1, knee, steep
+                bends: list[Bend] = []
+                for at, wide in places(knee, max(2, ceil(sizes[1])), ceil(sizes[-1]) - 1):
+                    line, slope, more, left = _bent(sums, bisect_right(sizes, at), at)
+                    if more > 0:
+                        odds = exp(min(0.0, (score(rest, 4) - score(left, 4)) / 2))
+                        bends.append(Bend(wide * odds, line, slope, more, at))
+                self.knees.believe(bends)
         changed = (self.step, self.knee) != (had_step, had_knee)
         self._patience = SOONEST if changed or self._samples < SURE else min(2 * self._patience, PATIENT)
 
@@ -212,7 +241,7 @@ def _running(points: list[Point], step: int) -> list[Sums]:
     return sums
 
 
-def _bent(sums: list[Sums], below: int, knee: int) -> tuple[float, float, float, float]:
+def _bent(sums: list[Sums], below: int, knee: float) -> tuple[float, float, float, float]:
     """(fixed, row, steep, weighted squares left): the line up to the knee, then one from its end.
 
     Args:
