@@ -1,0 +1,122 @@
+"""From a container's start until it answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from tiffin.bundler.engines.engine import Container, ImageFacts, RunRequest
+from tiffin.bundler.engines.running import Started, start, wait_until_ready
+from tiffin.errors import ImageError
+
+FACTS = ImageFacts(
+    id="sha256:5", size_bytes=1, layers=[], port=8080, platform="linux/amd64", labels={}, env={}
+)
+
+
+class Held:
+    """A container that is nothing but what it says."""
+
+    id = "abc"
+
+    def __init__(self, port: int, code: int | None = None) -> None:
+        self._port = port
+        self.code = code
+
+    def port(self) -> int:
+        return self._port
+
+    def exit_code(self) -> int | None:
+        return self.code
+
+    def logs(self) -> Iterator[bytes]:
+        return iter(())
+
+    def stop(self, limit_s: float) -> None:
+        raise NotImplementedError
+
+    def remove(self) -> None:
+        raise NotImplementedError
+
+
+@contextmanager
+def server(*codes: int) -> Iterator[int]:
+    """Answers `/readyz` with these codes, the last one for ever."""
+    left = list(codes)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            code = left.pop(0) if len(left) > 1 else left[0]
+            self.send_response(code if self.path == "/readyz" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    made = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield made.server_port
+    finally:
+        made.shutdown()
+        thread.join()
+        made.server_close()
+
+
+class Engine:
+    """Keeps what it was asked to run."""
+
+    name = "docker"
+    asked: RunRequest
+
+    def run(self, request: RunRequest) -> Container:
+        self.asked = request
+        return Held(49153)
+
+
+def begin(port: int, code: int | None = None) -> Started:
+    engine: Any = Engine()
+    return Started(Held(port, code), engine, f"http://127.0.0.1:{port}" if port else "")
+
+
+def clock() -> tuple[Callable[[], float], Callable[[float], None]]:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    return lambda: now[0], sleep
+
+
+def test_ready_after_a_while() -> None:
+    time, sleep = clock()
+    with server(503, 503, 200) as port:
+        assert wait_until_ready(begin(port), 10, clock=time, sleep=sleep) == pytest.approx(0.5)
+
+
+def test_it_ends_before_it_is_ready() -> None:
+    time, sleep = clock()
+    with pytest.raises(ImageError, match="ended with exit code 3 before it was ready"):
+        wait_until_ready(begin(0, code=3), 10, clock=time, sleep=sleep)
+
+
+def test_it_takes_too_long() -> None:
+    time, sleep = clock()
+    with server(503) as port, pytest.raises(ImageError, match="not ready after 1 s"):
+        wait_until_ready(begin(port), 1, clock=time, sleep=sleep)
+
+
+def test_the_port_of_the_image_is_used_whatever_the_platform() -> None:
+    engine: Any = Engine()
+    started = start(
+        engine, FACTS, RunRequest(image="iris:1", container_port=3000, host="0.0.0.0", env={"A": "1"})
+    )
+    assert started.url == "http://127.0.0.1:49153"
+    assert engine.asked.container_port == 8080
+    assert engine.asked.env == {"BUNDLE_PORT": "8080", "A": "1"}
