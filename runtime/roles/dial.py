@@ -16,7 +16,7 @@ from ..wire import frame
 from ..wire.messages import PROTOCOL as FRAMES
 from ..wire.messages import Hello, dump
 from ..wire.push import SOCKET_BYTES
-from .messages import PROTOCOL, ROSTER_BYTES, Challenge, Knock, Refused, Welcome
+from .messages import PROTOCOL, ROSTER_BYTES, Challenge, Knock, Refused, Welcome, printable
 from .proof import NONCE_BYTES, nonce, prove_knock, welcome_holds
 from .session import Session
 
@@ -121,7 +121,7 @@ class Caller:
         spoken = challenge.protocol, challenge.frames
         if spoken != (PROTOCOL, FRAMES) or len(challenge.nonce) != NONCE_BYTES:
             raise WireError(
-                f"it runs tiffin {challenge.version[:20]} (protocol {spoken[0]}.{spoken[1]}), "
+                f"it runs tiffin {printable(challenge.version, 20)} (protocol {spoken[0]}.{spoken[1]}), "
                 f"here is {__version__} ({PROTOCOL}.{FRAMES}): use the same version on both sides"
             )
         knock = Knock(
@@ -138,7 +138,7 @@ class Caller:
         self.session.send(knock)
         welcome = await self.session.receive_any()
         if isinstance(welcome, Refused):
-            raise WireError(f"it refuses us: {welcome.why[:500]}")
+            raise WireError(f"it refuses us: {printable(welcome.why, 500)}")
         if not isinstance(welcome, Welcome) or not welcome_holds(credentials.token, welcome, knock):
             raise WireError("it cannot prove that it has our token (TIFFIN_TOKEN, TIFFIN_TOKEN_FILE)")
         self.instance = welcome.instance

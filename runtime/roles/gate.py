@@ -33,6 +33,7 @@ from .messages import (
     Stuck,
     Welcome,
     encode,
+    printable,
 )
 from .metrics import GateMetrics
 from .proof import knock_holds, nonce, prove_welcome
@@ -205,7 +206,7 @@ class Gate:
         if (knock.protocol, knock.frames) != (PROTOCOL, FRAMES):
             raise _RefusedError(
                 "version",
-                f"it runs tiffin {knock.version[:20]} (protocol {knock.protocol}.{knock.frames}), "
+                f"it runs tiffin {printable(knock.version, 20)} (protocol {knock.protocol}.{knock.frames}), "
                 f"here is {__version__} ({PROTOCOL}.{FRAMES}): use the same version on both sides",
             )
         if not knock_holds(self._token, knock, challenge):
@@ -260,16 +261,16 @@ class Gate:
         session.send(self._roster())
         self._rosters.add(session)
         self._metrics.peers(len(self._rosters))
-        log.info("%s is connected", knock.peer[:100])
+        log.info("%s is connected", printable(knock.peer, 100))
         try:
             while True:
                 message = await asyncio.wait_for(session.receive_any(), PEER_SILENCE_S)
                 if isinstance(message, Ping):
                     session.send(Pong())
                 elif isinstance(message, Stuck) and message.worker in self._workers:
-                    self._on_stuck(message.worker, f"{message.reason} (says {knock.peer[:100]})")
+                    self._on_stuck(message.worker, f"{message.reason} (says {printable(knock.peer, 100)})")
         except (OSError, asyncio.TimeoutError):
-            log.info("%s has gone", knock.peer[:100])
+            log.info("%s has gone", printable(knock.peer, 100))
         finally:
             self._rosters.discard(session)
             self._metrics.peers(len(self._rosters))

@@ -120,6 +120,11 @@ def encode(message: Message) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
+def printable(text: str, limit: int) -> str:
+    """What the other side says, for a log: nobody may write lines of his own there."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:limit])
+
+
 def decode(body: bytes | bytearray | memoryview) -> Message:
     """
     Raises:

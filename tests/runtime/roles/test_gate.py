@@ -79,22 +79,27 @@ def test_a_worker_container_must_prove_that_it_knows_the_token_too(tmp_path: Pat
     """One that says Welcome to everybody learns nothing of the token, and gets no batches."""
     heard = []
 
-    async def impostor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(encode(Challenge(protocol=PROTOCOL, frames=1, version="1", nonce=nonce())))
-        (size,) = struct.unpack("<I", await reader.readexactly(4))
-        knock = await reader.readexactly(size)
-        heard.append(knock)
-        message = decode(knock)
-        assert isinstance(message, Knock)
-        writer.write(encode(Welcome(instance="x", proof=message.proof)))  # what it has just heard
-        await reader.read()
-        writer.close()
-
     async def scene(stack: Stack) -> None:
+        gone = asyncio.Event()
+
+        async def impostor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(encode(Challenge(protocol=PROTOCOL, frames=1, version="1", nonce=nonce())))
+            (size,) = struct.unpack("<I", await reader.readexactly(4))
+            heard.append(await reader.readexactly(size))
+            knock = decode(heard[0])
+            assert isinstance(knock, Knock)
+            writer.write(encode(Welcome(instance="x", proof=knock.proof)))  # what it has just heard
+            with contextlib.suppress(OSError):
+                await reader.read()
+                writer.close()
+                await writer.wait_closed()
+            gone.set()
+
         server = await stack.enter_async_context(await asyncio.start_server(impostor, "127.0.0.1", 0))
         address = Address(socket.AF_INET, "127.0.0.1", server.sockets[0].getsockname()[1], "x")
         with pytest.raises(UnavailableError, match="cannot prove that it has our token"):
             await dial(address, credentials())
+        await asyncio.wait_for(gone.wait(), 20)
         assert TOKEN not in heard[0]
 
     play(scene)
@@ -149,10 +154,12 @@ def test_another_version_is_refused_with_words(tmp_path: Path, monkeypatch: pyte
                 await dial(yard.address, credentials())
         async with raw(yard) as (reader, writer):
             await _read(reader)
-            writer.write(encode(Knock(protocol=0, frames=1, version="0.0.1", peer="", nonce=nonce())))
+            writer.write(
+                encode(Knock(protocol=0, frames=1, version="0.0.1\n12:00 info", peer="", nonce=nonce()))
+            )
             answer = await _read(reader)
         assert isinstance(answer, Refused)
-        assert answer.why.startswith("it runs tiffin 0.0.1 (protocol 0.1), here is")
+        assert answer.why.startswith("it runs tiffin 0.0.1?12:00 info (protocol 0.1), here is")
 
     play(scene)
 
