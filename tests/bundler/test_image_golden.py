@@ -1,6 +1,6 @@
 """The Dockerfile of every kind of base, word for word.
 
-`TIFFIN_UPDATE_GOLDEN=1 pytest tests/bundler/test_image_golden.py` writes the files anew; read the difference.
+`UPDATE_GOLDEN=1 pytest tests/bundler/test_image_golden.py` writes the files anew; read the difference.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def test_word_for_word(name: str) -> None:
     text = render(PLANS[name])
     lint(text)
     path = GOLDEN / f"{name}.Dockerfile"
-    if os.environ.get("TIFFIN_UPDATE_GOLDEN"):
+    if os.environ.get("UPDATE_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert text == path.read_text()
