@@ -260,6 +260,7 @@ def measure(side: Side, folder: Path, models: list[Path]) -> dict[str, Any]:
     finally:
         subprocess.run([ENGINE, "image", "rm", "--force", builder.name], check=False, capture_output=True)
     return {
+        "load_average": os.getloadavg()[0],
         "over_base_bytes": sum(sizes.values())
         - sum(size for digest, size in sizes.items() if digest in base.layers),
         "layers": len(sizes) - len(base.layers),
@@ -317,6 +318,8 @@ def main() -> int:
         found["model_bytes"] = {"model": models[1].stat().st_size}
     report.section(f"Images of a forest of {found['model_bytes']['model'] / 1e6:.1f} MB, by {ENGINE}")
     titles = [side.title for side in sides]
+    loads = [f"{found[title]['load_average']:.1f}" for title in titles]
+    report.lines([f"load of the machine at the end of each: {', '.join(loads)}; 2 or more: a noisy run"])
     rows = [[name, *(f"{figure(found[title]):.2f}" for title in titles)] for name, figure in FIGURES]
     report.table(["figure", *titles], rows)
     better = [figure(found[titles[0]]) <= figure(found[titles[1]]) for _, figure in FIGURES]
