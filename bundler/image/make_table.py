@@ -119,7 +119,18 @@ def _release(subject: Subject, target: str, resolved: str, arch: str) -> str:
 
 def _resolve(requirements: str, arch: str, *options: str) -> str:
     """The pins; empty when there is no wheel."""
-    command = [sys.executable, "-m", "uv", "pip", "compile", "-", "--only-binary", ":all:", "--quiet"]
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "compile",
+        "-",
+        "--only-binary",
+        ":all:",
+        "--quiet",
+        "--no-python-downloads",
+    ]
     command += ["--no-header", "--no-annotate", "--python-platform", f"{_ARCHITECTURES[arch]}-manylinux_2_39"]
     for python in _PYTHONS:
         done = subprocess.run(

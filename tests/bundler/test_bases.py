@@ -165,6 +165,7 @@ def test_linked_cuda_needs_a_driver_only() -> None:
         ({"cupy-cuda12x": "12.3.0"}, "12.9.2-runtime-ubuntu24.04"),
         ({"ctranslate2": "4.5.0"}, "12.9.2-cudnn-runtime-ubuntu24.04"),
         ({"onnxruntime-gpu": "1.23.0"}, "12.9.2-cudnn-runtime-ubuntu24.04"),
+        ({"onnxruntime-gpu": "1.27.0"}, "13.3.1-cudnn-runtime-ubuntu24.04"),
         ({"jax-cuda12-plugin": "0.6.0"}, "12.9.2-cudnn-runtime-ubuntu24.04"),
     ],
 )
