@@ -35,18 +35,16 @@ def find_image(image: str, engine: str = "") -> tuple[Engine, ImageFacts]:
         NoEngineError: none answers.
     """
     asked: list[str] = []
-    reasons: list[str] = []
     for name in [engine] if engine else ENGINES:
         try:
             found = choose(name).engine
             return found, found.inspect(image)
-        except NoEngineError as error:  # noqa: PERF203 - each has a reason
-            reasons.append(str(error))
+        except NoEngineError:  # noqa: PERF203 - the next may answer
+            continue
         except NotFoundError:
             asked.append(name)
     if not asked:
-        choose(engine)  # says it for all of them at once
-        raise NoEngineError("; ".join(reasons))
+        choose(engine)  # says of all of them at once why they do not answer
     have = "has" if len(asked) == 1 else "have"
     raise NotFoundError(f"{' and '.join(asked)} {have} no image {image}: bundle containerize {image}")
 
