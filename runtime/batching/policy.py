@@ -184,7 +184,7 @@ class AdaptivePolicy:
             return 0, room
         whole, whole_s = size, times(size)
         while size > 1 and age > left:
-            half = ceil(size / 2)
+            half = float(ceil(size / 2))
             if half >= size or (left > 0 and half * whole_s < AS_GOOD * whole * times(half)):
                 break
             size = half

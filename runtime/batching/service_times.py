@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from math import ceil, sqrt
+from typing import ClassVar
 
 from .shape import LARGEST, Shape
 
@@ -55,9 +56,9 @@ class Bucket:
 
     __slots__ = ("first", "last", "number", "rows", "samples", "seconds")
 
-    FIRST = 10
+    FIRST: ClassVar[int] = 10
     """Mean of the first samples, then gain 1 / FIRST."""
-    CLIP = 3.0
+    CLIP: ClassVar[float] = 3.0
     """A sample counts for at most that many times the mean: one hiccup refuses nobody."""
 
     def __init__(self, number: int, first: int) -> None:
@@ -92,7 +93,7 @@ class ServiceTimes:
         max_rows: the largest batch that is worth trying.
     """
 
-    WORSE = 0.9
+    WORSE: ClassVar[float] = 0.9
     """The largest size counts as past a knee when it does less than that of the best rows a second."""
 
     __slots__ = (
@@ -281,7 +282,7 @@ class ServiceTimes:
         shape = self.shape
         shape.suspect(bent=largest.pace * doubt < self.WORSE * best.pace)
         if shape.knee:
-            self.cap = shape.best(min(int(self.max_rows), LARGEST))
+            self.cap = float(shape.best(min(int(self.max_rows), LARGEST)))
         elif shape.bent and not shape.sure:
             self.cap = min(self.max_rows, upper_edge(best.number))
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from math import ceil, exp, log
+from typing import ClassVar
 
 from .knees import Bend, Knees, places
 
@@ -38,7 +39,7 @@ class Size:
 
     __slots__ = ("mean", "samples", "square")
 
-    MEMORY = 150
+    MEMORY: ClassVar[int] = 150
 
     def __init__(self) -> None:
         self.samples = 0
