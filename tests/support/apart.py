@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
 from pathlib import Path
 
 from server import Server
@@ -112,7 +111,3 @@ def api(target: str | Path, at: str, *options: str, wait: bool = True, **environ
 def frames(server: Server) -> str:
     """`127.0.0.1:40001`"""
     return next(str(event["frames"]) for event in server.events if event["event"] == "ready")
-
-
-def without_token(environ: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in environ.items() if not key.startswith("TIFFIN_TOKEN")}
