@@ -60,6 +60,7 @@ class AsgiPrediction(Prediction):
         """From the header to the last byte of the answer."""
         self.admit()
         if not await self._read(receive):
+            self.release()
             return
         self.launch(monotonic(), asyncio.get_running_loop())
         watch = asyncio.create_task(self._watch(receive))

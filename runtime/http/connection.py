@@ -47,8 +47,11 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.serving.sweeper.discard(self)
         self.deaf = True
-        for cycle, _ in self.pipeline:
+        waiting: list[Any] = [cycle for cycle, _ in self.pipeline]
+        for cycle in waiting:
             cycle.disconnected = True
+            if isinstance(cycle, SocketPrediction):
+                cycle.cancel()
         self.pipeline.clear()
         running, self.running, self.incoming = self.running, None, None
         if running is not None:

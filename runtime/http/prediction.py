@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DeadlineExceededError, RequestError, ServingError, UnavailableError
+from ...errors import DeadlineExceededError, ServingError, UnavailableError
 from ..service.context import RequestContext, set_context
 from ..service.trace import new_request_id
 from . import events, problem
+from .bodies import COUNTED_BYTES
 
 if TYPE_CHECKING:
     from .head import Head
@@ -40,6 +41,8 @@ class Prediction(ABC):
 
     # Defaults live in the class: an object that sets only what differs is made in half the time.
     size = 0
+    counted = 0
+    """Bytes of the body that `Serving.bodies` knows of."""
     error: ServingError | None = None
     answered = False
     task: asyncio.Task[None] | None = None
@@ -82,12 +85,26 @@ class Prediction(ABC):
         if self.error is None:
             self.size += len(data)
             self.parts.append(data)
-            if self.size > self.head.route.max_body_bytes:
-                self.parts.clear()
+            if self.size > COUNTED_BYTES or self.size > self.head.route.max_body_bytes:
                 try:
                     self.head.route.check_size(self.size)
-                except RequestError as error:
+                    self._count()
+                except ServingError as error:
                     self.error = error
+                    self.parts.clear()
+                    self.release()
+
+    def _count(self) -> None:
+        """Raises OverloadedError when so many bodies are too much for this process."""
+        more = self.size - self.counted
+        self.serving.bodies.take(self.counted, more)
+        self.counted = self.size
+
+    def release(self) -> None:
+        """The body is no longer held."""
+        if self.counted:
+            self.serving.bodies.give_back(self.counted)
+            self.counted = 0
 
     def launch(self, now: float, loop: asyncio.AbstractEventLoop) -> None:
         """Begins the work with what was fed. `now`: `time.monotonic()`."""
@@ -127,6 +144,7 @@ class Prediction(ABC):
         """The caller is gone: stops the work, answers nobody."""
         if not self.answered and self.began:
             self._settle(CLIENT_GONE, 0)
+        self.release()
         if self.task is not None:
             self.task.cancel()
 
@@ -261,6 +279,8 @@ class Prediction(ABC):
     def _settle(self, status: int, size_bytes: int) -> None:
         """Counts and logs, once a request."""
         self.answered = True
+        if self.counted:
+            self.release()
         serving, head = self.serving, self.head
         seconds = monotonic() - self.began
         serving.state.in_flight -= 1

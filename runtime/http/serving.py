@@ -9,6 +9,7 @@ import msgspec
 from ..service.context import RequestContext
 from . import explanation
 from .access_log import AccessLog
+from .bodies import Bodies
 from .deadlines import Deadlines
 from .head import KnownHeads
 from .peers import Peers
@@ -28,6 +29,7 @@ class Serving:
         self.state = state
         self.table = RouteTable(state.info, state.instance, state.options, state.metrics)
         self.known_heads = KnownHeads()
+        self.bodies = Bodies(state.options.max_bodies_bytes)
         self.unmatched = state.metrics.request(UNMATCHED)
         self.deadlines = Deadlines()
         self.sweeper = Sweeper()

@@ -42,6 +42,8 @@ class ServerOptions(msgspec.Struct, kw_only=True):
     """Overrides every api's time-out."""
     max_body_bytes: int | None = None
     """Overrides every api's limit."""
+    max_bodies_bytes: int | None = None
+    """Of all large bodies that one API process holds at a time."""
     title: str = ""
     """`iris:6f3k2q…`, shown on the pages."""
     url: str = ""

@@ -31,6 +31,7 @@ from .house import House
 from .plan import Plan
 from .process import Child, Exit
 from .register import Register
+from .room import bodies_bytes, memory_bytes
 from .slot import Slot, cut, stop_all
 from .verdicts import Verdicts
 from .worker import Worker
@@ -185,10 +186,11 @@ class Generation:
         return worker
 
     def _launch_api(self, api: Api) -> Child:
+        share = bodies_bytes(memory_bytes(), 1 if self.plan is None else self.plan.processes)
         child = api.spawn(
             self._house,
             self.target,
-            self._options,
+            msgspec.structs.replace(self._options, max_bodies_bytes=share),
             lambda child, message: self._from_api(api, child, message),
             spec=self.spec,
             generation=self.number,

@@ -24,8 +24,9 @@ _FOR_API = 0.25
 """Share of the memory that API processes take at most where their number is `auto`."""
 _FOR_WORKERS = 0.75
 _FOR_QUEUES = 0.15
-"""Shares of the memory, the first with API processes and all. The rest is for requests that come in, answers
-that go out and the kernel."""
+_FOR_BODIES = 0.15
+"""Shares of the memory, the first with API processes and all. The rest is for answers that go out and the
+kernel."""
 _ELSEWHERE = 64
 """Workers that a runner may have in other containers: how many there will be, nobody knows here."""
 _BITS = re.compile(r"(?:u?int|b?float|complex)(\d+)(?:_.*)?")
@@ -113,6 +114,11 @@ class Room:
 def memory_bytes() -> int:
     """What this container may use, or what the machine has."""
     return cgroup.memory_limit_bytes() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def bodies_bytes(memory_bytes: int, processes: int) -> int:
+    """Of all large request bodies that one API process may hold at a time."""
+    return int(memory_bytes * _FOR_BODIES / max(1, processes))
 
 
 def bounded(spec: ServiceSpec, workers: Mapping[str, int], processes: int, memory_bytes: int) -> ServiceSpec:

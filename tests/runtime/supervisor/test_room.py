@@ -10,7 +10,7 @@ from tiffin.runtime.manifest import MethodSpec, RunnerSpec, ServiceSpec, TypeSpe
 from tiffin.runtime.supervisor.gpu import Gpu
 from tiffin.runtime.supervisor.gpus import Gpus
 from tiffin.runtime.supervisor.plan import Plan, plan
-from tiffin.runtime.supervisor.room import Room, bounded
+from tiffin.runtime.supervisor.room import Room, bodies_bytes, bounded
 from tiffin.runtime.supervisor.weights import Weights
 
 MIB = 2**20
@@ -128,3 +128,8 @@ def test_queues_share_the_memory() -> None:
 def test_queues_for_workers_elsewhere() -> None:
     spec = ServiceSpec(name="iris", cls="service:Iris", runners=[pictures()])
     assert bounded(spec, {}, 1, 512 * MIB).runners[0].max_queue_rows == 133
+
+
+def test_bodies_share_what_is_left_of_the_memory() -> None:
+    assert bodies_bytes(1_000_000_000, 1) == 150_000_000
+    assert bodies_bytes(1_000_000_000, 4) == 37_500_000

@@ -132,7 +132,9 @@ class Server:
         return [one.child.pid for one in slots if one.child is not None and one.child.alive]
 
     def worker(self, name: str) -> Any:
-        return next(one for one in self.supervisor._succession.current.register.all_workers() if one.name == name)
+        return next(
+            one for one in self.supervisor._succession.current.register.all_workers() if one.name == name
+        )
 
 
 def stop() -> None:
@@ -297,7 +299,9 @@ def test_a_stuck_worker_is_ended_once(server: Server, caplog: pytest.LogCaptureF
 
     async def play() -> None:
         await until(lambda: "by the supervisor: stuck" in caplog.text)
-        await until(lambda: all(one.up for one in server.supervisor._succession.current.register.all_workers()))
+        await until(
+            lambda: all(one.up for one in server.supervisor._succession.current.register.all_workers())
+        )
         stop()
 
     assert server.run(play) == 0
