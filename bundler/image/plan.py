@@ -36,8 +36,6 @@ PORT = 3000
 EPOCH = 315_532_800
 """1980-01-01, the oldest time that a zip can hold. One for all bundles: with a time of its own each
 bundle would have its own layers of dependencies and models."""
-SECRETS = ("ca", "netrc", "uv.toml")
-"""Ids of the build secrets that every Dockerfile takes; all may be absent."""
 
 
 class ImagePlan(msgspec.Struct, kw_only=True, frozen=True):
@@ -47,8 +45,6 @@ class ImagePlan(msgspec.Struct, kw_only=True, frozen=True):
     """Name of the service, which is also the bundle's unless it was given another."""
     base: Base
     options: ImageOptions
-    platform: str
-    """`linux/arm64`; empty: that of the engine."""
     requirements: str
     """The lock, without one `requirements.in`; its path in the context."""
     locked: bool
@@ -81,11 +77,6 @@ class ImagePlan(msgspec.Struct, kw_only=True, frozen=True):
     def layers(self) -> list[Layer]:
         """All layers of the bundle's files, first to last."""
         return [*self.early, *self.models, *self.late]
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Ids of the build secrets that the Dockerfile takes; all may be absent."""
-        return SECRETS
 
 
 def image_plan(
@@ -155,7 +146,6 @@ def plan_of(
         service=info.service.name,
         base=base,
         options=options,
-        platform=platform,
         requirements=LOCK_FILE if locked else REQUIREMENTS_FILE,
         locked=locked,
         hashed=hashed,

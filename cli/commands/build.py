@@ -69,6 +69,7 @@ def command(
             f"bundle serve {made.tag}",
             f"bundle show {made.tag}",
             f"bundle export {made.tag}",
+            f"bundle containerize {made.tag}",
         ],
     )
     if not locked and lock is None:

@@ -10,7 +10,7 @@ import yaml
 from dockerfiles import lint, plan
 
 from tiffin.bundler.image.dockerfile import TEMPLATE, _environment, render
-from tiffin.bundler.image.plan import EPOCH, SECRETS
+from tiffin.bundler.image.plan import EPOCH
 from tiffin.runtime.service.image_options import ImageOptions
 
 PAGE = (Path(__file__).parents[2] / "docs" / "12-images.md").read_text()
@@ -39,6 +39,7 @@ def test_every_block_and_secret_is_there() -> None:
     blocks = set(_environment("").get_template(TEMPLATE).blocks) - {"head"}
     table = PAGE.partition("| block |")[2].partition("\n\n")[0]
     assert set(re.findall(r"`(\w+)`", table)) == blocks
-    for secret in SECRETS:
-        assert f"| `{secret}` |" in PAGE
+    secrets = set(re.findall(r"type=secret,id=(\S+)", render(plan())))
+    table = PAGE.partition("| id |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"(?m)^\| `(\S+)`", table)) == secrets
     assert str(EPOCH) in PAGE

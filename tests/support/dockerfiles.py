@@ -148,7 +148,6 @@ def plan(base: Base = CPU, options: ImageOptions | None = None, **changes: Any) 
         service=info.service.name,
         base=base,
         options=options or ImageOptions(),
-        platform="",
         requirements=LOCK_FILE,
         locked=True,
         hashed=True,
