@@ -117,8 +117,12 @@ def last_lines(text: str, count: int = 5) -> str:
 
 
 def words(command: Sequence[str]) -> str:
-    """A command for people, cut where it gets long."""
-    text = mask(" ".join(command))
+    """A command for people, cut where it gets long; what a container's variables are stays out of it."""
+    shown = [
+        f"{part.partition('=')[0]}=…" if before == "--env" else part
+        for before, part in zip(["", *command], command, strict=False)
+    ]
+    text = mask(" ".join(shown))
     return text if len(text) <= 120 else f"{text[:119]}…"
 
 

@@ -77,13 +77,19 @@ class CommandEngine:
         )
 
     def run(self, request: RunRequest) -> Container:
-        command = [self.program, "run", "--detach"]
+        command = [self.program, "create"]
         command += ["--name", request.name] if request.name else []
         command += ["--publish", f"{request.host}:{request.port or ''}:{request.container_port}"]
         command += self.gpu_options(request.gpus) if request.gpus else []
         command += [part for key, value in request.env.items() for part in ("--env", f"{key}={value}")]
         made = ask([*command, request.image, *request.options]).strip().splitlines()
-        return CommandContainer(self.program, made[-1], request.container_port)
+        container = CommandContainer(self.program, made[-1], request.container_port)
+        try:
+            ask([self.program, "start", container.id])
+        except BaseException:  # a port that is taken, no driver for GPUs
+            container.remove()
+            raise
+        return container
 
     def gpu_options(self, gpus: str) -> list[str]:
         return ["--gpus", gpus]

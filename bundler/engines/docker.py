@@ -168,15 +168,20 @@ class DockerEngine:
             options["device_requests"] = [DeviceRequest(count=count, capabilities=[["gpu"]])]
         published: Any = (request.host, request.port or None)  # any free one, which the types do not know of
         with _words(request.image):
-            made = self._sdk.containers.run(
+            made = self._sdk.containers.create(
                 request.image,
                 list(request.options),
-                detach=True,
                 ports={f"{request.container_port}/tcp": published},
                 environment=dict(request.env),
                 **options,
             )
-        return DockerContainer(made, request.container_port)
+            container = DockerContainer(made, request.container_port)
+            try:
+                made.start()
+            except BaseException:  # a port that is taken, no driver for GPUs
+                container.remove()
+                raise
+        return container
 
 
 class DockerContainer:
@@ -186,12 +191,12 @@ class DockerContainer:
         self._port = port
 
     def port(self) -> int:
-        self._container.reload()
+        self._reload()
         published = self._container.ports.get(f"{self._port}/tcp") or []
         return int(published[0]["HostPort"]) if published else 0
 
     def exit_code(self) -> int | None:
-        self._container.reload()
+        self._reload()
         state = self._container.attrs["State"]
         return None if state["Status"] in {"created", "running", "restarting"} else int(state["ExitCode"])
 
@@ -206,6 +211,10 @@ class DockerContainer:
 
         with suppress(NotFound):
             self._container.remove(force=True)
+
+    def _reload(self) -> None:
+        with _words(""):
+            self._container.reload()
 
 
 def build_options(request: BuildRequest) -> list[str]:

@@ -59,7 +59,11 @@ def start(engine: Engine, facts: ImageFacts, request: RunRequest) -> Started:
     # Said outright: on the laptop of somebody who has a variable of a cloud set, the port stays the same.
     env = {"BUNDLE_PORT": str(container_port), **request.env}
     container = engine.run(replace(request, container_port=container_port, env=env))
-    port = container.port()
+    try:
+        port = container.port()
+    except BaseException:
+        container.remove()
+        raise
     host = "127.0.0.1" if request.host == "0.0.0.0" else request.host  # noqa: S104 - only compared
     return Started(container, engine, f"http://{host}:{port}" if port else "")
 

@@ -14,6 +14,7 @@ from fake_program import FakeProgram
 
 from tiffin.bundler.engines import buildah, docker, nerdctl, podman
 from tiffin.bundler.engines.choose import choose
+from tiffin.bundler.engines.command import words
 from tiffin.bundler.engines.engine import BuildRequest, Engine, RunRequest, Secret
 from tiffin.bundler.engines.found import numbers
 from tiffin.errors import ImageError, IntegrityError, NoEngineError, NotFoundError
@@ -196,7 +197,8 @@ def test_inspect(programs: Path) -> None:
 def test_run(programs: Path) -> None:
     pod, ctl = fake_podman(programs), fake_nerdctl(programs)
     for fake in (pod, ctl):
-        fake.say("run", stdout="Resolving…\nabc123\n")
+        fake.say("create", stdout="Resolving…\nabc123\n")
+        fake.say("start", "abc123")
         fake.say("port", stdout="127.0.0.1:49153\n")
         fake.say("container", "inspect", stdout=json.dumps([{"State": {"Status": "exited", "ExitCode": 3}}]))
         fake.say("stop")
@@ -205,16 +207,16 @@ def test_run(programs: Path) -> None:
         image="iris:1", container_port=3000, gpus="all", env={"A": "1"}, options=["serve"], name="mine"
     )
     container = podman.find().run(wanted)
-    start = ["run", "--detach", "--name", "mine", "--publish", "127.0.0.1::3000"]
+    start = ["create", "--name", "mine", "--publish", "127.0.0.1::3000"]
     end = ["--env", "A=1", "iris:1", "serve"]
-    assert pod.arguments("run") == [*start, "--device", "nvidia.com/gpu=all", *end]
+    assert pod.arguments("create") == [*start, "--device", "nvidia.com/gpu=all", *end]
     assert (container.id, container.port(), container.exit_code()) == ("abc123", 49153, 3)
     container.stop(7.0)
     assert pod.arguments("stop") == ["stop", "--time", "7", "abc123"]
     container.remove()  # gone already
     nerdctl.find().run(replace(wanted, port=8080, host="0.0.0.0"))
     start[-1] = "0.0.0.0:8080:3000"
-    assert ctl.arguments("run") == [*start, "--gpus", "all", *end]
+    assert ctl.arguments("create") == [*start, "--gpus", "all", *end]
     two = ["--device", "nvidia.com/gpu=0", "--device", "nvidia.com/gpu=1"]
     assert podman.find().gpu_options("2") == two
 
@@ -224,8 +226,25 @@ def test_buildah_runs_by_podman(programs: Path) -> None:
     wanted = RunRequest(image="iris:1", container_port=3000)
     with pytest.raises(ImageError, match="podman does, but podman is not installed"):
         buildah.find().run(wanted)
-    fake_podman(programs).say("run", stdout="abc123\n")
+    fake = fake_podman(programs)
+    fake.say("create", stdout="abc123\n")
+    fake.say("start", "abc123")
     assert buildah.find().run(wanted).id == "abc123"
+
+
+def test_nothing_is_left_of_a_container_that_does_not_start(programs: Path) -> None:
+    fake = fake_podman(programs)
+    fake.say("create", stdout="abc123\n")
+    fake.say("start", stderr="address already in use", code=126)
+    fake.say("rm")
+    with pytest.raises(ImageError, match="address already in use"):
+        podman.find().run(RunRequest(image="iris:1", container_port=3000, port=80))
+    assert fake.arguments("rm") == ["rm", "--force", "abc123"]
+
+
+def test_variables_of_a_container_are_in_no_error() -> None:
+    command = ["podman", "create", "--env", "TOKEN=geheim\n=x", "--env", "A=", "iris:1"]
+    assert words(command) == "podman create --env TOKEN=… --env A=… iris:1"
 
 
 class NoSdk:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -27,6 +27,7 @@ class Held:
     def __init__(self, port: int, code: int | None = None) -> None:
         self._port = port
         self.code = code
+        self.removed = False
 
     def port(self) -> int:
         return self._port
@@ -41,7 +42,7 @@ class Held:
         raise NotImplementedError
 
     def remove(self) -> None:
-        raise NotImplementedError
+        self.removed = True
 
 
 @contextmanager
@@ -120,3 +121,15 @@ def test_the_port_of_the_image_is_used_whatever_the_platform() -> None:
     assert started.url == "http://127.0.0.1:49153"
     assert engine.asked.container_port == 8080
     assert engine.asked.env == {"BUNDLE_PORT": "8080", "A": "1"}
+
+
+def test_nothing_is_left_of_a_container_whose_port_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lost(Held):
+        def port(self) -> int:
+            raise ImageError("no such container")
+
+    held, engine = Lost(0), Engine()
+    monkeypatch.setattr(engine, "run", lambda _: held)
+    with pytest.raises(ImageError, match="no such container"):
+        start(cast(Any, engine), FACTS, RunRequest(image="iris:1", container_port=3000))
+    assert held.removed
