@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from ..errors import ConfigError, NoEngineError, UsageError
-from ..runtime.service.image_options import ImageOptions, changed
+from ..runtime.service.image_options import ImageOptions, changed, is_reference
 from ..runtime.tag import Tag
 from . import bundles
 from .bundles import Bundle
@@ -101,7 +101,7 @@ def containerize(
     Raises:
         NotFoundError: no such bundle.
         ConfigError: there is no base for what is asked, or a template is wrong.
-        UsageError: `push` without a name to push, or two outputs at one place.
+        UsageError: a name that no image can have, `push` without a name to push, or two outputs at one place.
         NoEngineError: no engine answers; the context lies ready where the message says.
         ImageError: the build, the push or an output failed; says which step, and what to change.
         IntegrityError: the bundle is damaged.
@@ -110,6 +110,7 @@ def containerize(
     began = time.monotonic()
     _check(tags, push, outputs)
     wish = _wish(tag, base, cuda, platform)
+    names = _names(wish.bundle.tag, tags)
     try:
         choice = choose(engine)
     except NoEngineError as error:
@@ -121,7 +122,6 @@ def containerize(
         link=choice.engine.link,
         streamed=choice.engine.streamed,
     )
-    names = list(dict.fromkeys([str(wish.bundle.tag), *tags]))
     request = _request(wish, plan, names, build_args or {}, secrets, network=network, no_cache=no_cache)
     image_id = choice.engine.build(request, progress)
     facts = choice.engine.inspect(names[0])
@@ -149,16 +149,32 @@ def containerize(
 
 
 def dockerfile_of(
-    tag: str | Tag | Bundle, *, base: str | None = None, cuda: str | None = None, platform: str = ""
+    tag: str | Tag | Bundle,
+    *,
+    base: str | None = None,
+    cuda: str | None = None,
+    platform: str = "",
+    on_warning: Callable[[str], None] | None = None,
 ) -> str:
     """The Dockerfile that `containerize` would build, as for an engine that knows all of it.
+
+    Args:
+        tag: of a bundle in the store, or a bundle.
+        base: as for `containerize`.
+        cuda: as for `containerize`.
+        platform: as for `containerize`.
+        on_warning: called with each sentence that a user should read.
 
     Raises:
         NotFoundError: no such bundle.
         ConfigError: there is no base for what is asked, or a template is wrong.
     """
     wish = _wish(tag, base, cuda, platform)
-    return render(image_plan(wish.bundle, options=wish.options, platform=wish.platform))
+    plan = image_plan(wish.bundle, options=wish.options, platform=wish.platform)
+    if on_warning is not None:
+        for warning in plan.warnings:
+            on_warning(warning)
+    return render(plan)
 
 
 def _check(tags: Sequence[str], push: bool, outputs: Sequence[Output]) -> None:
@@ -169,6 +185,17 @@ def _check(tags: Sequence[str], push: bool, outputs: Sequence[Output]) -> None:
     places = [output.path.resolve() for output in outputs]
     if len(set(places)) < len(places):
         raise UsageError("two outputs are at the same place")
+
+
+def _names(tag: Tag, tags: Sequence[str]) -> list[str]:
+    names = list(dict.fromkeys([str(tag), *tags]))
+    for name in names:
+        if "@" in name or not is_reference(name):
+            raise UsageError(
+                f"{name!r} cannot be the name of an image: use registry.example.com/name:version, the name "
+                "in lower case"
+            )
+    return names
 
 
 def _wish(tag: str | Tag | Bundle, base: str | None, cuda: str | None, platform: str) -> _Wish:

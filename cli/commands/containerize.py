@@ -72,7 +72,8 @@ def command(  # noqa: PLR0917 - click passes them by name
     from ...bundler.engines.output import Output
 
     if show:
-        click.echo(dockerfile_of(tag, base=base, cuda=cuda, platform=platform), nl=False)
+        text = dockerfile_of(tag, base=base, cuda=cuda, platform=platform, on_warning=console.warning)
+        click.echo(text, nl=False)
         return
     with console.progress("look for an engine", quiet=as_json or quiet) as progress:
 

@@ -79,6 +79,11 @@ def changed(options: ImageOptions, **changes: Any) -> ImageOptions:
         raise ConfigError(f"image: {error}") from error
 
 
+def is_reference(text: str) -> bool:
+    """Whether an engine would take it for an image: `registry.example.com/iris:1`, `name@sha256:…`."""
+    return len(text) <= _MAX_REFERENCE and _REFERENCE.fullmatch(text) is not None
+
+
 def _problems(options: ImageOptions) -> Iterator[str]:
     yield from _base_problems(options)
     for package in options.system_packages:
@@ -95,7 +100,7 @@ def _problems(options: ImageOptions) -> Iterator[str]:
 
 def _base_problems(options: ImageOptions) -> Iterator[str]:
     base = options.base
-    if base and (len(base) > _MAX_REFERENCE or not _REFERENCE.fullmatch(base)):
+    if base and not is_reference(base):
         yield f"base: {base!r} is not the name of an image, such as `python:3.11-slim` or `name@sha256:…`"
     if options.cuda and not _CUDA.fullmatch(options.cuda):
         yield f"cuda: {options.cuda!r} is not known; use `auto`, `none` or a version such as `12.8`"

@@ -101,6 +101,9 @@ def test_print_needs_no_engine(capsys: pytest.CaptureFixture[str], programs: Pat
     assert out == (home / "bundles/echo/v1/env/docker/Dockerfile").read_text()
     code, out, _ = run(capsys, "containerize", "echo", "--print", "--base", "debian:bookworm")
     assert (code, "FROM debian:bookworm" in out) == (0, True)
+    code, out, err = run(capsys, "containerize", "echo", "--print")
+    assert "the requirements are not locked" in err
+    assert "the requirements are not locked" not in out
 
 
 def test_without_an_engine_the_context_is_left(
@@ -119,6 +122,8 @@ def test_without_an_engine_the_context_is_left(
     ("arguments", "said"),
     [
         (["--push"], "--push needs the name to push to"),
+        (["--tag", "Echo:1"], "'Echo:1' cannot be the name of an image"),
+        (["--tag", "echo@sha256:" + "5" * 64], "cannot be the name of an image"),
         (["--output", "zip=x"], "use dir=FOLDER, tar=FILE or oci=FILE"),
         (["--output", "tar=x", "--output", "oci=./x"], "two outputs are at the same place"),
         (["--build-arg", "A"], "'A' is not KEY=VALUE"),
@@ -162,7 +167,8 @@ def test_a_build_that_fails(capsys: pytest.CaptureFixture[str], podman: FakeProg
 
 def test_run_until_it_ends(capsys: pytest.CaptureFixture[str], podman: FakeProgram) -> None:
     ended = [{"State": {"Status": "exited", "ExitCode": 3}}]
-    podman.say("run", stdout="abc123\n")
+    podman.say("create", stdout="abc123\n")
+    podman.say("start", "abc123")
     podman.say("port", stdout="127.0.0.1:9\n")  # discard: nobody listens
     podman.say("container", "inspect", stdout=json.dumps(ended))
     podman.say("logs", stdout="what it wrote\n")
@@ -172,7 +178,7 @@ def test_run_until_it_ends(capsys: pytest.CaptureFixture[str], podman: FakeProgr
     )
     assert code == 1
     assert "the container ended with exit code 3 before it was ready" in err
-    started = podman.arguments("run")
+    started = podman.arguments("create")
     assert started[-2:] == [NAME, "serve"]
     assert started[started.index("--publish") + 1] == "127.0.0.1::3000"
     assert started[started.index("--device") + 1] == "nvidia.com/gpu=0"
