@@ -35,7 +35,7 @@ from stand_ins import CannotStandInError, images_of, stand_in
 import tiffin
 from tiffin.bundler.engines.choose import choose
 from tiffin.bundler.engines.engine import BuildRequest
-from tiffin.bundler.image.context import DOCKERFILE_BESIDE, context
+from tiffin.bundler.image.context import context
 from tiffin.bundler.image.dockerfile import render
 from tiffin.bundler.image.plan import image_plan
 
@@ -85,7 +85,6 @@ class Context:
     """What a build is made from."""
 
     dockerfile: str
-    dockerfile_path: str
     stream: Callable[[], Iterator[bytes]]
     build_args: dict[str, str] = field(default_factory=dict)
 
@@ -126,7 +125,6 @@ class Tiffin:
         text = render(plan)
         return Context(
             text,
-            DOCKERFILE_BESIDE,
             lambda: context(bundle, dockerfile=text, layers=plan.layers),
             dict(plan.build_args),
         )
@@ -157,7 +155,7 @@ class BentoML:
         environment = {**os.environ, "BENTOML_HOME": str(self.folder / "bentos"), "BENTOML_DO_NOT_TRACK": "1"}
         command = [self.environment.python, self.here / "context.py", self.project, model, target]
         subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-        return Context((target / "Dockerfile").read_text(), "Dockerfile", lambda: packed(target))
+        return Context((target / "Dockerfile").read_text(), lambda: packed(target))
 
     def edit(self) -> None:
         with (self.project / "service.py").open("a") as file:
@@ -192,11 +190,10 @@ class Builder:
         """Seconds, bytes of layers that the image before did not have, and all layers."""
         text = re.sub(self.side.cache, self._own_cache, made.dockerfile)
         assert text != made.dockerfile, "its cache mount was not found"
-        stream = made.stream if text == made.dockerfile else lambda: beside(made, text)
         request = BuildRequest(
             dockerfile=text,
             folder=self._folder,
-            context=stream,
+            context=lambda: beside(made, text),
             dockerfile_path="Dockerfile.bench",
             tags=[self.name],
             build_args=made.build_args,
