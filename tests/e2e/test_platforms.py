@@ -296,10 +296,12 @@ def test_as_the_first_process(bundle: Path) -> None:
         assert "NSpid:\t{}\t1".format(inner) in Path(f"/proc/{inner}/status").read_text()  # noqa: UP032
         enter = ["nsenter", "--pid", "--mount", "--target", str(inner)]
         # A process whose parent ends before it, and then ends itself.
-        subprocess.run([*enter, "sh", "-c", "sleep 0.3 & exit 0"], check=True)
-        assert "sleep" in names(inner)
-        while "sleep" in names(inner):
+        subprocess.run([*enter, "sh", "-c", "exec sleep 1000 & exit 0"], check=True)
+        while not (orphans := [pid for pid in children(inner) if name(pid) == "sleep"]):
             time.sleep(0.01)  # the test's own time-out ends it
+        os.kill(int(orphans[0]), signal.SIGKILL)
+        while orphans[0] in children(inner):  # those that nobody has reaped count
+            time.sleep(0.01)
         assert httpx.post(f"{server.url}/twice", json={"x": [4]}).json() == [8]
         os.kill(inner, signal.SIGTERM)
         assert server.ended() == 0
@@ -309,6 +311,6 @@ def children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
-def names(parent: int) -> set[str]:
-    """Of its children's programs; those that nobody has reaped count."""
-    return {Path(f"/proc/{pid}/comm").read_text().strip() for pid in children(parent)}
+def name(pid: str) -> str:
+    """Of its program."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()

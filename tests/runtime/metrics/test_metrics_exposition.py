@@ -14,9 +14,11 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from tiffin import __version__
-from tiffin.runtime.metrics import Metrics
+from tiffin.runtime.metrics import Metrics, catalog
 from tiffin.runtime.metrics.catalog import FAMILIES
 from tiffin.runtime.metrics.exposition import render
+from tiffin.runtime.metrics.series import Gauge
+from tiffin.runtime.roles.metrics import GateMetrics
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -42,6 +44,10 @@ def everything(run_folder: Path) -> Metrics:
     metrics.restarted("forest", "SIGKILL")
     metrics.workers_wanted("forest", 3)
     metrics.scaled("forest", "late")
+    metrics.series(Gauge, catalog.REMOTE_WORKERS, "iris", "forest").set(3)
+    gate = GateMetrics(metrics)
+    gate.peers(2)
+    gate.refused("token")
     return metrics
 
 
@@ -101,6 +107,9 @@ def test_every_metric_is_there_and_parses(tmp_path: Path, accept: str) -> None:
     assert value(found, "tiffin_worker_up", worker="forest-0") == 1
     assert value(found, "tiffin_worker_up", worker="forest-1") == 0
     assert value(found, "tiffin_worker_restarts_total", reason="SIGKILL") == 1
+    assert value(found, "tiffin_remote_workers", runner="forest") == 3
+    assert value(found, "tiffin_peers") == 2
+    assert value(found, "tiffin_refused_connections_total", reason="token") == 1
     assert value(found, "tiffin_process_memory_bytes", process="api-0") > 1_000_000
 
 
