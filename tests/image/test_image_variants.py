@@ -1,4 +1,4 @@
-"""Other bases and packages than those of the iris example, and the command that runs images; by docker."""
+"""Other bases and packages than those of the iris example, and the command that runs images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HARD = ["--read-only", "--tmpfs", "/tmp", "--user", "12345"]
 
 
 @pytest.fixture(scope="module")
-def digits(home: Path, docker: str, make: Make, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def digits(home: Path, engine: str, make: Make, tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = tmp_path_factory.mktemp("digits") / "project"
     shutil.copytree(EXAMPLES / "digits_torch", folder)
     subprocess.run([sys.executable, "train.py"], cwd=folder, check=True)
@@ -33,7 +33,7 @@ def digits(home: Path, docker: str, make: Make, tmp_path_factory: pytest.TempPat
         requirements = folder / "requirements.txt"
         pinned = re.sub(r"(?m)^torch$", f"torch=={torch.__version__}", requirements.read_text())
         requirements.write_text(pinned)
-    return make(docker, tiffin.build(folder, lock=True))
+    return make(engine, tiffin.build(folder, lock=True))
 
 
 def test_torch(digits: Built) -> None:
