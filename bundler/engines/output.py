@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import sys
 import tarfile
@@ -141,13 +142,20 @@ def _unpack(files: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> No
             _remove(old)
         return
     if path.name.startswith(_WHITEOUT):
-        _remove(_inside(folder, path.parent) / path.name.removeprefix(_WHITEOUT))
+        _remove(_file_inside(folder, path.parent, path.name.removeprefix(_WHITEOUT)))
         return
-    if member.isdev():
+    if member.isdev() or not path.name:  # the folder itself
         return
-    target = _inside(folder, path.parent) / path.name
-    if target.is_symlink() or (target.exists() and target.is_dir() != member.isdir()):
+    target = _file_inside(folder, path.parent, path.name)
+    # Not written over: the old file may have another name (a hard link), which keeps what it had.
+    if target.is_symlink() or (target.exists() and not (target.is_dir() and member.isdir())):
         _remove(target)
+    if member.islnk():
+        # By hand: tarfile would link to files outside of the folder.
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = PurePosixPath(member.linkname)
+        os.link(_file_inside(folder, source.parent, source.name), target, follow_symlinks=False)
+        return
     try:
         files.extract(member, folder, **_FILTER)
     except tarfile.TarError as error:
@@ -166,6 +174,13 @@ def _inside(folder: Path, relative: PurePosixPath) -> Path:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ImageError(f"{relative} of the image leads out of it")
     return path
+
+
+def _file_inside(folder: Path, parent: PurePosixPath, name: str) -> Path:
+    """What has this name in a folder of the image; a link itself, not what it leads to."""
+    if name in {"", ".", ".."}:
+        raise ImageError(f"{parent / name} of the image leads out of it")
+    return _inside(folder, parent) / name
 
 
 def _remove(path: Path) -> None:

@@ -112,6 +112,43 @@ def test_dir_refuses_an_image_that_leads_out_of_it(tmp_path: Path) -> None:
     assert not (tmp_path / "gone").exists()
 
 
+def hard_link(name: str, linkname: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = tarfile.LNKTYPE
+    info.linkname = linkname
+    info.mode = 0o777
+    return info
+
+
+def test_a_file_that_takes_the_place_of_a_hard_link_leaves_the_other_name_alone(tmp_path: Path) -> None:
+    target = write(
+        tmp_path, "dir", layer({"etc": None, "etc/a": b"1"}, hard_link("b", "etc/a")), layer({"b": b"2"})
+    )
+    assert ((target / "etc/a").read_bytes(), (target / "b").read_bytes()) == (b"1", b"2")
+
+
+@pytest.mark.parametrize("linkname", ["../mine", "{}/mine", "up/../../mine"])
+def test_a_hard_link_may_not_lead_out(tmp_path: Path, linkname: str) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("kept")
+    mine.chmod(0o600)
+    saves = Saves(layer({"up": None}, hard_link("x", linkname.format(tmp_path))), layer({"x": b"lost"}))
+    with pytest.raises(ImageError, match=r"leads out of it|No such file"):
+        write_output(saves, "x:1", Output("dir", tmp_path / "dir"), silent)
+    assert (mine.read_text(), mine.stat().st_mode & 0o777, mine.stat().st_nlink) == ("kept", 0o600, 1)
+
+
+@pytest.mark.parametrize("name", [".wh...", ".wh..", ".wh.", "a/.wh...", "../.wh.mine", "..", "a/.."])
+def test_nothing_outside_can_be_removed(tmp_path: Path, name: str) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("kept")
+    with pytest.raises(ImageError, match="leads out of it"):
+        write_output(
+            Saves(layer({"a": None}), layer({name: b""})), "x:1", Output("dir", tmp_path / "dir"), silent
+        )
+    assert mine.read_text() == "kept"
+
+
 def test_dir_must_be_empty(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("kept")
