@@ -16,7 +16,7 @@ from . import bundles
 from .bundles import Bundle
 from .engines.choose import choose
 from .engines.engine import BuildRequest, Engine, Progress, Secret
-from .engines.output import Output, write_output
+from .engines.output import Output, check_place, write_output
 from .image.context import DOCKERFILE_BESIDE, context
 from .image.dockerfile import render
 from .image.plan import ImagePlan, image_plan
@@ -185,6 +185,8 @@ def _check(tags: Sequence[str], push: bool, outputs: Sequence[Output]) -> None:
     places = [output.path.resolve() for output in outputs]
     if len(set(places)) < len(places):
         raise UsageError("two outputs are at the same place")
+    for output in outputs:  # before minutes are spent on a build
+        check_place(output)
 
 
 def _names(tag: Tag, tags: Sequence[str]) -> list[str]:
@@ -244,9 +246,13 @@ def _without_engine(wish: _Wish, error: NoEngineError) -> NoEngineError:
     plan = image_plan(wish.bundle, options=wish.options, platform=wish.platform)
     tag = wish.bundle.tag
     path = Path(f"{tag.name}-{tag.version}.context.tar").absolute()
-    with path.open("wb") as file:
-        for block in context(wish.bundle, dockerfile=render(plan)):
-            file.write(block)
+    try:
+        with path.open("wb") as file:
+            for block in context(wish.bundle, dockerfile=render(plan)):
+                file.write(block)
+    except BaseException:  # a damaged bundle, a full disk
+        path.unlink(missing_ok=True)
+        raise
     return NoEngineError(
         f"{error}\nThe build context is in {path}; where Docker is, this builds it:\n"
         f"  docker build -t {tag} - < {path.name}"

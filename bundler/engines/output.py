@@ -52,6 +52,16 @@ class Output(NamedTuple):
         return Output(kind, Path(path))
 
 
+def check_place(output: Output) -> None:
+    """
+    Raises:
+        ImageError: the folder has something in it.
+    """
+    target = output.path.absolute()
+    if output.kind == "dir" and target.is_dir() and any(target.iterdir()):
+        raise ImageError(f"{target} is not empty")
+
+
 def write_output(engine: Engine, image: str, output: Output, on_progress: Progress) -> None:
     """
     Args:
@@ -66,8 +76,7 @@ def write_output(engine: Engine, image: str, output: Output, on_progress: Progre
     target = output.path.absolute()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if output.kind == "dir" and target.exists() and any(target.iterdir()):
-            raise ImageError(f"{target} is not empty")
+        check_place(output)
         # Beside the target: the same disk, and most likely one with room.
         with tempfile.TemporaryDirectory(prefix=".tiffin-", dir=target.parent) as scratch:
             archive = Path(scratch) / "image.tar"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from projects import echo_project
 
 import tiffin
 from tiffin.cli.main import root
+from tiffin.errors import IntegrityError
 
 ID = "sha256:" + "5" * 64
 NAME = "echo:v1"
@@ -116,6 +118,29 @@ def test_without_an_engine_the_context_is_left(
     assert f"docker build -t {NAME} - < echo-v1.context.tar" in err
     with tarfile.open(tmp_path / "echo-v1.context.tar") as archive:
         assert {"Dockerfile", "bundle.yaml", "src/service.py"} <= set(archive.getnames())
+
+
+def test_no_half_of_a_context_is_left(
+    capsys: pytest.CaptureFixture[str], programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object, **__: object) -> Iterator[bytes]:
+        yield b"half of it"
+        raise IntegrityError("a model is not what its digest says")
+
+    monkeypatch.setattr("tiffin.bundler.containerize.context", damaged)
+    code, _, err = run(capsys, "containerize", "echo")
+    assert (code, "not what its digest says" in err) == (1, True)
+    assert not list(tmp_path.glob("*.tar"))
+
+
+def test_a_folder_with_something_in_it_is_refused_before_the_build(
+    capsys: pytest.CaptureFixture[str], podman: FakeProgram, tmp_path: Path
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").touch()
+    code, _, err = run(capsys, "containerize", "echo", "--output", "dir=full")
+    assert (code, "full is not empty" in " ".join(err.split())) == (1, True)
+    assert not [call for call in podman.calls if call["arguments"][0] == "build"]
 
 
 @pytest.mark.parametrize(
