@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ...errors import ImageError, NotFoundError
 from .buildah_log import BuildahLog
-from .command import ask
-from .commands import PUSH_LIMIT_S, CommandEngine, find_program
+from .command import PUSH_LIMIT_S, ask
+from .commands import CommandEngine, find_program
 from .docker import first_port
 from .engine import BuildRequest, Container, ImageFacts, Progress, RunRequest
 from .podman import buildah_options

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ...errors import ImageError
 
 ASK_LIMIT_S = 60.0
+PUSH_LIMIT_S = 6 * 3600.0
+"""Images of tens of gigabytes over slow lines; a person can interrupt it."""
 _PASSWORD = re.compile(r"(?<=://)[^/\s@]+@")
 
 

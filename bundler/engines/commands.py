@@ -13,7 +13,7 @@ from typing import Any
 
 from ...errors import ImageError, NotFoundError
 from .causes import explain
-from .command import ask, follow
+from .command import PUSH_LIMIT_S, ask, follow
 from .docker import build_options, first_port
 from .engine import BuildRequest, Container, ImageFacts, Progress, RunRequest
 from .found import numbers, programs
@@ -93,10 +93,6 @@ class CommandEngine:
 
     def gpu_options(self, gpus: str) -> list[str]:
         return ["--gpus", gpus]
-
-
-PUSH_LIMIT_S = 6 * 3600.0
-"""Images of tens of gigabytes over slow lines; a person can interrupt it."""
 
 
 def find_program(name: str, ask_version: list[str]) -> tuple[str, str]:

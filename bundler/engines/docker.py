@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from ...errors import ImageError, MissingDependencyError, NotFoundError
 from .buildkit_log import PlainLog, RawJsonLog
 from .causes import explain
-from .command import ASK_LIMIT_S, ask, follow
+from .command import ASK_LIMIT_S, PUSH_LIMIT_S, ask, follow
 from .engine import BuildRequest, ImageFacts, Progress, RunRequest
 from .found import numbers, programs
 from .steps import Steps
@@ -138,7 +138,7 @@ class DockerEngine:
     def push(self, image: str, on_progress: Progress) -> str:
         digest = ""
         layers: dict[str, tuple[int, int]] = {}
-        with _words(image):
+        with _words(image), self._patience():
             for event in self._sdk.api.push(image, stream=True, decode=True):
                 if "error" in event:
                     raise ImageError(f"docker could not push {image}: {event['error']}")
@@ -152,12 +152,22 @@ class DockerEngine:
 
     def save(self, image: str, path: Path, on_progress: Progress) -> None:
         total = self.inspect(image).size_bytes
-        with _words(image), path.open("wb") as file:
+        with _words(image), self._patience(), path.open("wb") as file:
             found = self._sdk.images.get(image)
             named = image if any(name == image for name in found.tags) else False
             for block in found.save(chunk_size=_BLOCK_BYTES, named=named):
                 file.write(block)
                 on_progress("write the image", min(file.tell(), total), total)
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """A registry or a disk may be silent for longer than the engine may with an answer."""
+        api = self._sdk.api
+        usual_s, api.timeout = api.timeout, int(PUSH_LIMIT_S)
+        try:
+            yield
+        finally:
+            api.timeout = usual_s
 
     def run(self, request: RunRequest) -> DockerContainer:
         from docker.types import DeviceRequest

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from .buildkit_log import PlainLog
-from .command import ask
-from .commands import PUSH_LIMIT_S, CommandEngine, find_program
+from .command import PUSH_LIMIT_S, ask
+from .commands import CommandEngine, find_program
 from .engine import BuildRequest, Progress
 from .steps import Steps
 

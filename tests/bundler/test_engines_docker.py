@@ -1,0 +1,63 @@
+"""What is asked of Docker's SDK, with an engine that only listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from tiffin.bundler.engines.docker import DockerEngine, _Client
+from tiffin.errors import ImageError
+
+USUAL_S = 60
+
+
+class Listening:
+    """The SDK's client; keeps how long each stream was willing to wait."""
+
+    def __init__(self, events: list[dict[str, Any]]) -> None:
+        self.waits: list[int] = []
+        self._events = events
+        self.api = SimpleNamespace(timeout=USUAL_S, push=self._push)
+        self.images = SimpleNamespace(get=self._get)
+
+    def _push(self, image: str, **_: Any) -> Iterator[dict[str, Any]]:
+        self.waits.append(self.api.timeout)
+        yield from self._events
+
+    def _get(self, name: str) -> Any:
+        attrs = {"Id": "1", "Size": 3, "Os": "linux", "Architecture": "amd64", "Config": {}, "RootFS": {}}
+        return SimpleNamespace(attrs=attrs, tags=[name], save=self._save)
+
+    def _save(self, **_: Any) -> Iterator[bytes]:
+        self.waits.append(self.api.timeout)
+        yield b"tar"
+
+
+def engine(sdk: Listening) -> DockerEngine:
+    return DockerEngine(cast(Any, sdk), "20.10.24", _Client("docker", rawjson=False, load=False))
+
+
+def test_a_push_waits_for_a_silent_registry() -> None:
+    sdk = Listening([{"aux": {"Digest": "sha256:1"}}])
+    assert engine(sdk).push("iris:1", lambda *_: None) == "sha256:1"
+    assert sdk.waits[0] > 3600
+    assert sdk.api.timeout == USUAL_S
+
+
+def test_a_push_that_fails_leaves_the_usual_limit() -> None:
+    sdk = Listening([{"error": "connection refused"}])
+    with pytest.raises(ImageError, match="connection refused"):
+        engine(sdk).push("iris:1", lambda *_: None)
+    assert sdk.api.timeout == USUAL_S
+
+
+def test_a_save_waits_for_a_slow_disk(tmp_path: Path) -> None:
+    sdk = Listening([])
+    engine(sdk).save("iris:1", tmp_path / "iris.tar", lambda *_: None)
+    assert (tmp_path / "iris.tar").read_bytes() == b"tar"
+    assert sdk.waits[0] > 3600
+    assert sdk.api.timeout == USUAL_S
