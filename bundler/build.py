@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import BuildError, IntegrityError, NotFoundError
+from ..errors import BuildError, ConfigError, IntegrityError, NotFoundError
 from ..runtime.cgroup import cpu_count
 from ..runtime.home import models_folder
 from ..runtime.manifest import BUNDLE_FILE, MODEL_FILE, BundleInfo, FileEntry, ServiceSpec, dump_yaml
@@ -56,6 +57,7 @@ Progress = Callable[[str, int, int], None]
 
 OPENAPI_FILE = "apis/openapi.json"
 README_FILE = "README.md"
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 
 def build(
@@ -264,12 +266,22 @@ def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], 
         python=_python(),
         platform=f"{sys.platform}-{platform.machine().lower()}",
         pickled=[str(model.tag) for model in content.models if model.info.pickled],
-        labels={**wishes.labels, **labels},
+        labels=_checked({**wishes.labels, **labels}),
         description=wishes.description,
         provenance=provenance(project),
         options=options,
         image=wishes.image,
     )
+
+
+def _checked(labels: dict[str, str]) -> dict[str, str]:
+    """They become the image's labels too, where `a=b` would be another one's name and value."""
+    for name in labels:
+        if not _LABEL.fullmatch(name):
+            raise ConfigError(
+                f"label {name!r}: a name begins with a letter or digit and has only those and . _ / -"
+            )
+    return labels
 
 
 def _finish(info: BundleInfo, folder: Path, version: str) -> None:

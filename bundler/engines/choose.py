@@ -45,5 +45,6 @@ def choose(name: str = "") -> Choice:
         else:
             said = f"{engine.name} {engine.version} answers"
             return Choice(engine, "; ".join([said, *reasons]))
-    wanted = f"{name} cannot be used" if name else "no container engine answers"
-    raise NoEngineError(f"{wanted}: {'; '.join(reasons)}. To get one: {INSTALL}")
+    if name:
+        raise NoEngineError(f"{name} cannot be used: {reasons[0]}. Install it, or leave --engine out")
+    raise NoEngineError(f"no container engine answers: {'; '.join(reasons)}. To get one: {INSTALL}")

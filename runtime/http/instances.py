@@ -107,7 +107,7 @@ class Instances:
         try:
             return _items(raw)
         except msgspec.ValidationError:
-            raise InvalidInputError("instances is a list", path="$.instances") from None
+            raise InvalidInputError("instances must be a list", path="$.instances") from None
 
     def _parameters(self, given: _Object) -> _Object:
         raw = given.get(PARAMETERS, b"null")

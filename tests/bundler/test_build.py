@@ -162,6 +162,7 @@ def test_a_damaged_model_is_refused(tmp_path: Path, home: Path) -> None:
         ({"service.py": SERVICE + "1 / 0\n"}, ServiceDefinitionError, r"^service\.py:\d+.*ZeroDivision"),
         ({"service.py": SERVICE.replace("    @tiffin.api\n", "")}, ServiceDefinitionError, "no api"),
         ({"bundlefile.yaml": "servce: a:B\n"}, ConfigError, "service"),
+        ({"bundlefile.yaml": "labels: {'k=v z': w}\n"}, ConfigError, "label 'k=v z'"),
         ({"bundlefile.yaml": "models: [nothing]\n"}, NotFoundError, "models: of the bundlefile"),
         ({"service.py": SERVICE.replace("@tiffin.api", RUNNER)}, NotFoundError, "gone"),
         ({"bundlefile.yaml": "python: {packages: ['-e .']}\n"}, BuildError, "this machine"),
