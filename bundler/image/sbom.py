@@ -1,7 +1,8 @@
 """`sbom.cdx.json`: what a bundle is made of, for scanners; CycloneDX 1.5 (https://cyclonedx.org/docs/1.5/json/).
 
-The Python packages come from the lock, so what is listed is what an image installs. A bundle without a lock
-lists only tiffin and its models, and says so in `properties`. Nothing in it depends on when or where it is
+The Python packages come from the lock, so what is listed is what an image installs. Their hashes stay in the
+lock, which is in the image too: a package has dozens of files, and this document goes out again with each
+change of code. A bundle without a lock lists only tiffin and its models, and says so in `properties`. Nothing in it depends on when or where it is
 made. The base image is not part of it: it can be chosen anew for each image.
 """
 
@@ -94,10 +95,6 @@ def _package(package: Locked) -> dict[str, Any]:
         component["properties"] = [_property("marker", package.marker)]
     if package.url:
         component["externalReferences"] = [{"type": "distribution", "url": package.url}]
-    if package.hashes:
-        # Of any one of its files: which of them is installed depends on the platform.
-        properties = [_property("sha256", digest) for digest in package.hashes]
-        component["properties"] = [*component.get("properties", []), *properties]
     return component
 
 
