@@ -2,8 +2,9 @@
 
 The Python packages come from the lock, so what is listed is what an image installs. Their hashes stay in the
 lock, which is in the image too: a package has dozens of files, and this document goes out again with each
-change of code. A bundle without a lock lists only tiffin and its models, and says so in `properties`. Nothing in it depends on when or where it is
-made. The base image is not part of it: it can be chosen anew for each image.
+change of code. A bundle without a lock lists only tiffin and its models, and says so in `properties`. Nothing
+in it depends on when or where it is made. The base image is not part of it: it can be chosen anew for each
+image.
 """
 
 from __future__ import annotations
