@@ -105,7 +105,8 @@ def make(home: Path) -> Iterator[Make]:
     def build(engine: str, bundle: bundles.Bundle, **options: object) -> Built:
         steps: list[str] = []
         try:
-            stand_in(engine, images_of(dockerfile_of(bundle)))
+            wanted = {name: str(options[name]) for name in ("base", "cuda") if name in options}
+            stand_in(engine, images_of(dockerfile_of(bundle, **wanted)))
         except CannotStandInError as error:
             pytest.skip(f"there are no images to build on: {error}")
         image = containerize(

@@ -6,6 +6,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -54,29 +55,27 @@ def registry(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     storage = tmp_path / "registry"
     config = tmp_path / "registry.yml"
     config.write_text(CONFIG.format(storage=storage))
-    process = subprocess.Popen(
-        [program, "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    log = tmp_path / "registry.log"  # a pipe that nobody reads on would hold the registry up
+    with log.open("wb") as writing:
+        process = subprocess.Popen([program, "serve", str(config)], stdout=writing, stderr=writing)
     try:
-        address = _listens(process)
+        address = _listens(process, log)
         conf = tmp_path / "registries.conf"
         conf.write_text(PLAIN_HTTP.format(address=address))
         monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(conf))
         yield Registry(address, storage)
     finally:
         process.terminate()
-        process.communicate()
+        process.wait()
 
 
-def _listens(process: subprocess.Popen[bytes]) -> str:
+def _listens(process: subprocess.Popen[bytes], log: Path) -> str:
     """Where, from its log."""
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line.decode())
-        if found := re.search(r"listening on (127\.0\.0\.1:\d+)", said[-1]):
-            return found[1]
-    pytest.fail(f"docker-registry ended: {''.join(said)}")
+    while not (found := re.search(r"listening on (127\.0\.0\.1:\d+)", log.read_text())):
+        if process.poll() is not None:
+            pytest.fail(f"docker-registry ended: {log.read_text()}")
+        time.sleep(0.02)  # the test's own time-out ends it
+    return found[1]
 
 
 def test_a_push_and_a_push_of_one_line_more(
