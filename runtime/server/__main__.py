@@ -6,42 +6,27 @@ stack is imported while they load.
 
 from __future__ import annotations
 
-import signal
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
-from .. import logs
 from ..service.load import load_service
 from ..service.service import service_info
 from ..supervisor.control import Described, StartApi
-from ..supervisor.failure import failure
-from ..supervisor.orphan import end_with_parent
+from .child import child
 from .control import Control
 
 
-def main() -> int:
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
-    control = Control.inherited()
-    start = control.receive()
-    if not isinstance(start, StartApi):
-        raise TypeError(f"expected StartApi, got {type(start).__name__}")
-    logs.take_over(start.options.log_format, start.options.log_level, f"api-{start.index}")
-    try:
-        info = service_info(load_service(start.target))
-        spec = start.spec
-        if spec is None:
-            spec = info.spec()
-            control.send(Described(spec=spec))
-        from .loop import run
-        from .process import ApiProcess
+def serve(control: Control, start: StartApi) -> Coroutine[Any, Any, int]:
+    info = service_info(load_service(start.target))
+    spec = start.spec
+    if spec is None:
+        spec = info.spec()
+        control.send(Described(spec=spec))
+    from .process import ApiProcess
 
-        return run(ApiProcess(control, start, info, spec).serve())
-    except EOFError:
-        return 1
-    except BaseException as error:  # noqa: BLE001 - user code; one that calls sys.exit fails to start as well
-        control.send(failure(error, start.target.source))
-        return 1
+    return ApiProcess(control, start, info, spec).serve()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(child("api", StartApi, serve))
