@@ -47,12 +47,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.serving.sweeper.discard(self)
         self.deaf = True
-        waiting: list[Any] = [cycle for cycle, _ in self.pipeline]
-        for cycle in waiting:
-            cycle.disconnected = True
-            if isinstance(cycle, SocketPrediction):
-                cycle.cancel()
-        self.pipeline.clear()
+        self._drop_pipeline()
         running, self.running, self.incoming = self.running, None, None
         if running is not None:
             running.disconnected = True
@@ -122,10 +117,19 @@ class Connection(HttpToolsProtocol):
     def close(self, *, lingers: bool) -> None:
         """Takes nothing more; `lingers`: the caller is still sending, and shall have time to read why."""
         self.deaf = True
-        self.pipeline.clear()
+        self._drop_pipeline()
         if lingers and self.transport.can_write_eof():
             self.idle_since = monotonic()
             self.transport.write_eof()
             self.flow.resume_reading()
         else:
             self.transport.close()
+
+    def _drop_pipeline(self) -> None:
+        """Nobody will be answered any more; what bodies they brought is no longer held."""
+        waiting: list[Any] = [cycle for cycle, _ in self.pipeline]
+        self.pipeline.clear()
+        for cycle in waiting:
+            cycle.disconnected = True
+            if isinstance(cycle, SocketPrediction):
+                cycle.cancel()

@@ -96,8 +96,7 @@ class Prediction(ABC):
 
     def _count(self) -> None:
         """Raises OverloadedError when so many bodies are too much for this process."""
-        more = self.size - self.counted
-        self.serving.bodies.take(self.counted, more)
+        self.serving.bodies.take(self.counted, self.size - self.counted)
         self.counted = self.size
 
     def release(self) -> None:
