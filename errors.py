@@ -20,6 +20,8 @@
     └── ServingError                   one request failed; has an HTTP status
         ├── RequestError               400…499: the caller can mend it
         │   ├── MalformedInputError    400  not JSON, not npy, broken multipart …
+        │   ├── UnauthorizedError      401  no token, or one that is not known or has expired
+        │   ├── ForbiddenError         403  a token without the scope that this needs
         │   ├── NotFoundRouteError     404
         │   ├── MethodNotAllowedError  405
         │   ├── NotAcceptableError     406
@@ -149,6 +151,36 @@ class RequestError(ServingError):
 
 class MalformedInputError(RequestError):
     title = "Malformed input"
+
+
+class UnauthorizedError(RequestError):
+    """The caller did not say who it is, or nobody knows it.
+
+    Args:
+        challenge: value of the `WWW-Authenticate` header: `Bearer`, and what is wrong (RFC 6750).
+    """
+
+    status = 401
+    title = "Unauthorized"
+
+    def __init__(self, message: str, *, challenge: str = "Bearer") -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+
+class ForbiddenError(RequestError):
+    """The caller is known, and may not do this.
+
+    Args:
+        challenge: as for `UnauthorizedError`; empty when another token would not help.
+    """
+
+    status = 403
+    title = "Forbidden"
+
+    def __init__(self, message: str, *, challenge: str = "") -> None:
+        super().__init__(message)
+        self.challenge = challenge
 
 
 class NotFoundRouteError(RequestError):

@@ -16,7 +16,7 @@ from .roles.options import ROLE, read_options
 from .service.load import BUNDLE_VARIABLE
 from .service.options import AUTO, MAX_PROCESSES, nearest
 from .service.workers import parse_workers
-from .supervisor.options import ServeOptions
+from .supervisor.options import AUTH_TOKENS, ServeOptions, port_beside
 
 ROLES = ("serve", "api", "worker", "lambda")
 DEFAULT_BUNDLE = "/bundle"
@@ -104,6 +104,24 @@ def _switch(name: str, text: str) -> bool:
     return text.lower() in _YES
 
 
+def _mebibytes(name: str, text: str) -> int:
+    try:
+        size = float(text)
+    except ValueError:
+        size = -1.0
+    if not 0 < size < float("inf"):
+        raise ConfigError(f"{name}={text!r}: use a number of MiB, 100 say")
+    return max(1, round(size * 2**20))
+
+
+def _grpc_port(name: str, text: str) -> int | None:
+    return None if text.lower() == "none" else port_number(name, text)
+
+
+def _several(_name: str, text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
 def _text(_name: str, text: str) -> str:
     return text
 
@@ -125,8 +143,30 @@ OPTIONS = (
     ),
     Option("--log-level", "TIFFIN_LOG_LEVEL", _one_of(*LEVELS), f"{', '.join(LEVELS)} [info]"),
     Option("--access-log", "TIFFIN_ACCESS_LOG", _switch, "1 or 0: log every request [1]"),
+    Option("--max-body-mb", "TIFFIN_MAX_BODY_MB", _mebibytes, "MiB of a request's body [the service's]"),
+    Option(
+        "--grpc-port",
+        "TIFFIN_GRPC_PORT",
+        _grpc_port,
+        "port for gRPC, or none [--port + 1; none where the platform reaches one port only]",
+    ),
+    Option("--tls-cert", "TIFFIN_SERVE_TLS_CERT", _text, "certificate in PEM: HTTPS only"),
+    Option("--tls-key", "TIFFIN_SERVE_TLS_KEY", _text, "its key in PEM"),
+    Option("--tls-client-ca", "TIFFIN_SERVE_TLS_CLIENT_CA", _text, "who signs callers' certificates"),
+    Option("--auth-file", "TIFFIN_AUTH_FILE", _text, "file with the tokens of callers"),
+    Option(
+        "--cors-origins",
+        "TIFFIN_CORS_ORIGINS",
+        _several,
+        "whose pages may call: https://a.org,https://b.org, or *",
+    ),
+    Option("--path-prefix", "TIFFIN_PATH_PREFIX", _text, "what every path begins with: /ml/iris"),
+    Option("--expose-runners", "TIFFIN_EXPOSE_RUNNERS", _switch, "1: methods of runners are models, too [0]"),
+    Option("--allow-client-shm", "TIFFIN_ALLOW_CLIENT_SHM", _switch, "1: callers may use shared memory [0]"),
 )
 """Every option, once: the command line, the environment and the documentation follow it."""
+_FIELDS = {"max_body_mb": "max_body_bytes", "allow_client_shm": "client_shm"}
+"""Of `ServeOptions`, where they are called otherwise."""
 
 
 def read(arguments: Sequence[str], environ: Mapping[str, str]) -> Entry:
@@ -161,11 +201,18 @@ def read(arguments: Sequence[str], environ: Mapping[str, str]) -> Entry:
     role = argument or environ.get(ROLE, "") or ("lambda" if platform is aws_lambda.PLATFORM else "serve")
     apart = read_options(environ, role="serve" if role == "lambda" else role)
     bundle = given.pop("bundle", DEFAULT_BUNDLE)
+    for option, field in _FIELDS.items():
+        if option in given:
+            given[field] = given.pop(option)
+    if "auth_file" not in given:
+        given["auth_tokens"] = environ.get(AUTH_TOKENS, "")
     defaults: dict[str, Any] = {"host": DEFAULT_HOST}
     if role == "lambda":  # nobody but the loop in this very process asks it
         defaults |= {"host": "127.0.0.1", "port": 0}
     elif "port" not in given:
         defaults["port"] = port(environ, platform)
+    if role in ("serve", "api") and (platform is None or platform.second_port):
+        defaults["grpc_port"] = port_beside({**defaults, **given}["port"])
     if platform is not None:
         defaults |= {
             "drain_s": platform.drain_s,

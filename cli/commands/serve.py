@@ -70,6 +70,63 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0, min_open=True),
     help="Longest that a request may take, in seconds, for every route.  [default: what the service says]",
 )
+@click.option(
+    "--max-body-mb",
+    type=click.FloatRange(min=0, min_open=True),
+    envvar="TIFFIN_MAX_BODY_MB",
+    help="Largest body of a request, in MiB, for every route.  [default: what the service says]",
+)
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(0, 65535),
+    envvar="TIFFIN_GRPC_PORT",
+    help="Port for gRPC; 0 for any free one.  [default: --port + 1]",
+)
+@click.option("--no-grpc", is_flag=True, help="Do not listen for gRPC.")
+@click.option(
+    "--tls-cert",
+    type=click.Path(dir_okay=False),
+    envvar="TIFFIN_SERVE_TLS_CERT",
+    help="Certificate in PEM: only HTTPS is spoken then.",
+)
+@click.option(
+    "--tls-key", type=click.Path(dir_okay=False), envvar="TIFFIN_SERVE_TLS_KEY", help="Its key in PEM."
+)
+@click.option(
+    "--tls-client-ca",
+    type=click.Path(dir_okay=False),
+    envvar="TIFFIN_SERVE_TLS_CLIENT_CA",
+    help="Who signs callers' certificates, in PEM: callers without one are turned away.",
+)
+@click.option(
+    "--auth-file",
+    type=click.Path(dir_okay=False),
+    envvar="TIFFIN_AUTH_FILE",
+    help="File with the tokens of callers: bundle token makes one.",
+)
+@click.option(
+    "--cors-origin",
+    "cors_origins",
+    multiple=True,
+    envvar="TIFFIN_CORS_ORIGINS",
+    help="Whose pages may call from a browser: https://shop.example.com, or *. Repeatable.",
+)
+@click.option(
+    "--path-prefix", default="", envvar="TIFFIN_PATH_PREFIX", help="What every path begins with: /ml/iris."
+)
+@click.option(
+    "--expose-runners",
+    is_flag=True,
+    envvar="TIFFIN_EXPOSE_RUNNERS",
+    help="Methods of runners are models of the inference protocols, too.",
+)
+@click.option(
+    "--allow-client-shm",
+    "client_shm",
+    is_flag=True,
+    envvar="TIFFIN_ALLOW_CLIENT_SHM",
+    help="Callers on this machine may hand over arrays in shared memory.",
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
@@ -94,6 +151,17 @@ def command(  # noqa: PLR0917 - click passes them by name
     reload: bool,
     drain_s: float,
     timeout_s: float | None,
+    max_body_mb: float | None,
+    grpc_port: int | None,
+    no_grpc: bool,
+    tls_cert: str | None,
+    tls_key: str | None,
+    tls_client_ca: str | None,
+    auth_file: str | None,
+    cors_origins: tuple[str, ...],
+    path_prefix: str,
+    expose_runners: bool,
+    client_shm: bool,
     log_format: str,
     log_level: str,
     no_access_log: bool,
@@ -103,7 +171,22 @@ def command(  # noqa: PLR0917 - click passes them by name
     """Serve TARGET over HTTP: a folder, module:Class, the tag of a bundle, or a bundle's folder."""
     from ...runtime import log_stream
     from ...runtime.roles.options import read_options
+    from ...runtime.supervisor.options import AUTH_TOKENS, port_beside
     from ...runtime.supervisor.serve import ServeOptions, serve
+
+    if no_grpc and grpc_port is not None:
+        raise click.UsageError("--grpc-port and --no-grpc exclude each other")
+    apart = read_options(
+        os.environ,
+        role=role,
+        runners=",".join(runners),
+        workers_at=" ".join(workers_at),
+        worker_port=worker_port,
+        match=workers_match,
+        token_file=token_file,
+    )
+    if grpc_port is None and not no_grpc and apart.role != "worker":
+        grpc_port = port_beside(port)
 
     log_stream.take_over()
     tell = _tell_json if as_json else _tell_nothing if quiet else _tell
@@ -120,15 +203,18 @@ def command(  # noqa: PLR0917 - click passes them by name
             log_level=log_level,
             access_log=not no_access_log,
             reload=reload,
-            apart=read_options(
-                os.environ,
-                role=role,
-                runners=",".join(runners),
-                workers_at=" ".join(workers_at),
-                worker_port=worker_port,
-                match=workers_match,
-                token_file=token_file,
-            ),
+            grpc_port=grpc_port,
+            tls_cert=tls_cert or "",
+            tls_key=tls_key or "",
+            tls_client_ca=tls_client_ca or "",
+            auth_file=auth_file or "",
+            auth_tokens="" if auth_file else os.environ.get(AUTH_TOKENS, ""),
+            cors_origins=cors_origins,
+            path_prefix=path_prefix,
+            expose_runners=expose_runners,
+            client_shm=client_shm,
+            max_body_bytes=None if max_body_mb is None else max(1, round(max_body_mb * 2**20)),
+            apart=apart,
             on_event=tell,
         ),
     )

@@ -12,12 +12,14 @@ import msgspec
 
 from ...errors import (
     DeadlineExceededError,
+    ForbiddenError,
     InferenceError,
     MethodNotAllowedError,
     OverloadedError,
     RequestError,
     ServingError,
     TiffinError,
+    UnauthorizedError,
     UnsupportedMediaTypeError,
 )
 from .inflate import CODINGS
@@ -119,6 +121,8 @@ def _headers(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
         return ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))),)
     if isinstance(error, MethodNotAllowedError):
         return ALLOW_POST
+    if isinstance(error, (UnauthorizedError, ForbiddenError)) and error.challenge:
+        return ((b"www-authenticate", error.challenge.encode("latin-1")),)
     if isinstance(error, UnsupportedMediaTypeError):
         return ((b"accept-encoding", ", ".join(CODINGS).encode("ascii")),)
     return ()

@@ -9,5 +9,6 @@ from .platform import Platform
 PLATFORM = Platform(
     name="ecs",
     title="Amazon ECS",
+    second_port=True,
     signs=("ECS_CONTAINER_METADATA_URI_V4",),
 )

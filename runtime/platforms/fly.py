@@ -9,6 +9,7 @@ from .platform import Platform
 PLATFORM = Platform(
     name="fly",
     title="Fly.io",
+    second_port=True,
     signs=("FLY_APP_NAME",),
     drain_s=4.0,
 )

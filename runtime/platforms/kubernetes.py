@@ -9,5 +9,6 @@ from .platform import Platform
 PLATFORM = Platform(
     name="kubernetes",
     title="Kubernetes",
+    second_port=True,
     signs=("KUBERNETES_SERVICE_HOST",),
 )

@@ -52,6 +52,8 @@ class Platform:
     drain_s: float = DEFAULT_DRAIN_S
     """Seconds for requests in hand after SIGTERM; less than it waits before SIGKILL."""
     log_format: str = "json"
+    second_port: bool = False
+    """Callers can reach another port beside that of HTTP: gRPC is served there unless told otherwise."""
 
     def sign(self, environ: Mapping[str, str], argument: str) -> str:  # noqa: ARG002 - SageMaker looks at it
         """What gives the platform away, for the log; empty when it is another.

@@ -49,6 +49,23 @@ class ServerOptions(msgspec.Struct, kw_only=True):
     url: str = ""
     platform: str = ""
     """Whose routes are answered too, `sagemaker`; empty: nobody's."""
+    grpc_addresses: list[str] = []
+    """Where to listen for gRPC, `127.0.0.1:3001`; none: no gRPC."""
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+    """Files in PEM; empty where there is none."""
+    auth_file: str = ""
+    """Tokens of callers."""
+    auth_tokens: str = ""
+    """The same as text, with digests only."""
+    cors_origins: list[str] = []
+    path_prefix: str = ""
+    """`/ml/iris`"""
+    expose_runners: bool = False
+    """Methods of runners are models of the inference protocols, too."""
+    client_shm: bool = False
+    """Callers on this machine may hand over arrays in shared memory."""
 
 
 class Away(msgspec.Struct, kw_only=True):

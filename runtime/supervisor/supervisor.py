@@ -128,6 +128,16 @@ class Supervisor:
             timeout_s=options.timeout_s,
             url=address,
             platform=options.platform,
+            max_body_bytes=options.max_body_bytes,
+            tls_cert=options.tls_cert,
+            tls_key=options.tls_key,
+            tls_client_ca=options.tls_client_ca,
+            auth_file=options.auth_file,
+            auth_tokens=options.auth_tokens,
+            cors_origins=list(options.cors_origins),
+            path_prefix=options.path_prefix,
+            expose_runners=options.expose_runners,
+            client_shm=options.client_shm,
         )
 
     def _signalled(self, number: int) -> None:

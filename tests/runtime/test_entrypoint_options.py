@@ -29,6 +29,16 @@ def test_every_option_may_come_from_the_environment() -> None:
         "TIFFIN_LOG_FORMAT": "json",
         "TIFFIN_LOG_LEVEL": "error",
         "TIFFIN_ACCESS_LOG": "0",
+        "TIFFIN_MAX_BODY_MB": "1.5",
+        "TIFFIN_GRPC_PORT": "90",
+        "TIFFIN_SERVE_TLS_CERT": "/tls/cert.pem",
+        "TIFFIN_SERVE_TLS_KEY": "/tls/key.pem",
+        "TIFFIN_SERVE_TLS_CLIENT_CA": "/tls/ca.pem",
+        "TIFFIN_AUTH_FILE": "/run/secrets/callers",
+        "TIFFIN_CORS_ORIGINS": "https://Shop.example.com, http://localhost:8080/",
+        "TIFFIN_PATH_PREFIX": "/ml/iris/",
+        "TIFFIN_EXPOSE_RUNNERS": "1",
+        "TIFFIN_ALLOW_CLIENT_SHM": "yes",
     }
     assert {option.variable for option in OPTIONS} == set(environ)
     entry = read([], environ)
@@ -38,6 +48,40 @@ def test_every_option_may_come_from_the_environment() -> None:
     assert options.workers == {"forest": 2, "encoder": WorkerRange(min=1, max=4), "pond": "auto"}
     assert (options.drain_s, options.timeout_s) == (7.5, 3.0)
     assert (options.log_format, options.log_level, options.access_log) == ("json", "error", False)
+    assert (options.max_body_bytes, options.grpc_port) == (1_572_864, 90)
+    assert (options.tls_cert, options.tls_key) == ("/tls/cert.pem", "/tls/key.pem")
+    assert (options.tls_client_ca, options.auth_file) == ("/tls/ca.pem", "/run/secrets/callers")
+    assert options.cors_origins == ("https://shop.example.com", "http://localhost:8080")
+    assert (options.path_prefix, options.expose_runners, options.client_shm) == ("/ml/iris", True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "port"),
+    [
+        ([], {}, 3001),
+        ([], {"PORT": "80"}, 81),
+        ([], {"BUNDLE_PORT": "0"}, 0),
+        (["--grpc-port", "none"], {}, None),
+        ([], {"TIFFIN_GRPC_PORT": "None"}, None),
+        (["--grpc-port", "5"], {"TIFFIN_GRPC_PORT": "6"}, 5),
+        ([], {"K_SERVICE": "x", "PORT": "8080"}, None),
+        (["--grpc-port", "5"], {"K_SERVICE": "x"}, 5),
+        ([], {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, 3001),
+        (["worker"], {"TIFFIN_TOKEN": "0123456789abcdef"}, None),
+        (["lambda"], {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"}, None),
+    ],
+)
+def test_grpc_is_served_where_a_second_port_can_be_reached(
+    arguments: list[str], environ: dict[str, str], port: int | None
+) -> None:
+    assert read(arguments, environ).serve.grpc_port == port
+
+
+def test_tokens_of_callers_may_be_in_the_environment_and_are_shown_nowhere() -> None:
+    options = read([], {"TIFFIN_AUTH_TOKENS": "open sesame"}).serve
+    assert options.auth_tokens == "open sesame"
+    assert "sesame" not in repr(options)
+    assert read([], {"TIFFIN_AUTH_TOKENS": "x", "TIFFIN_AUTH_FILE": "/y"}).serve.auth_tokens == ""
 
 
 def test_an_argument_comes_before_the_environment() -> None:
@@ -68,6 +112,11 @@ def test_empty_variables_say_nothing() -> None:
         ("TIFFIN_LOG_FORMAT", "jason", "did you mean 'json'"),
         ("TIFFIN_LOG_LEVEL", "loud", "debug"),
         ("TIFFIN_ACCESS_LOG", "perhaps", "1 or 0"),
+        ("TIFFIN_MAX_BODY_MB", "0", "MiB"),
+        ("TIFFIN_MAX_BODY_MB", "much", "MiB"),
+        ("TIFFIN_GRPC_PORT", "65536", "0 to 65535"),
+        ("TIFFIN_EXPOSE_RUNNERS", "all", "1 or 0"),
+        ("TIFFIN_ALLOW_CLIENT_SHM", "2", "1 or 0"),
         ("BUNDLE_PORT", "http", "0 to 65535"),
         ("BUNDLE_PORT", "65536", "0 to 65535"),
         ("BUNDLE_PORT", "²", "0 to 65535"),
