@@ -17,6 +17,7 @@
     ├── IntegrityError                 bytes are not what their digest says
     │   └── UnsafeArchiveError         an archive that writes outside, expands without bound, or carries links
     ├── ServerError                    a server could not start or keep running
+    ├── ConnectionFailedError          a client did not reach its server, or lost it before the answer
     └── ServingError                   one request failed; has an HTTP status
         ├── RequestError               400…499: the caller can mend it
         │   ├── MalformedInputError    400  not JSON, not npy, broken multipart …
@@ -127,6 +128,19 @@ class ServerError(TiffinError):
     pass
 
 
+class ConnectionFailedError(TiffinError):
+    """A client did not reach its server, or lost it before the whole answer was there.
+
+    Args:
+        message: says which server, and what the system said.
+        sent: whether the server may have had the whole request, and computed it.
+    """
+
+    def __init__(self, message: str, *, sent: bool = False) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
 class ServingError(TiffinError):
     """One request failed.
 
@@ -137,6 +151,8 @@ class ServingError(TiffinError):
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
+    request_id: str = ""
+    """Finds it in the server's log; set by a client that was told of the error."""
 
     def __init__(self, message: str, *, path: str = "") -> None:
         super().__init__(message)

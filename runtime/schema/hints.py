@@ -20,6 +20,7 @@ class Hinted:
     name: str
     hint: Any
     default: Any = MISSING
+    keyword_only: bool = False
 
 
 def parameters(function: Callable[..., Any], where: str, namespace: Mapping[str, Any] | None) -> list[Hinted]:
@@ -53,7 +54,8 @@ def parameters(function: Callable[..., Any], where: str, namespace: Mapping[str,
                 f'{name}: Float32[np.ndarray, "n 4"]'
             )
         hint = _resolve(plain, parameter.annotation, f"{where}: parameter {name!r}", namespace)
-        found.append(Hinted(name, hint, parameter.default))
+        keyword_only = parameter.kind is parameter.KEYWORD_ONLY
+        found.append(Hinted(name, hint, parameter.default, keyword_only))
     return found
 
 

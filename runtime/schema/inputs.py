@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from .explain import explain, locate
 from .finite import check_finite
 from .form import from_multipart, from_pairs
 from .hints import parameters
+from .input_stream import InputStream, as_list, streamed
 from .json_schema import schema_in
 from .kind import Buffer
 from .links import Links
@@ -63,6 +65,10 @@ class Inputs:
         self._fields = tuple((each.name, each.fields) for each in found if each.fields is not None)
         self._empty_is_fine = all(not each.required for each in found)
         self._raw = RawBody.of(found)
+        self.stream: InputStream | None = None
+        """The parameter hinted `AsyncIterator[T]`; in all other attributes it is the list of its items."""
+        self.rest: Inputs | None = None
+        """All parameters but `stream`: what a request begins with when the items come one by one."""
         self._doors = self._make_doors()
         self.media_types = self._media_types(found)
         self.heavy_bytes = min((each.heavy_bytes for each in found), default=_NEVER_HEAVY_BYTES)
@@ -84,8 +90,17 @@ class Inputs:
         Raises:
             ServiceDefinitionError: a missing or unsupported hint, `*args`, `**kwargs`.
         """
-        found = [Parameter(hinted, where) for hinted in parameters(function, where, namespace)]
-        return cls(found, _title(function), where)
+        hints = parameters(function, where, namespace)
+        streams = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        stream = streamed(hints, where, is_async=streams)
+        hints = [as_list(hinted) if hinted is stream else hinted for hinted in hints]
+        inputs = cls([Parameter(hinted, where) for hinted in hints], _title(function), where)
+        if stream is not None:
+            inputs.stream = InputStream(stream, where)
+            others = [Parameter(hinted, where) for hinted in hints if hinted.name != stream.name]
+            inputs.rest = cls(others, inputs.title, where)
+            inputs.media_types = (*inputs.media_types, media.NDJSON)
+        return inputs
 
     def _record(self, kinds: list[Any]) -> Any:
         fields = [each.field(kind) for each, kind in zip(self.parameters.values(), kinds, strict=True)]
@@ -211,6 +226,8 @@ class Inputs:
             return self._merged(from_multipart(body, options.get("boundary", ""), self.parameters), query)
         if kind == media.FORM and media.FORM in self.media_types:
             return self._merged(from_pairs(body, self.parameters), query)
+        if self.stream is not None and kind == media.NDJSON:
+            return self._merged({self.stream.name: self.stream.from_lines(body)}, query)
         if self._raw is not None and self._raw.takes(kind):
             return self._merged(self._raw.read(body, kind, options), query)
         hint = (
@@ -287,9 +304,11 @@ class Inputs:
         return self._checked(self._filled(given))
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Sizes that must agree across parameters."""
+        """Sizes that must agree across parameters; what the api itself gets."""
         if self._links.any:
             self._links.check(values)
+        if self.stream is not None:
+            values[self.stream.name] = self.stream.from_list(values[self.stream.name])
         return values
 
     def _check_charset(self, options: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ MSGPACK = "application/msgpack"
 NPY = "application/x-npy"
 TEXT = "text/plain"
 EVENTS = "text/event-stream"
+NDJSON = "application/x-ndjson"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
@@ -19,6 +20,9 @@ ALIASES = {
     "application/vnd.msgpack": MSGPACK,
     "application/npy": NPY,
     "text/json": JSON,
+    "application/ndjson": NDJSON,
+    "application/jsonl": NDJSON,
+    "application/x-jsonlines": NDJSON,
     "image/jpg": "image/jpeg",
 }
 _MAX_RANGES = 64

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from . import media
+from .calling import CALLING, calling
 from .example import example_of
 from .inputs import Inputs
 from .json_schema import schema_in
@@ -106,6 +107,7 @@ def _operation(service: str, route: Route, components: dict[str, Any]) -> dict[s
         "summary": summary or route.name,
         "description": (route.doc.strip() + f"\n\nAnswered within {route.timeout_s:g} s.").strip(),
         "responses": _responses(route, components),
+        CALLING: calling(route, components),
     }
     if route.inputs.names:
         operation["requestBody"] = _request_body(route, components)

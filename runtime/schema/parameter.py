@@ -43,6 +43,7 @@ class Parameter:
     def __init__(self, hinted: Hinted, where: str) -> None:
         self.name = hinted.name
         self.hint = hinted.hint
+        self.keyword_only = hinted.keyword_only
         self.path = f"$.{self.name}"
         try:
             self.plain = lower(hinted.hint)
