@@ -182,6 +182,8 @@ class ApiSpec(_Record, kw_only=True):
     """Parameter to default, for those that have one."""
     output: TypeSpec
     stream: bool = False
+    input_stream: str = ""
+    """The parameter whose items may come while the api runs; its entry in `inputs` is the list of them."""
     timeout_s: float = 30.0
     max_body_bytes: int = 100 * 1024 * 1024
 
@@ -198,6 +200,8 @@ class ServiceSpec(_Record, kw_only=True):
     runners: list[RunnerSpec] = []
     processes: int | str = 1
     """API processes: a number ≥ 1, or `auto`."""
+    mounts: dict[str, str] = {}
+    """Attribute of the service to the path below which an ASGI application of the user's answers."""
 
 
 class BundleInfo(_Record, kw_only=True):

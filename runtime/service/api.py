@@ -65,6 +65,7 @@ class ApiInfo:
             defaults=self.inputs.defaults,
             output=self.output.spec,
             stream=self.stream,
+            input_stream=self.inputs.stream.name if self.inputs.stream is not None else "",
             timeout_s=self.timeout_s,
             max_body_bytes=self.max_body_bytes,
         )
