@@ -68,6 +68,9 @@ class Answers:
             method.journal.note(batch, now, failed=False)
             self._metrics.batch(method.name, batch.rows, batch.reason, model_s)
             self._hand_out(method, value, asked)
+            if asked:
+                way_s = max(0.0, now - batch.started - model_s)
+                self._metrics.answered(method.name, asked, batch.started, model_s, way_s)
         self._sending.rest(now)
 
     def _hand_out(self, method: Method, value: Any, asked: list[Request]) -> None:

@@ -166,6 +166,7 @@ class Dispatcher:
         request.arrival = now
         request.deadline = deadline
         request.lane = lane
+        request.route = "" if context is None else context.route
         if kwargs:
             request.kwargs = kwargs
         if crashes:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .parcel import Parcel
+
+if TYPE_CHECKING:
+    from .request import Request
 
 
 class WorkerLink(Protocol):
@@ -39,4 +42,15 @@ class RunnerMetrics(Protocol):
         """What each request of a batch has waited, the longest first."""
 
     def batch(self, method: str, rows: int, reason: str, model_seconds: float, /) -> None: ...
+    def answered(
+        self,
+        method: str,
+        calls: Sequence[Request],
+        started: float,
+        model_seconds: float,
+        way_seconds: float,
+        /,
+    ) -> None:
+        """A batch of at least one call came back with a result."""
+
     def shed(self, reason: str, /) -> None: ...

@@ -60,7 +60,7 @@ class Request(asyncio.Future[Any]):
     """
 
     # What every request has; the rest is in the class until a request differs.
-    __slots__ = ("args", "arrival", "count", "deadline", "lane", "rows")
+    __slots__ = ("args", "arrival", "count", "deadline", "lane", "route", "rows")
 
     args: tuple[Any, ...]
     """Positional arguments."""
@@ -71,6 +71,8 @@ class Request(asyncio.Future[Any]):
     arrival: float
     deadline: float
     lane: Lane
+    route: str
+    """Of the request that made the call; empty: of none."""
     kwargs: Mapping[str, Any] = MappingProxyType({})
     ragged: Ragged
     """The rows of a method that pads."""

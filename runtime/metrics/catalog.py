@@ -19,17 +19,22 @@ class Family:
     """A metric before its labels have values."""
 
     name: str
-    kind: Literal["counter", "gauge", "histogram"]
+    kind: Literal["counter", "gauge", "histogram", "tally"]
+    """A tally is sums of several kinds side by side, for those who ask by name: it is on no page."""
     labels: tuple[str, ...]
     help: str
     bounds: tuple[float, ...] = ()
     """Upper bounds of a histogram's buckets, ascending; the last bucket, without bound, is not named."""
     across: Literal["sum", "max"] = "sum"
     """How the values of several processes become one."""
+    fields: tuple[str, ...] = ()
+    """What the cells of a tally hold, in order."""
 
     @property
     def cells(self) -> int:
         """A histogram has a cell a bucket (its own count, not the running one), then one for the sum."""
+        if self.kind == "tally":
+            return len(self.fields)
         return len(self.bounds) + 2 if self.kind == "histogram" else 1
 
 
@@ -55,6 +60,27 @@ REQUEST_DURATION = Family(
     ("service", "route"),
     "Time from a request's last byte to its answer's, in seconds.",
     SECONDS,
+)
+REQUEST_TALLY = Family(
+    "tiffin_request_tally",
+    "tally",
+    ("service", "route"),
+    "What the histogram does not tell apart: seconds of the requests that failed, status 400 and above.",
+    fields=("failed_seconds",),
+)
+LAST_REQUEST = Family(
+    "tiffin_last_request",
+    "tally",
+    ("service", "route"),
+    "When the last request was answered, in Unix seconds.",
+    across="max",
+    fields=("time",),
+)
+UNAUTHORIZED = Family(
+    "tiffin_unauthorized_total",
+    "counter",
+    ("service", "reason"),
+    "Calls turned away for want of a good token: missing, malformed, unknown, expired, scope.",
 )
 QUEUE_ROWS = Family(
     "tiffin_queue_rows", "gauge", ("service", "runner"), "Rows waiting for a worker, over all API processes."
@@ -82,6 +108,22 @@ MODEL_SECONDS = Family(
     "Time a worker computed a batch, in seconds.",
     SECONDS,
 )
+SIZE_TALLY = Family(
+    "tiffin_size_tally",
+    "tally",
+    ("service", "runner", "method", "size"),
+    "Batches that were answered, by their rows; sizes above 1,024 count as the next power of two.",
+    fields=("batches", "model_seconds", "way_seconds"),
+)
+"""`way_seconds`: what a batch took besides computing: to the worker, and back."""
+CALL_TALLY = Family(
+    "tiffin_call_tally",
+    "tally",
+    ("service", "runner", "method", "route"),
+    "Calls of a runner that were answered, by the route whose request made them.",
+    fields=("calls", "rows", "batches", "waited_seconds", "model_seconds", "way_seconds"),
+)
+"""Each call counts the whole time of its batch: that is how long its caller waited for it."""
 BATCH_LEARNED = Family(
     "tiffin_batch_learned_seconds",
     "gauge",
@@ -167,11 +209,16 @@ FAMILIES = {
         REQUESTS,
         REQUESTS_IN_FLIGHT,
         REQUEST_DURATION,
+        UNAUTHORIZED,
+        REQUEST_TALLY,
+        LAST_REQUEST,
         QUEUE_ROWS,
         QUEUE_WAIT,
         BATCH_ROWS,
         BATCHES,
         MODEL_SECONDS,
+        SIZE_TALLY,
+        CALL_TALLY,
         BATCH_LEARNED,
         BATCH_CAP,
         BATCH_HOLDS,

@@ -66,7 +66,7 @@ class Collector:
         if PROCESS_MEMORY.name in table:
             table[PROCESS_MEMORY.name] = _measured(table[PROCESS_MEMORY.name])
         for name, family in FAMILIES.items():
-            if name in table:
+            if name in table and family.kind != "tally":
                 yield _metric(family, table[name])
 
 

@@ -10,14 +10,15 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from time import time
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ... import __version__
 from ...errors import ServerError
 from . import catalog
 from .catalog import Family
 from .cells import CellFile, MemoryCells, folder_of
-from .series import Counter, Gauge, Histogram, Series
+from .series import Counter, Gauge, Histogram, Series, Tally
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,6 +31,21 @@ S = TypeVar("S", bound=Series)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Anything else counts as `other`: callers must not be able to make series without end."""
+
+_FAILED = 400
+"""The status from which on a request counts as failed; 499 too, whose caller hung up."""
+_MOST_SIZES = 1024
+"""Sizes of batches up to this one are told apart."""
+
+
+class Call(Protocol):
+    """One call in a batch, as `RunnerMetrics.answered` reads it."""
+
+    arrival: float
+    count: int
+    """Rows."""
+    route: str
+    """Of the request that made the call; empty: of none."""
 
 
 class Metrics:
@@ -103,6 +119,14 @@ class Metrics:
         self._remove(catalog.WORKER_UP, self.service, runner, worker)
         self._remove(catalog.PROCESS_MEMORY, worker)
 
+    def unauthorized(self, reason: str) -> None:
+        """Counts a call that was turned away.
+
+        Args:
+            reason: `missing`, `malformed`, `unknown`, `expired` or `scope`.
+        """
+        self.series(Counter, catalog.UNAUTHORIZED, self.service, reason).inc()
+
     def restarted(self, runner: str, reason: str) -> None:
         """Counts a worker that ended by itself.
 
@@ -161,7 +185,7 @@ class Metrics:
 class RequestMetrics:
     """The requests of one route and method."""
 
-    __slots__ = ("_codes", "_duration", "_in_flight", "_method", "_metrics", "_route")
+    __slots__ = ("_codes", "_duration", "_failed", "_in_flight", "_last", "_method", "_metrics", "_route")
 
     def __init__(self, metrics: Metrics, route: str, method: str) -> None:
         self._metrics = metrics
@@ -170,6 +194,8 @@ class RequestMetrics:
         self._codes: dict[int, Counter] = {}
         self._in_flight = metrics.series(Gauge, catalog.REQUESTS_IN_FLIGHT, metrics.service, route)
         self._duration = metrics.series(Histogram, catalog.REQUEST_DURATION, metrics.service, route)
+        self._failed = metrics.series(Tally, catalog.REQUEST_TALLY, metrics.service, route)
+        self._last = metrics.series(Tally, catalog.LAST_REQUEST, metrics.service, route)
 
     def begin(self) -> None:
         """A request is complete and its answer is being made."""
@@ -184,6 +210,9 @@ class RequestMetrics:
         """
         self._in_flight.add(-1.0)
         self._duration.observe(seconds)
+        self._last.set(time())
+        if code >= _FAILED:
+            self._failed.add(seconds)
         counter = self._codes.get(code)
         if counter is None:
             counter = self._codes[code] = self._metrics.series(
@@ -195,7 +224,18 @@ class RequestMetrics:
 class RunnerMetrics:
     """The batches of one runner, as one API process forms them."""
 
-    __slots__ = ("_batches", "_labels", "_metrics", "_rows", "_seconds", "_shed", "_wait", "queue")
+    __slots__ = (
+        "_batches",
+        "_calls",
+        "_labels",
+        "_metrics",
+        "_rows",
+        "_seconds",
+        "_shed",
+        "_sizes",
+        "_wait",
+        "queue",
+    )
 
     def __init__(self, metrics: Metrics, runner: str) -> None:
         self._metrics = metrics
@@ -205,6 +245,8 @@ class RunnerMetrics:
         self._seconds: dict[str, Histogram] = {}
         self._batches: dict[tuple[str, str], Counter] = {}
         self._shed: dict[str, Counter] = {}
+        self._sizes: dict[tuple[str, int], Tally] = {}
+        self._calls: dict[tuple[str, str], Tally] = {}
         self.queue = metrics.series(Gauge, catalog.QUEUE_ROWS, *self._labels).set
         """Takes the rows that wait now: called for every call, so it is the cell's own."""
 
@@ -234,6 +276,52 @@ class RunnerMetrics:
         counter.inc()
         self._rows[method].observe(rows)
         self._seconds[method].observe(model_seconds)
+
+    def answered(
+        self, method: str, calls: Sequence[Call], started: float, model_seconds: float, way_seconds: float
+    ) -> None:
+        """A batch came back with a result.
+
+        Args:
+            method: of the runner.
+            calls: all that were in it; at least one.
+            started: when the batch was begun, on the clock of `Call.arrival`.
+            model_seconds: what the worker took to compute it.
+            way_seconds: what the way to the worker and back took besides.
+        """
+        rows = 0
+        left = calls
+        while left:
+            route = left[0].route
+            mine, rest = left, [call for call in left if call.route != route] if len(left) > 1 else []
+            if rest:
+                mine = [call for call in left if call.route == route]
+            number = len(mine)
+            my_rows = sum([call.count or 1 for call in mine])
+            waited_s = started * number - sum([call.arrival for call in mine])
+            self._call(method, route).add(
+                number, my_rows, 1.0, waited_s, number * model_seconds, number * way_seconds
+            )
+            rows += my_rows
+            left = rest
+        self._size(method, rows).add(1.0, model_seconds, way_seconds)
+
+    def _call(self, method: str, route: str) -> Tally:
+        tally = self._calls.get((method, route))
+        if tally is None:
+            tally = self._calls[method, route] = self._metrics.series(
+                Tally, catalog.CALL_TALLY, *self._labels, method, route
+            )
+        return tally
+
+    def _size(self, method: str, rows: int) -> Tally:
+        size = rows if rows <= _MOST_SIZES else 1 << (rows - 1).bit_length()
+        tally = self._sizes.get((method, size))
+        if tally is None:
+            tally = self._sizes[method, size] = self._metrics.series(
+                Tally, catalog.SIZE_TALLY, *self._labels, method, str(size)
+            )
+        return tally
 
     def shed(self, reason: str) -> None:
         """A call was refused on arrival or dropped from the queue."""

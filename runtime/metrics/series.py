@@ -47,6 +47,26 @@ class Gauge:
         self._file.drop(self._cells, self._at, self._place)
 
 
+class Tally:
+    """Sums of several kinds that grow together."""
+
+    __slots__ = ("_at", "_cells")
+
+    def __init__(self, file: CellFile, family: Family, values: tuple[str, ...]) -> None:
+        self._cells, self._at, _ = file.add(family.name, values, family.cells)
+
+    def add(self, *amounts: float) -> None:
+        """One for each of the family's `fields`."""
+        at = self._at
+        for amount in amounts:
+            self._cells[at] += amount
+            at += 1
+
+    def set(self, value: float) -> None:
+        """Of a tally with one field."""
+        self._cells[self._at] = value
+
+
 class Histogram:
     """Counts values into buckets."""
 

@@ -14,6 +14,7 @@ from tiffin.errors import WireError
 from tiffin.runtime.batching.dispatcher import Dispatcher
 from tiffin.runtime.batching.limits import max_latency_s, max_rows
 from tiffin.runtime.batching.parcel import Parcel
+from tiffin.runtime.batching.request import Request
 from tiffin.runtime.manifest import MethodSpec, RunnerSpec
 from tiffin.runtime.wire.messages import Failure
 from tiffin.runtime.wire.values import pack
@@ -27,6 +28,8 @@ class Counts:
         self.waits: list[float] = []
         self.batches: list[tuple[str, int, str]] = []
         self.sheds: list[str] = []
+        self.calls: list[tuple[str, str, int, float]] = []
+        """Method, route, rows and seconds waited of every call that was answered."""
 
     def queue(self, rows: float) -> None:
         assert rows >= 0
@@ -39,6 +42,12 @@ class Counts:
 
     def batch(self, method: str, rows: int, reason: str, model_seconds: float) -> None:
         self.batches.append((method, rows, reason))
+
+    def answered(
+        self, method: str, calls: Sequence[Request], started: float, model_seconds: float, way_seconds: float
+    ) -> None:
+        assert way_seconds >= 0
+        self.calls += [(method, call.route, call.count, started - call.arrival) for call in calls]
 
     def shed(self, reason: str) -> None:
         self.sheds.append(reason)
