@@ -35,13 +35,23 @@ def create_app(state: ServerState) -> AsgiApp:
     serving = Serving.of(state)
     from .handlers import litestar_app  # Litestar takes 0.2 s to import
 
-    app = litestar_app(state, serving)
+    app = _with_protocols(litestar_app(state, serving), serving)
     if not state.options.platform:
         return Counted(app, serving, frozenset(PATHS))
     from .platform_app import PlatformRoutes
 
     platform = PlatformRoutes(state, serving)
     return platform.predictions(Counted(platform.pages(app), serving, platform.paths.union(PATHS)))
+
+
+def _with_protocols(app: AsgiApp, serving: Serving) -> AsgiApp:
+    """Sends what lies below a protocol's trees to the protocol, and everything else to `app`."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        protocol = None if scope["type"] == "lifespan" else serving.protocol_of(scope["path"])
+        await (app if protocol is None else protocol.serve)(scope, receive, send)
+
+    return answer
 
 
 class Counted:
@@ -84,7 +94,11 @@ class Counted:
     def _metrics_of(self, scope: Scope) -> Any:
         path, method = scope["path"], scope["method"]
         if path not in self._paths:
-            path = ASSETS if path.startswith(f"{PAGES}/") else UNMATCHED
+            protocol = self._serving.protocol_of(path)
+            if protocol is not None:
+                path = protocol.label(path)
+            else:
+                path = ASSETS if path.startswith(f"{PAGES}/") else UNMATCHED
         key = (path, method if method in _COUNTED else "other")
         metrics = self._metrics.get(key)
         if metrics is None:

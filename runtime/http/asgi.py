@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InferenceError
-from .head import Head
+from .entrance import let_in
 from .prediction import Headers, Prediction
 from .serving import Serving
 
@@ -44,12 +44,14 @@ class AsgiPrediction(Prediction):
 
     def __init__(self, serving: Serving, route: Route, scope: Scope, send: Send) -> None:
         client = scope.get("client")
-        head = Head(
+        head = route.dialect.head(
             route,
             scope["method"].encode("latin-1"),
             list(scope["headers"]),
             scope.get("query_string", b"").decode("latin-1"),
         )
+        if serving.guard is not None:
+            let_in(head, serving.guard)
         super().__init__(serving, head, "{}:{}".format(*client) if client else "local")
         self._send = send
         self._message: tuple[dict[str, Any], dict[str, Any]] | None = None

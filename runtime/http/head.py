@@ -11,7 +11,7 @@ from ..schema.media import JSON
 from .inflate import check_coding, inflate
 
 if TYPE_CHECKING:
-    from ..schema.outputs import Encoder
+    from ..schema.kind import Buffer
     from .routes import Route
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -29,6 +29,9 @@ class Head:
         "coding", "decode", "encoder", "fields", "known_as", "media_type", "method", "method_text", "metrics",
         "objection", "query", "raw_headers", "refusal", "route", "timeout_s", "traced",
     )  # fmt: skip
+
+    join: Callable[[list[bytes]], Buffer] = staticmethod(b"".join)
+    """The pieces of a body → the body that `decode` takes."""
 
     def __init__(self, route: Route, method: bytes, raw_headers: RawHeaders, query: str) -> None:
         self.route = route
@@ -50,12 +53,16 @@ class Head:
         self.objection: RequestError | None = None
         """What is wrong with how the answer is wanted, 400 or 406; told when the body has come."""
         self.timeout_s = route.timeout_s
-        self.encoder: Encoder = route.encoder
+        self.encoder: Any = route.encoder
+        """`Encoder` of the answer; unused when the answer is written by what `decode` gives."""
         self.coding = ""
         self.media_type = JSON
-        self.decode: Callable[[bytes], dict[str, Any]] = route.decode_json
-        """The arguments of the call from the whole body as it was sent; raises RequestError: 400, 413, 415 or
-        422, with the path to the bad value."""
+        self.decode: Callable[[Buffer], Any] = route.decode_json
+        """The whole body as it was sent → the arguments of the call, or `Asked`.
+
+        Raises:
+            RequestError: 400, 413, 415 or 422, with the path to the bad value.
+        """
         if method == b"OPTIONS":
             return
         try:
@@ -64,6 +71,7 @@ class Head:
             self.refusal = error
             return
         try:
+            self._patience()
             self._prepare()
         except RequestError as error:
             self.objection = error
@@ -85,11 +93,14 @@ class Head:
             self.coding = content_coding.strip().lower().decode("latin-1")
             check_coding(self.coding)
 
-    def _prepare(self) -> None:
-        fields, route = self.fields, self.route
-        text = fields.get(b"x-request-timeout") or fields.get(b"request-timeout")
+    def _patience(self) -> None:
+        text = self.fields.get(b"x-request-timeout") or self.fields.get(b"request-timeout")
         if text is not None:
             self.timeout_s = min(_seconds(text), self.timeout_s)
+
+    def _prepare(self) -> None:
+        """What the header says of body and answer; raises RequestError. Other dialects replace it."""
+        fields, route = self.fields, self.route
         accept = fields.get(b"accept")
         if accept is not None and accept != b"*/*":
             self.encoder = route.info.output.encoder(accept.decode("latin-1"))
@@ -99,7 +110,7 @@ class Head:
         if self.query or self.coding or self.media_type != JSON:
             self.decode = self._decode
 
-    def _decode(self, body: bytes) -> dict[str, Any]:
+    def _decode(self, body: Buffer) -> dict[str, Any]:
         if self.coding:
             body = inflate(self.coding, body, self.route.max_body_bytes)
         return self.route.info.inputs.decode(self.media_type, body, self.query)

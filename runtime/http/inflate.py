@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 from ...errors import MalformedInputError, PayloadTooLargeError, UnsupportedMediaTypeError
+from ..schema.kind import Buffer
 
 CODINGS = ("gzip", "deflate")
 _ZLIB_OR_GZIP = zlib.MAX_WBITS | 32
@@ -20,7 +21,7 @@ def check_coding(coding: str) -> None:
         )
 
 
-def inflate(coding: str, body: bytes, limit_bytes: int) -> bytes:
+def inflate(coding: str, body: Buffer, limit_bytes: int) -> bytes:
     """The body as it was before it was compressed.
 
     Args:
@@ -32,7 +33,7 @@ def inflate(coding: str, body: bytes, limit_bytes: int) -> bytes:
         PayloadTooLargeError: more than `limit_bytes`.
     """
     if coding == "identity":
-        return body
+        return bytes(body)
     try:
         return _inflate(body, _ZLIB_OR_GZIP, limit_bytes)
     except zlib.error as error:
@@ -44,10 +45,10 @@ def inflate(coding: str, body: bytes, limit_bytes: int) -> bytes:
         raise MalformedInputError(f"the body is not {coding}: {error}") from error
 
 
-def _inflate(body: bytes, wbits: int, limit_bytes: int) -> bytes:
+def _inflate(body: Buffer, wbits: int, limit_bytes: int) -> bytes:
     parts: list[bytes] = []
     room = limit_bytes
-    rest = body
+    rest: Buffer = body
     while True:  # a gzip file may have several members
         stream = zlib.decompressobj(wbits)
         part = stream.decompress(rest, room + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,11 @@ from ..service.context import RequestContext, set_context
 from ..service.trace import new_request_id
 from . import events, problem
 from .bodies import COUNTED_BYTES
+from .dialect import Asked
 
 if TYPE_CHECKING:
+    from ..schema.kind import Buffer
+    from .dialect import Written
     from .head import Head
     from .serving import Serving
 
@@ -108,9 +111,9 @@ class Prediction(ABC):
     def launch(self, now: float, loop: asyncio.AbstractEventLoop) -> None:
         """Begins the work with what was fed. `now`: `time.monotonic()`."""
         parts, self.parts = self.parts, []
-        self.launch_with(parts[0] if len(parts) == 1 else b"".join(parts), now, loop)
+        self.launch_with(parts[0] if len(parts) == 1 else self.head.join(parts), now, loop)
 
-    def launch_with(self, body: bytes, now: float, loop: asyncio.AbstractEventLoop) -> None:
+    def launch_with(self, body: Buffer, now: float, loop: asyncio.AbstractEventLoop) -> None:
         """Begins the work with a whole body."""
         head = self.head
         self.began = now
@@ -159,7 +162,7 @@ class Prediction(ABC):
 
     # The work
 
-    async def _decode_and_run(self, body: bytes) -> None:
+    async def _decode_and_run(self, body: Buffer) -> None:
         """In a thread, so that the others need not wait for it."""
         try:
             arguments = await self.serving.threads.call(self.head.decode, {"body": body})
@@ -172,13 +175,15 @@ class Prediction(ABC):
         del arguments
         return await work
 
-    async def _run(self, arguments: dict[str, Any]) -> None:
+    async def _run(self, arguments: dict[str, Any] | Asked) -> None:
         set_context(self.context)
         head = self.head
         route = head.route
         try:
+            if isinstance(arguments, Asked):
+                return await self._run_asked(arguments)
             if route.stream:
-                return await self._stream(route.call(**arguments))
+                return await self._stream(route.call(**arguments), head.encoder, head.encoder.media_type)
             if route.is_async:
                 value = await route.call(**arguments)
             else:
@@ -203,19 +208,55 @@ class Prediction(ABC):
             return self._fail(error)
         return self._finish(200, media_type, body, headers)
 
-    async def _stream(self, items: AsyncIterator[Any]) -> None:
+    async def _run_asked(self, asked: Asked) -> None:
+        """The same when the request itself says how the answer is to be written; `_run` takes its errors."""
+        head = self.head
+        route = head.route
+        write, arguments = asked.write, asked.arguments
+        if asked.timeout_s is not None:
+            self._hurry(asked.timeout_s)
+        del asked
+        if route.stream:
+            bodies = _bodies(write)
+            return await self._stream(route.call(**arguments), bodies, route.dialect.stream_type)
+        if route.is_async:
+            value = await route.call(**arguments)
+        else:
+            value = await self.serving.threads.call(route.call, arguments)
+        del arguments
+        if getattr(value, "nbytes", 0) < _HEAVY_BYTES:
+            written = write(value)
+        else:
+            written = await self.serving.threads.call(write, {"value": value})
+        headers = written.headers
+        if head.traced or self.context.has_response_headers:
+            headers += self._headers()
+        return self._finish(200, written.media_type, written.body, headers)
+
+    def _hurry(self, timeout_s: float) -> None:
+        """The body gives less time than the header."""
+        if timeout_s < self.timeout_s:
+            deadlines = self.serving.deadlines
+            deadlines.discard(self)
+            self.timeout_s = timeout_s
+            self.deadline = self.context.deadline = self.began + timeout_s
+            deadlines.add(self, asyncio.get_running_loop())
+
+    async def _stream(
+        self, items: AsyncIterator[Any], encoder: Callable[[Any], Any], media_type: str
+    ) -> None:
         """Nothing is sent before the first item, so that an error before it still has a status of its own."""
-        encoder = self.head.encoder
-        framed = encoder.media_type == events.MEDIA_TYPE
+        dialect = self.head.route.dialect
+        framed = media_type == events.MEDIA_TYPE
         sent = -1
         error: BaseException | None = None
         try:
             async for item in items:
                 data = encoder(item)
                 if sent < 0:
-                    await self.open_stream(encoder.media_type, self._headers())
+                    await self.open_stream(media_type, self._headers())
                     sent = 0
-                chunk = events.item(data) if framed else data
+                chunk = dialect.item(data) if framed else data
                 await self.send_chunk(chunk)
                 sent += len(chunk)
                 if self.error is not None:  # the user's generator went on after its deadline
@@ -232,9 +273,9 @@ class Prediction(ABC):
         if error is not None:
             self._log(error)
         if sent < 0:
-            await self.open_stream(encoder.media_type, self._headers())
+            await self.open_stream(media_type, self._headers())
         if framed:
-            await self.send_chunk(events.end() if error is None else events.error(self._problem(error).body))
+            await self.send_chunk(dialect.end() if error is None else dialect.broken(self._problem(error)))
         self._settle(200 if error is None else self._problem(error).status, max(sent, 0))
         await self.close_stream(broken=error is not None and not framed)
         return await _close(items)
@@ -261,14 +302,16 @@ class Prediction(ABC):
             )
 
     def _problem(self, error: BaseException) -> problem.Problem:
-        return problem.problem(error, instance=self.head.route.path, request_id=self.context.id)
+        route = self.head.route
+        return route.dialect.problem(error, instance=route.path, request_id=self.context.id)
 
     def _fail(self, error: BaseException) -> None:
         self._log(error)
         if self.answered:
             return
         report = self._problem(error)
-        self._finish(report.status, problem.MEDIA_TYPE, report.body, report.headers + self._headers())
+        media_type = self.head.route.dialect.problem_type
+        self._finish(report.status, media_type, report.body, report.headers + self._headers())
 
     def _finish(self, status: int, media_type: str, body: bytes | memoryview, headers: Headers) -> None:
         if not self.answered:
@@ -293,6 +336,10 @@ class Prediction(ABC):
             log.write(
                 (self.client, head.method_text, path, status, size_bytes, seconds, context.id, trace_id)
             )
+
+
+def _bodies(write: Callable[[Any], Written]) -> Callable[[Any], Any]:
+    return lambda value: write(value).body
 
 
 async def _close(items: AsyncIterator[Any]) -> None:

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import MalformedInputError, RequestError
 from .connection import Connection
-from .head import Head
+from .entrance import let_in
 from .limits import (
     HEAD_LIMIT_BYTES,
     HEAD_LIMIT_FIELDS,
@@ -139,7 +139,9 @@ class PredictionProtocol(Connection):
                 self._pass_on(headers)
                 return
         self.headers = _DROPPED
-        head = Head(route, self.parser.get_method(), headers, query)
+        head = route.dialect.head(route, self.parser.get_method(), headers, query)
+        if self.serving.guard is not None:
+            let_in(head, self.serving.guard)
         self.incoming = incoming = SocketPrediction(self, head)
         self.cycle = incoming  # type: ignore[assignment]  # it has the interface that the base class uses
         incoming.look_at_connection()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from ...errors import NotFoundRouteError, PayloadTooLargeError
+from .dialect import NATIVE, Dialect
 
 if TYPE_CHECKING:
     from ..metrics.metrics import Metrics, RequestMetrics
+    from ..protocols.endpoint import Endpoint
+    from ..schema.kind import Buffer
     from ..service.api import ApiInfo
     from ..service.service import ServiceInfo
     from ..supervisor.control import ServerOptions
@@ -21,42 +24,80 @@ UNMATCHED = "<unmatched>"
 
 
 class Route:
-    """One api: what does not change from request to request.
+    """Something that can be called, on one path: what does not change from request to request.
 
     Args:
-        info: the api.
-        call: its method, bound to the service's instance.
-        options: `timeout_s` and `max_body_bytes` override the api's own.
+        name: of the api, or of the endpoint.
+        path: as it is asked for, and its label in the metrics.
+        call: takes the arguments by name.
         metrics: of the process.
+        dialect: how its requests, answers and errors are worded.
     """
 
     __slots__ = (
-        "call", "decode_json", "encoder", "heavy_bytes", "info", "is_async", "max_body_bytes", "metrics",
-        "metrics_of", "name", "path", "stream", "timeout_s",
+        "call", "decode_json", "dialect", "encoder", "heavy_bytes", "info", "is_async", "max_body_bytes",
+        "metrics", "metrics_of", "name", "path", "stream", "timeout_s",
     )  # fmt: skip
 
+    info: ApiInfo
+    """The api, on its own route; only the server's own dialect looks at it."""
+    is_async: bool
+    stream: bool
+    timeout_s: float
+    max_body_bytes: int
+    decode_json: Callable[[Buffer], Any]
+    heavy_bytes: int
+    """Bodies from this size on are decoded in a thread, so that nobody else waits for it."""
+    encoder: Any
+
     def __init__(
-        self, info: ApiInfo, call: Callable[..., Any], options: ServerOptions, metrics: Metrics
+        self, name: str, path: str, call: Callable[..., Any], metrics: Metrics, dialect: Dialect
     ) -> None:
-        self.info = info
-        self.name = info.name
-        self.path = info.route
+        self.name = name
+        self.path = path
         self.call = call
-        self.metrics = metrics.request(info.route)
+        self.dialect = dialect
+        self.metrics = metrics.request(path)
         """Of POST, which is what nearly all requests are."""
         self.metrics_of: dict[bytes, RequestMetrics] = {
-            method.encode("ascii"): metrics.request(info.route, method) for method in _REFUSED
+            method.encode("ascii"): metrics.request(path, method) for method in _REFUSED
         }
-        self.is_async = info.is_async
-        self.stream = info.stream
-        self.timeout_s = info.timeout_s if options.timeout_s is None else options.timeout_s
-        self.max_body_bytes = (
+
+    @classmethod
+    def of_api(
+        cls, info: ApiInfo, call: Callable[..., Any], options: ServerOptions, metrics: Metrics
+    ) -> Route:
+        """The api's own route.
+
+        Args:
+            call: its method, bound to the service's instance.
+            options: `timeout_s` and `max_body_bytes` override the api's own.
+        """
+        route = cls(info.name, info.route, call, metrics, NATIVE)
+        route.info = info
+        route.is_async = info.is_async
+        route.stream = info.stream
+        route.timeout_s = info.timeout_s if options.timeout_s is None else options.timeout_s
+        route.max_body_bytes = (
             info.max_body_bytes if options.max_body_bytes is None else options.max_body_bytes
         )
-        self.decode_json = info.inputs.decode_json
-        self.heavy_bytes = info.inputs.heavy_bytes
-        """Bodies from this size on are decoded in a thread, so that nobody else waits for it."""
-        self.encoder = info.output.encoder("*/*")
+        route.decode_json = info.inputs.decode_json
+        route.heavy_bytes = info.inputs.heavy_bytes
+        route.encoder = info.output.encoder("*/*")
+        return route
+
+    @classmethod
+    def for_endpoint(cls, endpoint: Endpoint, path: str, dialect: Dialect, metrics: Metrics) -> Route:
+        """An endpoint on a path of another protocol, whose `dialect` gives it decoders and writers."""
+        route = cls(endpoint.name, path, endpoint.call, metrics, dialect)
+        route.is_async = endpoint.is_async
+        route.stream = endpoint.stream
+        route.timeout_s = endpoint.timeout_s
+        route.max_body_bytes = endpoint.max_body_bytes
+        route.decode_json = _nothing
+        route.heavy_bytes = endpoint.heavy_bytes
+        route.encoder = None
+        return route
 
     def check_size(self, size_bytes: int) -> None:
         """Raises PayloadTooLargeError above the body limit."""
@@ -71,10 +112,16 @@ class RouteTable:
 
     def __init__(self, info: ServiceInfo, instance: object, options: ServerOptions, metrics: Metrics) -> None:
         self.routes = [
-            Route(api, getattr(instance, api.name), options, metrics) for api in info.apis.values()
+            Route.of_api(api, getattr(instance, api.name), options, metrics) for api in info.apis.values()
         ]
+        """The apis' own."""
         self.by_path = {route.path.encode("ascii"): route for route in self.routes}
         self._paths = sorted(route.path for route in self.routes)
+
+    def add(self, routes: Iterable[Route]) -> None:
+        """Those of another protocol; where an api has the path already, it keeps it."""
+        for route in routes:
+            self.by_path.setdefault(route.path.encode("ascii"), route)
 
     def find(self, path: bytes) -> Route | None:
         """By a path that may be percent-encoded; the doors look into `by_path` first."""
@@ -89,3 +136,8 @@ class RouteTable:
         near = difflib.get_close_matches(path[:200], known, n=2, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}?" if near else f"routes: {', '.join(known[:20])}"
         return NotFoundRouteError(f"no route {path[:200]!r}; {hint}")
+
+
+def _nothing(body: Buffer) -> dict[str, Any]:
+    """Stands where a dialect puts its own decoder."""
+    raise NotImplementedError(f"a body of {len(body)} bytes came to a route without a decoder")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..auth.guard import Guard
+from ..protocols.endpoints import Endpoints
+from ..protocols.registry import protocols
 from ..service.context import RequestContext
 from . import explanation
 from .access_log import AccessLog
@@ -19,6 +23,7 @@ from .sweeper import Sweeper
 from .threads import Threads
 
 if TYPE_CHECKING:
+    from ..protocols.protocol import Protocol
     from .state import ServerState
 
 
@@ -28,7 +33,16 @@ class Serving:
     def __init__(self, state: ServerState) -> None:
         self.state = state
         self.table = RouteTable(state.info, state.instance, state.options, state.metrics)
+        self.endpoints = Endpoints.of(state)
+        self.protocols = protocols(self)
+        for protocol in self.protocols:
+            self.table.add(protocol.routes())
+        self._trees = {tree: protocol for protocol in self.protocols for tree in protocol.trees}
         self.known_heads = KnownHeads()
+        self.guard = Guard.of(state.options, state.metrics)
+        """None: nobody is asked for a token."""
+        if self.guard is not None:
+            self.guard.on_change.append(self.known_heads.by_bytes.clear)  # each was let in once
         self.bodies = Bodies(state.options.max_bodies_bytes)
         self.unmatched = state.metrics.request(UNMATCHED)
         self.deadlines = Deadlines()
@@ -50,6 +64,10 @@ class Serving:
         if state.serving is None:
             state.serving = cls(state)
         return state.serving
+
+    def protocol_of(self, path: str) -> Protocol | None:
+        """The protocol that has this path, by its first part."""
+        return self._trees.get("/" + path[1:].partition("/")[0])
 
     def default_headers(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """`date` and `server` as bytes; the server makes a new list once a second."""
@@ -73,10 +91,14 @@ class Serving:
     async def open(self) -> None:
         """Once the loop runs."""
         await self.peers.open()
+        if self.guard is not None:
+            self.guard.follow(asyncio.get_running_loop())
 
     def close(self) -> None:
         """Writes the rest of the access log; sync apis that still run are left alone."""
         self.peers.close()
+        if self.guard is not None:
+            self.guard.close()
         self.threads.close()
         if self.log is not None:
             self.log.close()

@@ -197,14 +197,14 @@ class Inputs:
             if not query:
                 return self.decode_json(body)
         given = from_pairs(query, self.parameters) if query else {}
-        return self._linked(self._body(kind, options, body, given))
+        return self.completed(self._body(kind, options, body, given))
 
     def _make_doors(self) -> dict[str, Callable[[Buffer], dict[str, Any] | None]]:
         """What reads a body by its bare content type, when there is no query; None: take the general way."""
         doors: dict[str, Callable[[Buffer], dict[str, Any] | None]] = {}
         raw, packed = self._raw, self._packed
         if raw is not None and raw.takes(media.NPY):
-            doors[media.NPY] = lambda body: self._linked(raw.read(body, media.NPY, {}))
+            doors[media.NPY] = lambda body: self.completed(raw.read(body, media.NPY, {}))
         if packed is not None:
 
             def unpack(body: Buffer) -> dict[str, Any] | None:
@@ -256,7 +256,22 @@ class Inputs:
             raise InvalidInputError(
                 f"expected an object of parameters, got `{type(plain).__name__}`", path="$"
             )
-        given = self._merged(plain, query)
+        return self._converted(self._merged(plain, query), what, plain if what == "msgpack" else {})
+
+    def from_plain(self, given: dict[str, Any], what: str) -> dict[str, Any]:
+        """The parameters as another protocol decoded them → keyword arguments.
+
+        Args:
+            given: None, numbers, strings, bytes, lists and maps; arrays, images and files as they are.
+            what: the protocol, for errors.
+
+        Raises:
+            InvalidInputError: wrong type, shape, dtype or range; `.path` says where.
+            MalformedInputError: nested too deeply.
+        """
+        return self.completed(self._converted(given, what, given))
+
+    def _converted(self, given: dict[str, Any], what: str, may_have_nan: dict[str, Any]) -> dict[str, Any]:
         try:
             record = msgspec.convert(given, self._plain, dec_hook=dec_hook)
         except (msgspec.ValidationError, RecursionError) as error:
@@ -264,10 +279,9 @@ class Inputs:
                 raise explain(error, self.names, what) from error
             at = locate(error, given, lambda value: msgspec.convert(value, self._plain, dec_hook=dec_hook))
             raise explain(error, self.names, what, at, self._plain) from error
-        if parse is msgspec.msgpack.decode:
-            for name, value in plain.items():
-                if not self.parameters[name].may_be_nan:
-                    check_finite(value, f"$.{name}")
+        for name, value in may_have_nan.items():
+            if not self.parameters[name].may_be_nan:
+                check_finite(value, f"$.{name}")
         values = msgspec.structs.asdict(record)
         self._settle(values, given)
         return values
@@ -300,7 +314,12 @@ class Inputs:
                 values[name] = parameter.fresh_default()
         return values
 
-    def _linked(self, given: dict[str, Any]) -> dict[str, Any]:
+    def completed(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Values of the right types → all arguments of the call, in the order of the parameters.
+
+        Raises:
+            InvalidInputError: a required one is missing, or sizes do not agree.
+        """
         return self._checked(self._filled(given))
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
