@@ -13,7 +13,7 @@ from ..roles.tls import of_api, of_workers
 from .descriptors import raise_limit
 from .options import Event, ServeOptions
 from .run_folder import RunFolder
-from .sockets import CONTAINERS, listen
+from .sockets import CONTAINERS, listen, reserve
 from .subject import look_up
 from .supervisor import Supervisor
 
@@ -47,12 +47,15 @@ def serve(target_text: str, options: ServeOptions) -> int:
     (of_workers if apart.role == "worker" else of_api)(apart.tls)  # else every process would find it out
     sockets = listen(options.host, options.port)
     gate_sockets: list[socket.socket] = []
+    grpc_sockets: list[socket.socket] = []
     try:
+        if options.grpc_port is not None:
+            grpc_sockets = reserve(options.host, options.grpc_port, "--grpc-port")
         if apart.role == "worker":
             gate_sockets = listen(options.host, apart.worker_port, CONTAINERS, "--worker-port")
         with RunFolder() as run_folder:
             supervisor = Supervisor(subject, options=options, started=started)
-            return asyncio.run(supervisor.run(sockets, run_folder, gate_sockets))
+            return asyncio.run(supervisor.run(sockets, run_folder, gate_sockets, grpc_sockets))
     finally:
-        for opened in (*sockets, *gate_sockets):
+        for opened in (*sockets, *gate_sockets, *grpc_sockets):
             opened.close()

@@ -1,4 +1,5 @@
-"""The listening sockets: bound once by the supervisor, inherited by every API process."""
+"""The sockets of the supervisor: for HTTP it listens and every API process inherits them; for gRPC it keeps
+the port, and every API process listens there itself."""
 
 from __future__ import annotations
 
@@ -37,12 +38,43 @@ def listen(
         ConfigError: a host that cannot be resolved, or a port out of range.
         ServerError: the port is taken or not allowed.
     """
+    sockets = _bind_all(host, port, option)
+    try:
+        for opened in sockets:
+            notice_the_gone(opened, notice)
+            opened.listen(BACKLOG)
+            opened.setblocking(False)
+    except OSError as error:
+        address, port = sockets[0].getsockname()[:2]
+        for opened in sockets:
+            opened.close()
+        raise ServerError(_explain(error, address, port, option)) from error
+    return sockets
+
+
+def reserve(host: str, port: int, option: str) -> list[socket.socket]:
+    """Keeps a port on every address of `host` for processes of this user; port 0 takes a free one.
+
+    They listen there themselves, with SO_REUSEPORT. Nobody is connected to the sockets given.
+
+    Raises:
+        ConfigError: a host that cannot be resolved, or a port out of range.
+        ServerError: the port is taken or not allowed.
+    """
+    sockets = _bind_all(host, port, option)
+    for opened in sockets:
+        # Only now: bound with it, the port could be shared with another server of the same user.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return sockets
+
+
+def _bind_all(host: str, port: int, option: str) -> list[socket.socket]:
     if not 0 <= port <= 65535:
         raise ConfigError(f"{option} {port} is out of range: use 0 to 65535, 0 for any free port")
     sockets: list[socket.socket] = []
     try:
         for family, address in _addresses(host):
-            sockets.append(_bind(family, address, port, notice, option))
+            sockets.append(_bind(family, address, port, option))
             port = sockets[0].getsockname()[1]
     except BaseException:
         for opened in sockets:
@@ -63,21 +95,16 @@ def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
     )
 
 
-def _bind(
-    family: socket.AddressFamily, address: str, port: int, notice: Mapping[str, int], option: str
-) -> socket.socket:
+def _bind(family: socket.AddressFamily, address: str, port: int, option: str) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind((address, port))
-        notice_the_gone(opened, notice)
-        opened.listen(BACKLOG)
     except OSError as error:
         opened.close()
         raise ServerError(_explain(error, address, port, option)) from error
-    opened.setblocking(False)
     return opened
 
 
@@ -109,16 +136,22 @@ def _explain(error: OSError, address: str, port: int, option: str) -> str:
 
 def url(sockets: list[socket.socket]) -> str:
     """`http://127.0.0.1:3000`: where a person on this machine finds the server."""
-    host, port = sockets[0].getsockname()[:2]
-    address = ipaddress.ip_address(host.partition("%")[0])
-    if address.is_unspecified:
-        host = "localhost"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{near(place(sockets))}"
+
+
+def near(where: str) -> str:
+    """An address for somebody on this machine: `0.0.0.0:7000` is `localhost:7000` there."""
+    host, _, port = where.rpartition(":")
+    address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    return f"localhost:{port}" if address.is_unspecified else where
 
 
 def place(sockets: list[socket.socket]) -> str:
     """`0.0.0.0:7000`: where it listens; empty for nowhere."""
-    if not sockets:
-        return ""
-    host, port = sockets[0].getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return places(sockets)[0] if sockets else ""
+
+
+def places(sockets: list[socket.socket]) -> list[str]:
+    """`127.0.0.1:7000`, `[::1]:7000`: every address."""
+    ends = [opened.getsockname()[:2] for opened in sockets]
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in ends]

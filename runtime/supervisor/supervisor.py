@@ -25,7 +25,7 @@ from .process import Reaper
 from .reload import watch
 from .run_folder import RunFolder
 from .scaling import Scaling, facts, own_bytes_of
-from .sockets import place, url
+from .sockets import near, place, places, url
 from .subject import Subject, look_up
 from .succession import START_LIMIT_S, Succession
 from .terminal import Terminal
@@ -60,13 +60,18 @@ class Supervisor:
         self._reloading: asyncio.Task[None] | None = None
 
     async def run(
-        self, sockets: list[socket.socket], run_folder: RunFolder, gate_sockets: Sequence[socket.socket] = ()
+        self,
+        sockets: list[socket.socket],
+        run_folder: RunFolder,
+        gate_sockets: Sequence[socket.socket] = (),
+        grpc_sockets: Sequence[socket.socket] = (),
     ) -> int:
         """Until a signal ends it; the exit code.
 
         Args:
             sockets: for HTTP.
             gate_sockets: of a worker container, for frames.
+            grpc_sockets: that keep the port of gRPC; none: it is not served.
 
         Raises:
             TiffinError: the first start failed; every process is ended.
@@ -83,7 +88,7 @@ class Supervisor:
             sockets=sockets,
             run_folder=run_folder,
             reaper=reaper,
-            options=self._server_options(url(sockets)),
+            options=self._server_options(url(sockets), places(list(grpc_sockets))),
             cpus=cgroup.cpu_count(),
             apart=self._options.apart,
             gate_sockets=list(gate_sockets),
@@ -91,7 +96,7 @@ class Supervisor:
             workers=self._options.workers,
             source_changes=self._options.reload,
         )
-        self._emit("listening", url=self._house.options.url, pid=os.getpid())
+        self._emit("listening", url=self._house.options.url, grpc=self._grpc, pid=os.getpid())
         watching = await self._watch() if self._options.reload else None
         self._succession = Succession(
             self._house, self._subject, drain_s=self._options.drain_s, stop=self._stop
@@ -118,7 +123,7 @@ class Supervisor:
         self._emit("stopped")
         return 128 + self._signal if self._stop_now.is_set() else 0
 
-    def _server_options(self, address: str) -> ServerOptions:
+    def _server_options(self, address: str, grpc_addresses: list[str]) -> ServerOptions:
         options = self._options
         return ServerOptions(
             log_format=options.log_format,
@@ -127,6 +132,7 @@ class Supervisor:
             drain_s=options.drain_s,
             timeout_s=options.timeout_s,
             url=address,
+            grpc_addresses=grpc_addresses,
             platform=options.platform,
             max_body_bytes=options.max_body_bytes,
             tls_cert=options.tls_cert,
@@ -172,6 +178,11 @@ class Supervisor:
             self._succession.kill()
         await drain
 
+    @property
+    def _grpc(self) -> str:
+        """`localhost:3001`: where a person on this machine finds gRPC; empty when it is not served."""
+        return next((near(one) for one in self._house.options.grpc_addresses), "")
+
     def _facts(self, started: float) -> dict[str, Any]:
         """What a person wants to know once it runs."""
         current = self._succession.current
@@ -182,6 +193,7 @@ class Supervisor:
             "service": spec.name,
             "title": current.title,
             "url": self._house.options.url,
+            "grpc": self._grpc,
             "seconds": round(time.monotonic() - started, 3),
             **facts(current),
             "role": self._options.apart.role,
