@@ -1,0 +1,1 @@
+"""Calling a served bundle from Python: `tiffin.Client`, `tiffin.AsyncClient`."""
