@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 from ..errors import ConfigError, UsageError
+from .auth.tokens import VARIABLE
 from .logs import FORMATS, LEVELS
 from .manifest import WorkerRange
 from .platforms import aws_lambda
@@ -16,7 +17,7 @@ from .roles.options import ROLE, read_options
 from .service.load import BUNDLE_VARIABLE
 from .service.options import AUTO, MAX_PROCESSES, nearest
 from .service.workers import parse_workers
-from .supervisor.options import AUTH_TOKENS, ServeOptions, port_beside
+from .supervisor.options import ServeOptions, port_beside
 
 ROLES = ("serve", "api", "worker", "lambda")
 DEFAULT_BUNDLE = "/bundle"
@@ -205,7 +206,7 @@ def read(arguments: Sequence[str], environ: Mapping[str, str]) -> Entry:
         if option in given:
             given[field] = given.pop(option)
     if "auth_file" not in given:
-        given["auth_tokens"] = environ.get(AUTH_TOKENS, "")
+        given["auth_tokens"] = environ.get(VARIABLE, "")
     defaults: dict[str, Any] = {"host": DEFAULT_HOST}
     if role == "lambda":  # nobody but the loop in this very process asks it
         defaults |= {"host": "127.0.0.1", "port": 0}

@@ -170,8 +170,9 @@ def command(  # noqa: PLR0917 - click passes them by name
 ) -> int:
     """Serve TARGET over HTTP: a folder, module:Class, the tag of a bundle, or a bundle's folder."""
     from ...runtime import log_stream
+    from ...runtime.auth.tokens import VARIABLE
     from ...runtime.roles.options import read_options
-    from ...runtime.supervisor.options import AUTH_TOKENS, port_beside
+    from ...runtime.supervisor.options import port_beside
     from ...runtime.supervisor.serve import ServeOptions, serve
 
     if no_grpc and grpc_port is not None:
@@ -208,7 +209,7 @@ def command(  # noqa: PLR0917 - click passes them by name
             tls_key=tls_key or "",
             tls_client_ca=tls_client_ca or "",
             auth_file=auth_file or "",
-            auth_tokens="" if auth_file else os.environ.get(AUTH_TOKENS, ""),
+            auth_tokens="" if auth_file else os.environ.get(VARIABLE, ""),
             cors_origins=cors_origins,
             path_prefix=path_prefix,
             expose_runners=expose_runners,

@@ -54,8 +54,10 @@ class InstancePredictions:
             instances = self._made[route.name] = Instances(route.info)
         headers = dict(scope["headers"])
         kind, _ = media.content_type(headers.get(b"content-type", b"").decode("latin-1"))
-        if scope["method"] != "POST" or kind not in ("", JSON) or not instances.applies:
-            await AsgiPrediction(self._serving, route, scope, send).serve(receive)
+        plain = AsgiPrediction(self._serving, route, scope, send)
+        turned_away = plain.head.refusal is not None
+        if turned_away or scope["method"] != "POST" or kind not in ("", JSON) or not instances.applies:
+            await plain.serve(receive)
             return
         body, complete = await _read(receive, route.max_body_bytes)
         if body is None:

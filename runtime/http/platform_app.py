@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...errors import NotFoundRouteError
+from ...errors import NotFoundRouteError, RequestError
+from ..auth.tokens import PREDICT
 from ..platforms.detect import by_name
 from ..schema.media import JSON
 from . import problem
 from .asgi import AsgiPrediction
+from .entrance import authorization
 from .health import health
 from .instance_prediction import InstancePredictions
 from .target import VARIABLE, Targets
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..service.context import RequestContext
     from .app import AsgiApp, Receive, Scope, Send
+    from .prediction import Headers
     from .routes import Route
     from .serving import Serving
     from .state import ServerState
@@ -83,6 +86,8 @@ class PlatformRoutes:
                 ready, document = health(state)
                 await _reply(scope, send, 200 if ready else 503, JSON, document)
             elif path in routes.documents and reads:
+                if await self._turned_away(scope, send):
+                    return
                 await _reply(scope, send, 200, JSON, msgspec.json.encode(routes.documents[path](state.spec)))
             elif path in routes.predict or path in routes.instances:
                 await self._refuse(scope, send)
@@ -110,8 +115,23 @@ class PlatformRoutes:
 
         return answer
 
+    async def _turned_away(self, scope: Scope, send: Send) -> bool:
+        """Answers callers without a token for predictions."""
+        if self._serving.guard is None:
+            return False
+        context: RequestContext = scope["state"]["tiffin_context"]
+        try:
+            self._serving.guard.check(authorization(scope["headers"]), PREDICT)
+        except RequestError as error:
+            report = problem.problem(error, instance=scope["path"], request_id=context.id)
+            await _reply(scope, send, report.status, problem.MEDIA_TYPE, report.body, more=report.headers)
+            return True
+        return False
+
     async def _refuse(self, scope: Scope, send: Send) -> None:
         """A prediction for nobody knows which api."""
+        if await self._turned_away(scope, send):
+            return
         context: RequestContext = scope["state"]["tiffin_context"]
         try:
             self.target(scope)
@@ -120,8 +140,11 @@ class PlatformRoutes:
             await _reply(scope, send, report.status, problem.MEDIA_TYPE, report.body)
 
 
-async def _reply(scope: Scope, send: Send, status: int, media_type: str, body: bytes) -> None:
+async def _reply(
+    scope: Scope, send: Send, status: int, media_type: str, body: bytes, *, more: Headers = ()
+) -> None:
     headers = [
+        *more,
         (b"content-type", media_type.encode("ascii")),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),

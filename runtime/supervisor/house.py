@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..auth.tokens import VARIABLE
 from ..manifest import RunnerSpec, ServiceSpec, WorkerRange
 from ..metrics import snapshot
 from ..metrics.metrics import Metrics
@@ -220,7 +221,8 @@ class House:
 
     def _environ(self, inherited: Mapping[str, str], bundle: str) -> dict[str, str]:
         environ = {**inherited, BUNDLE_VARIABLE: bundle}
-        environ.pop(TOKEN, None)  # who needs it is told; the user's code and what it starts need not
+        for secret in (TOKEN, VARIABLE):  # who needs it is told; the user's code and what it starts need not
+            environ.pop(secret, None)
         if not bundle:  # models come from the store then; not from a bundle that a parent process served
             del environ[BUNDLE_VARIABLE]
         if self.source_changes:  # bytecode is told apart by whole seconds: two quick edits would be one

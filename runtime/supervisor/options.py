@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...errors import ConfigError
+from ..auth.tokens import VARIABLE
 from ..http.origins import parse_origins
 from ..http.prefix import parse_prefix
 from ..manifest import WorkerRange
 from ..roles.options import RoleOptions
-
-AUTH_TOKENS = "TIFFIN_AUTH_TOKENS"
-"""Tokens of callers, in the environment."""
 
 EventKind = Literal[
     "listening", "described", "ready", "reloading", "reloaded", "reload failed", "draining", "stopped"
@@ -95,7 +93,7 @@ class ServeOptions:
         if self.tls_client_ca and not self.tls_cert:
             raise ConfigError("--tls-client-ca asks callers for certificates: that needs --tls-cert, too")
         if self.auth_file and self.auth_tokens:
-            raise ConfigError(f"tokens come from a file or from {AUTH_TOKENS}, not from both")
+            raise ConfigError(f"tokens come from a file or from {VARIABLE}, not from both")
         if self.apart.role == "worker":
             self._check_worker()
         object.__setattr__(self, "cors_origins", parse_origins(self.cors_origins))

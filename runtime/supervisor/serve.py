@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from .. import logs
+from ..auth.source import check_tokens
+from ..auth.tokens import VARIABLE
 from ..roles.tls import of_api, of_workers
 from .descriptors import raise_limit
 from .options import Event, ServeOptions
@@ -45,6 +47,7 @@ def serve(target_text: str, options: ServeOptions) -> int:
         )
     apart = options.apart
     (of_workers if apart.role == "worker" else of_api)(apart.tls)  # else every process would find it out
+    check_tokens(options.auth_file, options.auth_tokens, VARIABLE)
     sockets = listen(options.host, options.port)
     gate_sockets: list[socket.socket] = []
     grpc_sockets: list[socket.socket] = []

@@ -16,6 +16,7 @@ import msgspec
 
 from ...errors import ConfigError, ServerError, TiffinError
 from .. import cgroup
+from ..auth.tokens import VARIABLE, digests_only
 from ..home import home
 from .admin import Admin, Identity, Reload, Scale, Step, Tell, WhoAreYou
 from .control import ServerOptions
@@ -139,7 +140,7 @@ class Supervisor:
             tls_key=options.tls_key,
             tls_client_ca=options.tls_client_ca,
             auth_file=options.auth_file,
-            auth_tokens=options.auth_tokens,
+            auth_tokens=digests_only(options.auth_tokens, VARIABLE),
             cors_origins=list(options.cors_origins),
             path_prefix=options.path_prefix,
             expose_runners=options.expose_runners,

@@ -29,6 +29,7 @@ from tiffin.runtime.supervisor.control import ServerOptions
 class Inputs:
     media_types = ("application/json",)
     heavy_bytes = 100_000
+    stream = None
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
@@ -198,7 +199,7 @@ def service_info() -> Any:
         _api("raw", "x", output=Output("application/octet-stream", bytes)),
     ]
     return SimpleNamespace(
-        name="echo", cls=Echo, doc="Echoes.", apis={api.name: api for api in apis}, runners={}
+        name="echo", cls=Echo, doc="Echoes.", apis={api.name: api for api in apis}, runners={}, mounts={}
     )
 
 
@@ -224,6 +225,10 @@ class Metrics:
     def __init__(self) -> None:
         self.ended: list[tuple[str, str, int]] = []
         self.made: list[CountedRequests] = []
+        self.turned_away: list[str] = []
+
+    def unauthorized(self, reason: str) -> None:
+        self.turned_away.append(reason)
 
     def request(self, route: str, method: str = "POST") -> CountedRequests:
         counted = CountedRequests(self.ended, route, method)
