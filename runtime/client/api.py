@@ -121,6 +121,8 @@ _OF_JSON = {"integer": "int", "number": "float", "string": "str", "boolean": "bo
 def _words(typed: Mapping[str, Any]) -> str:
     """`float32[n, 4]`, `list[str]`: for people, as an annotation."""
     kind = typed["kind"]
+    if "items" in typed:
+        return f"list[{_PLAIN.get(typed['items']['kind'], typed['items']['kind'])}]"
     if kind in ("array", "tensor"):
         dtype = typed.get("dtype") or "|".join(typed.get("dtypes", [])) or "array"
         shape = typed.get("shape")
@@ -137,6 +139,8 @@ def _schema_words(schema: Mapping[str, Any]) -> str:
         return str(schema["$ref"]).rpartition("/")[2]
     if "anyOf" in schema:
         return " | ".join(dict.fromkeys(map(_schema_words, schema["anyOf"])))
+    if "enum" in schema:
+        return f"Literal[{', '.join(map(repr, schema['enum']))}]"
     kind = schema.get("type")
     if kind == "array":
         return f"list[{_schema_words(schema['items'])}]" if isinstance(schema.get("items"), dict) else "list"
