@@ -28,12 +28,12 @@ class OpenInferenceDialect(Dialect):
     """Of one endpoint.
 
     Args:
-        regions: shared memory of callers; None: not allowed.
+        regions: shared memory of callers.
     """
 
     problem_type = JSON
 
-    def __init__(self, endpoint: Endpoint, regions: Regions | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, regions: Regions) -> None:
         self._infer = Infer(endpoint, regions)
 
     def head(self, route: Route, method: bytes, raw_headers: RawHeaders, query: str) -> Head:

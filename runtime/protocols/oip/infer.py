@@ -1,43 +1,102 @@
-"""Inference on one endpoint: request → arguments and writer of the answer."""
+"""Inference on one endpoint: request → arguments of the call and writer of its answer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....errors import InvalidInputError
 from ...http.dialect import Asked
+from ...schema.kind import Buffer
+from .. import byte_strings
+from ..datatypes import BYTES
 from ..tensor import Tensor
-from .json_data import elements
-from .reply import Reply
-from .request import AskedInput, InferRequest, read
+from . import binary, request
+from .plan import Plan
+from .raw_request import raw_input
+from .reply import Reply, Wanted
 
 if TYPE_CHECKING:
-    from ...schema.kind import Buffer
     from ..endpoint import Endpoint
     from .regions import Regions
 
+_LIMIT = 512
+_LIMIT_BYTES = 4096
+"""Of one JSON that is remembered."""
+_DATA = b'"data":'
+
 
 class Infer:
-    """Compiled once for an endpoint.
+    """Compiled once for an endpoint; remembers the JSON of callers that send the same again and again.
 
     Args:
-        regions: shared memory of callers; None: not allowed.
+        regions: shared memory of callers.
     """
 
-    def __init__(self, endpoint: Endpoint, regions: Regions | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, regions: Regions) -> None:
         self._endpoint = endpoint
         self._regions = regions
+        self._by_head: dict[bytes, Plan] = {}
+        """Plans by the JSON in front of binary tensors."""
+        self._by_front: dict[bytes, tuple[bytes, Plan]] = {}
+        """Of a request with one input in JSON: what stands in front of its data → what stands behind it."""
 
     def json(self, body: Buffer) -> Asked:
-        """A body that is JSON as a whole."""
-        request = read(body)
-        tensors = [self._tensor(at, each) for at, each in enumerate(request.inputs)]
-        return self._asked(request, tensors)
+        """A body that is JSON as a whole.
 
-    def _tensor(self, at: int, asked: AskedInput) -> Tensor:
-        array = elements(asked.data, asked.datatype, asked.shape, f"$.inputs[{at}]")
-        return Tensor(asked.name, asked.datatype, array.shape, array)
+        Raises:
+            RequestError: anything about it that is wrong; `.path` says where.
+        """
+        text = body if isinstance(body, bytes) else bytes(body)
+        start = text.find(_DATA) + len(_DATA)
+        if start >= len(_DATA):
+            while text[start : start + 1] == b" ":
+                start += 1
+            known = self._by_front.get(text[:start]) if start < _LIMIT_BYTES else None
+            # What stands in front decides that a value comes now; what stands behind it was read once.
+            if known is not None and text.endswith(known[0]):
+                behind, plan = known
+                return plan.asked_of(text[start : len(text) - len(behind)])
+        asked = request.read(text)
+        plan = Plan(self._endpoint, self._regions, asked, None)
+        self._remember(text, start, asked, plan)
+        return plan.asked(text, len(text))
 
-    def _asked(self, request: InferRequest, tensors: list[Tensor]) -> Asked:
+    def _remember(self, text: bytes, start: int, asked: request.InferRequest, plan: Plan) -> None:
+        """Requests with an id of their own come once only."""
+        if len(asked.inputs) != 1 or asked.id or not plan.inline:
+            return
+        data = bytes(asked.inputs[0].data)
+        behind = text[start + len(data) :]
+        if start + len(behind) > _LIMIT_BYTES or not text.startswith(data, start) or text.count(_DATA) != 1:
+            return
+        if len(self._by_front) >= _LIMIT:
+            self._by_front.clear()
+        self._by_front[text[:start]] = behind, plan
+
+    def binary(self, body: Buffer, json_bytes: int) -> Asked:
+        """A body that begins with so many bytes of JSON; raises RequestError."""
+        if not 0 < json_bytes <= len(body):
+            raise InvalidInputError(
+                f"inference header size should be in range (0, {len(body)}), got {json_bytes}"
+            )
+        head = bytes(memoryview(body)[:json_bytes])
+        plan = self._by_head.get(head)
+        if plan is None:
+            asked = request.read(head)
+            plan = Plan(self._endpoint, self._regions, asked, json_bytes)
+            if not asked.id and len(head) <= _LIMIT_BYTES:
+                if len(self._by_head) >= _LIMIT:
+                    self._by_head.clear()
+                self._by_head[head] = plan
+        return plan.asked(body, json_bytes)
+
+    def raw(self, body: Buffer) -> Asked:
+        """A body that is the bytes of the only input, and nothing else; raises RequestError."""
         endpoint = self._endpoint
-        arguments = endpoint.inputs.arguments(tensors, request.parameters or {})
-        return Asked(arguments, Reply(endpoint, request).write)
+        name, datatype, shape = raw_input(endpoint, len(body))
+        if datatype == BYTES:
+            array = byte_strings.as_array([bytes(body)], shape)
+        else:
+            array = binary.array_of(body, datatype, shape, "$")
+        arguments = endpoint.inputs.arguments([Tensor(name, datatype, shape, array)], {})
+        return Asked(arguments, Reply(endpoint, "", {}, Wanted(binary=True), self._regions).write)

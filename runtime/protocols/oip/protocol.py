@@ -11,18 +11,25 @@ from ....errors import NotFoundRouteError
 from ...http.routes import Route
 from ..protocol import Protocol
 from .dialect import OpenInferenceDialect
+from .shared_memory import SharedMemory
 
 if TYPE_CHECKING:
     from ...http.app import Receive, Scope, Send
+    from ...http.serving import Serving
 
 
 class OpenInference(Protocol):
     trees = ("/v2",)
 
+    def __init__(self, serving: Serving) -> None:
+        super().__init__(serving)
+        state = serving.state
+        self.regions = SharedMemory(state.run_folder, allowed=state.options.client_shm)
+
     def routes(self) -> Iterable[Route]:
         state = self.serving.state
         for endpoint in self.serving.endpoints.all:
-            dialect = OpenInferenceDialect(endpoint)
+            dialect = OpenInferenceDialect(endpoint, self.regions)
             for version in ("", f"/versions/{endpoint.version}"):
                 path = f"/v2/models/{endpoint.name}{version}/infer"
                 yield Route.for_endpoint(endpoint, path, dialect, state.metrics)

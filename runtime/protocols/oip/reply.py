@@ -2,39 +2,178 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from ....errors import InvalidInputError
 from ...http.dialect import Written
+from ...schema.encode import array_bytes
+from ...schema.file import OCTETS
 from ...schema.media import JSON
-from ..datatypes import BYTES
+from ...service.options import nearest
+from ..datatypes import BF16, BYTES
+from ..tensor import Tensor
+from . import binary
+from .classification import classified
+from .places import REGION, region_of
 
 if TYPE_CHECKING:
     from ..endpoint import Endpoint
-    from .request import InferRequest
+    from .regions import Regions
+    from .request import AskedOutput, InferRequest
+
+HEADER_LENGTH = b"inference-header-content-length"
+_encode = msgspec.json.encode
+
+
+class Wanted(NamedTuple):
+    """How one output is to be sent."""
+
+    binary: bool = False
+    classes: int = 0
+    """The best so many classes instead of the scores; 0: the scores."""
+    region: tuple[str, int, int] | None = None
+    """Name, offset and size in bytes of a place in shared memory."""
 
 
 class Reply:
-    def __init__(self, endpoint: Endpoint, request: InferRequest) -> None:
-        self._endpoint = endpoint
-        self._request = request
+    """The same for all requests with the same JSON. `of` makes it.
+
+    Args:
+        wanted: by name; empty: every output as `default` says.
+        default: binary or JSON.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        request_id: str,
+        wanted: dict[str, Wanted],
+        default: Wanted,
+        regions: Regions,
+    ) -> None:
+        self._outputs = endpoint.outputs
+        self._wanted = wanted
+        self._default = default
+        self._regions = regions
+        name, version = _encode(endpoint.name), _encode(endpoint.version)
+        front = b'{"model_name":%b,"model_version":%b,' % (name, version)
+        self._front = front + (b'"id":%b,"outputs":[' % _encode(request_id) if request_id else b'"outputs":[')
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, asked: InferRequest, regions: Regions) -> Reply:
+        """What a request says of its answer; raises InvalidInputError with the path."""
+        parameters = asked.parameters or {}
+        default = Wanted(_flag(parameters, "binary_data_output", False, "$.parameters"))
+        known = endpoint.outputs.specs
+        wanted: dict[str, Wanted] = {}
+        for at, each in enumerate(asked.outputs or ()):
+            path = f"$.outputs[{at}]"
+            if all(each.name != spec.name for spec in known):
+                names = [spec.name for spec in known]
+                shown = each.name[:100]
+                raise InvalidInputError(
+                    f"unexpected output {shown!r}{nearest(shown, names)} (outputs: {', '.join(names)})",
+                    path=f"{path}.name",
+                )
+            if each.name in wanted:
+                raise InvalidInputError(f"output {each.name!r} is there twice", path=f"{path}.name")
+            wanted[each.name] = _wanted(each, default.binary, path)
+        return cls(endpoint, asked.id, wanted, default, regions)
 
     def write(self, value: Any) -> Written:
-        """The answer for a result; raises InferenceError."""
-        outputs = []
-        for tensor in self._endpoint.outputs.tensors(value):
-            data = tensor.array.ravel().tolist()
-            if tensor.datatype == BYTES:
-                data = [each.decode() for each in data]
-            outputs.append(
-                {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape, "data": data}
-            )
-        document = {
-            "model_name": self._endpoint.name,
-            "model_version": self._endpoint.version,
-            "outputs": outputs,
-        }
-        if self._request.id:
-            document["id"] = self._request.id
-        return Written(JSON, msgspec.json.encode(document))
+        """The answer for a result.
+
+        Raises:
+            InferenceError: it is not what its hint says.
+            InvalidInputError: it has no form of the kind that was asked for.
+        """
+        heads: list[bytes] = []
+        octets: list[bytes | memoryview] = []
+        tensors = self._outputs.tensors(value)
+        if self._wanted:
+            by_name = {tensor.name: tensor for tensor in tensors}
+            tensors = [by_name[name] for name in self._wanted]
+        for tensor in tensors:
+            wanted = self._wanted.get(tensor.name, self._default)
+            if wanted.classes:
+                tensor = classified(tensor, wanted.classes, self._outputs.labels)  # noqa: PLW2901 - in its place
+            if wanted.region is not None:
+                heads.append(self._shared(tensor, wanted.region))
+            elif wanted.binary:
+                data = binary.octets(tensor)
+                octets.append(data)
+                heads.append(b'%b,"parameters":{"binary_data_size":%d}}' % (_head(tensor), len(data)))
+            else:
+                heads.append(b'%b,"data":%b}' % (_head(tensor), _data(tensor)))
+        document = b"%b%b]}" % (self._front, b",".join(heads))
+        if not octets:
+            return Written(JSON, document)
+        length = ((HEADER_LENGTH, b"%d" % len(document)),)
+        return Written(OCTETS, b"".join((document, *octets)), length)
+
+    def _shared(self, tensor: Tensor, region: tuple[str, int, int]) -> bytes:
+        """Writes it where the caller reads it."""
+        name, offset, room = region
+        data = binary.octets(tensor)
+        size = len(data)
+        self._regions.write(name, offset, room, data)
+        parameters = {"shared_memory_region": name, "shared_memory_byte_size": size}
+        if offset:
+            parameters["shared_memory_offset"] = offset
+        return b'%b,"parameters":%b}' % (_head(tensor), _encode(parameters))
+
+
+def _head(tensor: Tensor) -> bytes:
+    return _start(tensor.name, tensor.datatype, tensor.shape)
+
+
+@lru_cache(maxsize=1024)
+def _start(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
+    shown = ",".join(map(str, shape))
+    return f'{{"name":{_encode(name).decode()},"datatype":"{datatype}","shape":[{shown}]'.encode()
+
+
+def _data(tensor: Tensor) -> bytes:
+    """The elements as flat JSON. NaN and infinity are written as Python and this protocol's servers do."""
+    datatype, array = tensor.datatype, tensor.array
+    if datatype == BYTES:
+        try:
+            return _encode([element.decode() for element in array.ravel().tolist()])
+        except UnicodeDecodeError:
+            raise _no_json(tensor, "bytes that are no UTF-8") from None
+    if datatype in ("FP16", BF16):
+        raise _no_json(tensor, f"{datatype}, which has no form in JSON")
+    data = array_bytes(array.ravel())
+    if b"null" in data:
+        return json.dumps(array.ravel().tolist(), separators=(",", ":")).encode()
+    return data
+
+
+def _no_json(tensor: Tensor, what: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"output {tensor.name!r} holds {what}: ask for it in binary (parameters: binary_data)"
+    )
+
+
+def _wanted(asked: AskedOutput, binary_data: bool, path: str) -> Wanted:
+    parameters = asked.parameters or {}
+    path += ".parameters"
+    classes = parameters.get("classification", 0)
+    if type(classes) is not int or classes < 0 or ("classification" in parameters and not classes):
+        raise InvalidInputError(
+            "classification must be how many classes are wanted, 1 or more", path=f"{path}.classification"
+        )
+    if REGION in parameters:
+        return Wanted(False, classes, region_of(parameters, path))
+    return Wanted(_flag(parameters, "binary_data", binary_data, path), classes)
+
+
+def _flag(parameters: dict[str, Any], name: str, default: bool, path: str) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{name} must be true or false", path=f"{path}.{name}")
+    return value

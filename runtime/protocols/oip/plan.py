@@ -1,0 +1,91 @@
+"""What the JSON of a request says, checked: where each tensor is, and how the answer is wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ....errors import InvalidInputError, RequestError
+from ...http.dialect import Asked
+from ...schema.kind import Buffer
+from ..tensor import Tensor
+from .reply import Reply
+from .source import Source
+
+if TYPE_CHECKING:
+    from ..endpoint import Endpoint
+    from .regions import Regions
+    from .request import InferRequest
+
+
+class Plan:
+    """One request, or all with the same JSON.
+
+    Args:
+        regions: shared memory of callers.
+        asked: the JSON. Its data is copied, so that the request's body is not kept.
+        binary_start: where its binary tensors begin; None: it has none.
+
+    Raises:
+        RequestError: what can be known to be wrong before the tensors are read; with the path.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        regions: Regions,
+        asked: InferRequest,
+        binary_start: int | None,
+    ) -> None:
+        self._id = asked.id
+        self._endpoint = endpoint
+        try:
+            self._parameters = asked.parameters or {}
+            self._timeout_s = _timeout_s(self._parameters)
+            self._sources = []
+            at = binary_start
+            for place, each in enumerate(asked.inputs):
+                source = Source(each, f"$.inputs[{place}]", at, regions)
+                at = at if at is None else at + source.size
+                self._sources.append(source)
+            self._end = at
+            self.inline = len(self._sources) == 1 and self._sources[0].text is not None
+            """Whether the one input is in the JSON itself."""
+            self.reply = Reply.of(endpoint, asked, regions)
+        except RequestError as error:
+            raise self._named(error) from error
+
+    def asked(self, body: Buffer, binary_start: int) -> Asked:
+        """The request with this body, whose JSON ends at `binary_start`; raises RequestError."""
+        try:
+            if self._end is not None and self._end != len(body):
+                raise InvalidInputError(
+                    f"the inputs have {self._end - binary_start} bytes together, behind the JSON came "
+                    f"{len(body) - binary_start}",
+                    path="$.inputs",
+                )
+            return self._with([source.tensor(body) for source in self._sources])
+        except RequestError as error:
+            raise self._named(error) from error
+
+    def asked_of(self, text: bytes) -> Asked:
+        """The same request with other data for its one input; raises RequestError."""
+        (source,) = self._sources
+        return self._with([source.tensor_of(text)])
+
+    def _with(self, tensors: list[Tensor]) -> Asked:
+        arguments = self._endpoint.inputs.arguments(tensors, self._parameters)
+        return Asked(arguments, self.reply.write, self._timeout_s)
+
+    def _named(self, error: RequestError) -> RequestError:
+        """The caller finds its request again by its id."""
+        if self._id:
+            return type(error)(f"[request id: {self._id[:200]}] {error.message}", path=error.path)
+        return error
+
+
+def _timeout_s(parameters: dict[str, Any]) -> float | None:
+    """`timeout` is in microseconds; 0 means none."""
+    value = parameters.get("timeout", 0)
+    if type(value) is not int or value < 0:
+        raise InvalidInputError("timeout must be whole microseconds, 0 or more", path="$.parameters.timeout")
+    return value / 1e6 if value else None
