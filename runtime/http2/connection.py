@@ -469,7 +469,6 @@ class Connection(asyncio.Protocol):
             raise ConnectionFaultError(FRAME_SIZE_ERROR, f"RST_STREAM of {len(payload)} bytes")
         if not number_ or (number_ > self._last_stream and not self._leaving):
             raise ConnectionFaultError(PROTOCOL_ERROR, f"RST_STREAM on stream {number_}, which is not open")
-        self._nuisance()
         stream = self.streams.pop(number_, None)
         if stream is not None:
             self._waiting.pop(stream, None)
@@ -478,6 +477,7 @@ class Connection(asyncio.Protocol):
             stream.lose()
             if self._leaving and not self.streams:
                 self._close()
+        self._nuisance()
 
     def _push_frame(self, flags: int, stream: int, payload: bytes) -> None:  # noqa: ARG002
         raise ConnectionFaultError(PROTOCOL_ERROR, "PUSH_PROMISE from a client")

@@ -1,0 +1,273 @@
+"""Requests and answers over HTTP/2, with another project's client as the other side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import h2.events
+import h2.settings
+import pytest
+from http2_peer import REQUEST, Peer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiffin.runtime.http2.settings import MAX_STREAMS
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def peer(loop: asyncio.AbstractEventLoop) -> Peer:
+    return Peer(loop)
+
+
+def headers_of(peer: Peer, stream: int) -> list[list[tuple[str, str]]]:
+    kinds = (h2.events.ResponseReceived, h2.events.TrailersReceived)
+    return [list(e.headers) for e in peer.events if isinstance(e, kinds) and e.stream_id == stream]
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 1000])
+def test_a_request_and_its_answer(loop: asyncio.AbstractEventLoop, size: int) -> None:
+    peer = Peer(loop, size)
+    stream = peer.ask(b"hello")
+    peer.talk()
+    assert headers_of(peer, stream) == [[(":status", "200"), ("x-kind", "echo")], [("x-end", "yes")]]
+    assert peer.body(stream) == b"hello"
+    assert peer.ended(stream)
+    assert peer.connection.streams == {}
+
+
+def test_a_request_without_a_body(peer: Peer) -> None:
+    stream = peer.ask()
+    peer.talk()
+    assert peer.ended(stream)
+    assert peer.body(stream) == b""
+
+
+def test_the_same_fields_are_read_once(peer: Peer) -> None:
+    for number in range(5):
+        stream = peer.ask(b"%d" % number)
+        peer.talk()
+        assert peer.body(stream) == b"%d" % number
+    # The first block fills the table, the second is new because it uses it; the rest are known.
+    assert len(peer.echo.heads) == 2
+    fields = peer.echo.opened[-1].fields
+    assert (b":path", b"/echo") in fields
+
+
+def test_a_block_means_something_else_when_the_table_has_changed(peer: Peer) -> None:
+    """The indexes of a block that was read before point to other entries after new ones came."""
+    for value in ("a", "a", "a", "b", "a", "b", "c", "a", "b", "c"):
+        stream = peer.ask(b"x", [*REQUEST, ("x-value", value)])
+        peer.talk()
+        assert peer.ended(stream)
+        assert dict(peer.echo.opened[-1].fields)[b"x-value"] == value.encode()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "bb", "x" * 50]), st.binary(max_size=12)), max_size=12),
+    st.data(),
+)
+def test_any_fields_in_any_order(pairs: list[tuple[str, bytes]], data: Any) -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        peer = Peer(loop, data.draw(st.sampled_from([0, 1, 5])))
+        for name, value in pairs:
+            text = value.hex()
+            stream = peer.ask(value, [*REQUEST, (f"x-{name}", text)])
+            peer.talk()
+            assert dict(peer.echo.opened[-1].fields)[f"x-{name}".encode()] == text.encode()
+            assert peer.body(stream) == value
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("window", [1, 100, 65_535, 5_000_000])
+def test_a_large_body_both_ways(peer: Peer, window: int) -> None:
+    body = bytes(range(256)) * (4 if window == 1 else 20_000)
+    peer.client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
+    peer.talk()
+    stream = peer.ask(body)
+    peer.talk()
+    assert peer.body(stream) == body
+    assert peer.ended(stream)
+
+
+def test_a_smaller_window_takes_back_what_was_given(peer: Peer) -> None:
+    """The window of a stream may become negative; nothing is sent before it is above zero again."""
+    peer.talk()
+    peer.echo.hold = True
+    stream = peer.ask(b"x" * 1000)
+    peer.talk()
+    peer.client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 10})
+    peer.talk()
+    peer.echo.opened[0].answer()
+    peer.hear()
+    data = [frame for frame in peer.frames if type(frame).__name__ == "DataFrame"]
+    assert [len(frame.data) for frame in data] == [10]
+    peer.client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 2000})
+    peer.say(peer.client.data_to_send())
+    peer.hear()
+    data = [frame for frame in peer.frames if type(frame).__name__ == "DataFrame"]
+    assert sum(len(frame.data) for frame in data) == 1000
+    assert stream not in peer.connection.streams
+
+
+def test_answers_share_the_connection(peer: Peer) -> None:
+    """While a large answer waits for its window, a small one goes."""
+    peer.talk()
+    peer.echo.hold = True
+    large, small = peer.ask(b"x" * 200_000), peer.ask(b"y")
+    peer.talk()
+    first, second = peer.echo.opened
+    first.answer()
+    peer.client.increment_flow_control_window(100_000)  # of the connection only
+    second.answer()
+    peer.talk()
+    ends = [e.stream_id for e in peer.events if isinstance(e, h2.events.StreamEnded)]
+    assert ends == [small, large]
+    assert peer.body(large) == b"x" * 200_000
+
+
+def test_many_streams_at_once(peer: Peer) -> None:
+    peer.talk()
+    peer.echo.hold = True
+    streams = {peer.ask(b"%d" % number): b"%d" % number for number in range(200)}
+    peer.talk()
+    for opened in reversed(peer.echo.opened):
+        opened.answer()
+    peer.talk()
+    assert {stream: peer.body(stream) for stream in streams} == streams
+
+
+def test_one_stream_too_many_is_refused_and_may_be_tried_again(peer: Peer) -> None:
+    peer.talk()
+    peer.echo.hold = True
+    peer.client.remote_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = 10**6
+    peer.client.remote_settings.acknowledge()
+    for _ in range(MAX_STREAMS):
+        peer.ask(b"x")
+    extra = peer.ask(b"x")
+    peer.talk()
+    assert peer.reset_code(extra) == 7  # REFUSED_STREAM
+    assert len(peer.connection.streams) == MAX_STREAMS
+
+
+def test_a_reset_tells_the_application(peer: Peer) -> None:
+    peer.echo.hold = True
+    stream = peer.ask(b"x")
+    peer.talk()
+    peer.client.reset_stream(stream, 8)
+    peer.talk()
+    (opened,) = peer.echo.opened
+    assert opened.was_lost
+    opened.answer()  # too late: nothing happens
+    peer.talk()
+    assert peer.body(stream) == b""
+    again = peer.ask(b"y")
+    peer.talk()
+    peer.echo.opened[-1].answer()
+    peer.talk()
+    assert peer.body(again) == b"y"
+
+
+def test_a_lost_connection_tells_every_stream(peer: Peer) -> None:
+    peer.echo.hold = True
+    peer.ask(b"x")
+    peer.ask(b"y")
+    peer.talk()
+    peer.connection.connection_lost(None)
+    assert [opened.was_lost for opened in peer.echo.opened] == [True, True]
+    assert peer.echo.gone
+
+
+def test_an_early_refusal_stops_the_upload(peer: Peer) -> None:
+    peer.talk()
+    stream = int(peer.client.get_next_available_stream_id())
+    peer.client.send_headers(stream, REQUEST)
+    peer.client.send_data(stream, b"x" * 100)
+    peer.talk()
+    from http2_peer import HEAD
+
+    peer.echo.opened[0].stream.refuse(HEAD)
+    heard = peer.hear()
+    peer.events += peer.client.receive_data(heard)
+    assert headers_of(peer, stream)[0][0] == (":status", "200")
+    assert peer.reset_code(stream) == 0  # NO_ERROR
+    from tiffin.runtime.http2.frame import DATA, frame
+
+    peer.say(frame(DATA, 0, stream, b"still coming"))  # what was on its way is no fault
+    assert peer.goaway_code() is None
+
+
+def test_leaving(peer: Peer) -> None:
+    """Those in hand are answered; new ones are not looked at, as GOAWAY says."""
+    peer.echo.hold = True
+    stream = peer.ask(b"x")
+    peer.talk()
+    sent_too_late = peer.client.get_next_available_stream_id()
+    peer.client.send_headers(sent_too_late, REQUEST, end_stream=True)
+    late = peer.client.data_to_send()
+    peer.connection.shutdown()
+    peer.say(late)
+    assert len(peer.echo.opened) == 1
+    assert not peer.transport.closed
+    peer.echo.opened[0].answer()
+    heard = peer.hear()
+    goaway = next(frame for frame in peer.frames if type(frame).__name__ == "GoAwayFrame")
+    assert (goaway.last_stream_id, goaway.error_code) == (stream, 0)
+    assert b"x" in heard
+    assert peer.transport.closed
+
+
+def test_an_idle_connection_closes_at_once(peer: Peer) -> None:
+    peer.ask(b"x")
+    peer.talk()
+    peer.connection.shutdown()
+    assert peer.transport.closed
+
+
+def test_a_ping_is_answered(peer: Peer) -> None:
+    peer.talk()
+    peer.client.ping(b"12345678")
+    peer.talk()
+    assert any(isinstance(e, h2.events.PingAckReceived) and e.ping_data == b"12345678" for e in peer.events)
+
+
+def test_trailers_of_a_request_end_it(peer: Peer) -> None:
+    peer.talk()
+    stream = int(peer.client.get_next_available_stream_id())
+    peer.client.send_headers(stream, REQUEST)
+    peer.client.send_data(stream, b"body", pad_length=30)
+    peer.client.send_headers(stream, [("x-sum", "1")], end_stream=True)
+    peer.talk()
+    assert peer.body(stream) == b"body"
+
+
+def test_header_blocks_larger_than_a_frame(peer: Peer) -> None:
+    large = "v" * 40_000
+    stream = peer.ask(b"x", [*REQUEST, ("x-large", large)])
+    peer.talk()
+    assert dict(peer.echo.opened[0].fields)[b"x-large"] == large.encode()
+    assert peer.ended(stream)
+
+
+def test_a_large_header_block_is_sent_in_pieces(peer: Peer) -> None:
+    from tiffin.runtime.http2 import header_block
+
+    peer.echo.hold = True
+    stream = peer.ask(b"x")
+    peer.talk()
+    block = header_block.write(((b":status", b"200"), (b"x-large", b"v" * 50_000)))
+    peer.echo.opened[0].stream.refuse(block)
+    peer.talk()
+    assert dict(headers_of(peer, stream)[0])["x-large"] == "v" * 50_000
+    assert peer.ended(stream)
