@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 
@@ -69,6 +70,7 @@ class AsyncHttpTransport:
 
     async def close(self) -> None:
         self._pool.close()
+        await asyncio.sleep(0)  # the loop closes the sockets
 
 
 async def _items(protocol: HttpProtocol, answer: Answer, deadline: float) -> AsyncIterator[Reply]:
