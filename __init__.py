@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .bundler import models as models
     from .bundler.build import build as build
     from .bundler.containerize import containerize as containerize
+    from .runtime.client.async_client import AsyncClient as AsyncClient
+    from .runtime.client.client import Client as Client
     from .runtime.model.model import Model as Model
     from .runtime.schema.file import File as File
     from .runtime.service.api import api as api
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from .runtime.service.hooks import on_ready as on_ready
     from .runtime.service.hooks import on_start as on_start
     from .runtime.service.hooks import on_stop as on_stop
+    from .runtime.service.mount import mount as mount
     from .runtime.service.runner import runner as runner
     from .runtime.service.service import service as service
     from .runtime.tag import Tag as Tag
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME_OF = {
+    "AsyncClient": "runtime.client.async_client",
+    "Client": "runtime.client.client",
     "File": "runtime.schema.file",
     "Model": "runtime.model.model",
     "RequestContext": "runtime.service.context",
@@ -37,6 +42,7 @@ _HOME_OF = {
     "batch": "runtime.service.batch",
     "build": "bundler.build",
     "containerize": "bundler.containerize",
+    "mount": "runtime.service.mount",
     "on_ready": "runtime.service.hooks",
     "on_start": "runtime.service.hooks",
     "on_stop": "runtime.service.hooks",
@@ -47,6 +53,8 @@ _HOME_OF = {
 _MODULES = {"errors": "errors", "models": "bundler.models"}
 
 __all__ = [
+    "AsyncClient",
+    "Client",
     "File",
     "Model",
     "RequestContext",
@@ -58,6 +66,7 @@ __all__ = [
     "containerize",
     "errors",
     "models",
+    "mount",
     "on_ready",
     "on_start",
     "on_stop",

@@ -13,7 +13,7 @@ import io
 import logging
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -72,10 +72,8 @@ def configure(
     if level not in LEVELS:
         raise ConfigError(f"no log level {level!r}: use one of {', '.join(LEVELS)}")
     target = stream or sys.stderr
-    handler = _Handler(target)
-    handler.setFormatter(
-        JsonFormatter(process) if format == "json" else TextFormatter(process, colour=target.isatty())
-    )
+    handler = _Handler(target, process)
+    handler.write_as(format)
     if isinstance(buffer := getattr(target, "buffer", None), LogStream):
         buffer.on_dropped = lambda count: handler.text(log_stream.dropped_text(count).strip())
     root = logging.getLogger()
@@ -87,6 +85,22 @@ def configure(
         quiet.propagate = True
         quiet.setLevel("WARNING" if level != "error" else "ERROR")
     logging.captureWarnings(capture=True)
+
+
+def change(format: str, shown: Collection[str]) -> None:  # noqa: A002 - the option's name
+    """Changes the log of this process while it runs; what it prints keeps the form it began with.
+
+    Args:
+        format: `text` or `json`.
+        shown: levels whose records are written, of `LEVELS`; none of them has to be there.
+    """
+    root = logging.getLogger()
+    for handler in root.handlers:
+        if isinstance(handler, _Handler):
+            handler.write_as(format)
+            handler.shown = frozenset(shown)
+    numbers = [logging.getLevelName(level.upper()) for level in LEVELS if level in shown]
+    root.setLevel(min(numbers, default=logging.CRITICAL + 1))
 
 
 def take_over(format: str, level: str, process: str) -> None:  # noqa: A002 - the option's name
@@ -116,8 +130,35 @@ def _log_uncaught(
         logging.getLogger("tiffin").critical("uncaught exception", exc_info=(kind, error, trace))
 
 
+_ASKED_FOR = frozenset({"tiffin.explain", "stdout", "stderr"})
+"""Loggers of what somebody asked for, and of what is printed: written whatever the levels."""
+
+
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic from Python 3.11 on
     """A record that cannot be written says so in the form of the others."""
+
+    shown = frozenset(LEVELS)
+    """Levels that are written, of those that come here."""
+
+    def __init__(self, stream: TextIO, process: str) -> None:
+        super().__init__(stream)
+        self._process = process
+
+    def write_as(self, format: str) -> None:  # noqa: A002 - the option's name
+        self.setFormatter(
+            JsonFormatter(self._process)
+            if format == "json"
+            else TextFormatter(self._process, colour=self.stream.isatty())
+        )
+
+    def filter(self, record: logging.LogRecord) -> Any:
+        level = record.levelno
+        name = "debug" if level < logging.INFO else "info" if level < logging.WARNING else "warning"
+        if level >= logging.ERROR:
+            name = "error"
+        if name not in self.shown and record.name not in _ASKED_FOR:
+            return False
+        return super().filter(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         error = sys.exc_info()[1]

@@ -38,14 +38,12 @@ class AccessLog:
     def __init__(
         self, *, json: bool, descriptor: int | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self._render = _json if json else _text
+        self.json = json
+        """Whether lines are objects; may change while it is written."""
         self._clock = clock
         self._millisecond = 0
         self._stamp = ""
-        self._stream = LogStream(
-            sys.stderr.fileno() if descriptor is None else descriptor,
-            _dropped_json if json else _dropped_text,
-        )
+        self._stream = LogStream(sys.stderr.fileno() if descriptor is None else descriptor, self._dropped)
         self._lines: list[bytes] = []
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -58,7 +56,7 @@ class AccessLog:
         millisecond = int(at * 1000)
         if millisecond != self._millisecond:  # under load a dozen lines share one
             self._millisecond, self._stamp = millisecond, _stamp(at)
-        line = self._render(self._stamp, row)
+        line = (_json if self.json else _text)(self._stamp, row)
         if self._size + len(line) > PORTION_BYTES:
             self._flush()
         self._lines.append(line)
@@ -74,6 +72,9 @@ class AccessLog:
             self._timer.cancel()
             self._timer = None
         self._flush()
+
+    def _dropped(self, lines: int) -> str:
+        return (_dropped_json if self.json else _dropped_text)(lines)
 
     def _due(self) -> None:
         self._timer = None

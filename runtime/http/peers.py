@@ -1,7 +1,8 @@
 """The API processes of one server tell each other what they know, when somebody asks one of them.
 
 Each listens on a Unix socket in the server's private folder, `<run folder>/a<generation>-<index>.sock`; who
-connects gets one JSON document and the end of the file. Between questions nothing happens.
+connects says at most one word and the end of its words, and gets one JSON document and the end of the file.
+Between questions nothing happens.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 logger = logging.getLogger("tiffin.http")
 
+_WORD_BYTES = 64
 PATIENCE_S = 1.0
 """A process that does not answer within this time is busy with something else."""
 
@@ -33,6 +35,8 @@ class Peers:
         self._path = run_folder / f"a{generation}-{process.removeprefix('api-')}.sock"
         self._tell = tell
         self._server: asyncio.AbstractServer | None = None
+        self.on_word: dict[str, Callable[[], None]] = {}
+        """What to do at which word, before the answer."""
 
     async def open(self) -> None:
         """From now on the others can ask; without room on the disk they cannot, and requests are served."""
@@ -47,10 +51,14 @@ class Peers:
             self._server.close()
             self._path.unlink(missing_ok=True)
 
-    async def ask(self) -> tuple[list[bytes], list[str]]:
-        """What the others say, and the names of those that said nothing in time."""
+    async def ask(self, word: str = "") -> tuple[list[bytes], list[str]]:
+        """What the others say, and the names of those that said nothing in time.
+
+        Args:
+            word: of `on_word`, which they heed first; those that are silent will when they listen again.
+        """
         paths = [path for path in sorted(self._folder.glob("a*-*.sock")) if path != self._path]
-        answers = await asyncio.gather(*(_ask(path) for path in paths))
+        answers = await asyncio.gather(*(_ask(path, word) for path in paths))
         told = [answer for answer in answers if answer]
         silent = [
             f"api-{path.stem.partition('-')[2]}"
@@ -59,24 +67,33 @@ class Peers:
         ]
         return told, silent
 
-    async def _asked(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(self._tell())
-        writer.close()
+    async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            word = (await asyncio.wait_for(reader.read(_WORD_BYTES), PATIENCE_S)).decode("latin-1")
+            if word in self.on_word:
+                self.on_word[word]()
+            writer.write(self._tell())
+        except (asyncio.TimeoutError, OSError):
+            pass  # whoever asked is gone, or never said that this was all
+        finally:
+            writer.close()
 
 
-async def _ask(path: Path) -> bytes | None:
+async def _ask(path: Path, word: str) -> bytes | None:
     """Empty: nobody is there any more. None: somebody is, and says nothing."""
     try:
-        return await asyncio.wait_for(_read(path), PATIENCE_S)
+        return await asyncio.wait_for(_read(path, word), PATIENCE_S)
     except asyncio.TimeoutError:
         return None
     except OSError:
         return b""
 
 
-async def _read(path: Path) -> bytes:
+async def _read(path: Path, word: str) -> bytes:
     reader, writer = await asyncio.open_unix_connection(path)
     try:
+        writer.write(word.encode("latin-1"))
+        writer.write_eof()
         return await reader.read()
     finally:
         writer.close()

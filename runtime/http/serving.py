@@ -9,6 +9,7 @@ import msgspec
 
 from ..auth.guard import Guard
 from ..protocols.endpoints import Endpoints
+from ..protocols.oip.management import Management
 from ..protocols.registry import protocols
 from ..service.context import RequestContext
 from . import explanation
@@ -34,6 +35,14 @@ class Serving:
         self.state = state
         self.table = RouteTable(state.info, state.instance, state.options, state.metrics)
         self.endpoints = Endpoints.of(state)
+        self.peers = Peers(
+            state.run_folder,
+            state.generation,
+            state.metrics.process,
+            lambda: msgspec.json.encode(explanation.of_process(state)),
+        )
+        self.log = AccessLog(json=state.options.log_format == "json") if state.options.access_log else None
+        self.management = Management(self)
         self.protocols = protocols(self)
         for protocol in self.protocols:
             self.table.add(protocol.routes())
@@ -48,13 +57,6 @@ class Serving:
         self.deadlines = Deadlines()
         self.sweeper = Sweeper()
         self.threads = Threads()
-        self.peers = Peers(
-            state.run_folder,
-            state.generation,
-            state.metrics.process,
-            lambda: msgspec.json.encode(explanation.of_process(state)),
-        )
-        self.log = AccessLog(json=state.options.log_format == "json") if state.options.access_log else None
         self._default_list: list[tuple[bytes, bytes]] | None = None
         self._default_bytes = b""
 
