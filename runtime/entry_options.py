@@ -208,6 +208,10 @@ def read(arguments: Sequence[str], environ: Mapping[str, str]) -> Entry:
     if "auth_file" not in given:
         given["auth_tokens"] = environ.get(VARIABLE, "")
     defaults: dict[str, Any] = {"host": DEFAULT_HOST}
+    if role == "lambda" and "tls_cert" in given:
+        raise ConfigError(
+            "Lambda speaks TLS to callers itself: leave --tls-cert and TIFFIN_SERVE_TLS_CERT out"
+        )
     if role == "lambda":  # nobody but the loop in this very process asks it
         defaults |= {"host": "127.0.0.1", "port": 0}
     elif "port" not in given:

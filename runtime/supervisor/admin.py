@@ -75,6 +75,10 @@ class Identity(msgspec.Struct, kw_only=True):
     """`iris:6f3k2q…` or `service:Iris`"""
     home: str
     """Its `TIFFIN_HOME`."""
+    ready: bool = False
+    """Every process of it is up, as the supervisor sees it; HTTP knows better, for those it answers."""
+    closed: bool = False
+    """HTTP answers only who has a certificate."""
 
 
 class Reload(msgspec.Struct, kw_only=True):

@@ -290,6 +290,16 @@ class Generation:
         if self.register.all_warm and all(slot.up for slot in self.apis) and not self.ready.done():
             self.ready.set_result(None)
 
+    @property
+    def up(self) -> bool:
+        """It has been ready, each API process is, and each runner has a warm worker."""
+        ready = self.ready.done() and not self.ready.cancelled() and self.ready.exception() is None
+        return (
+            ready
+            and all(slot.up for slot in self.apis)
+            and all(any(slot.up for slot in slots) for slots in self.workers.values())
+        )
+
     def _tell_workers(self) -> None:
         if self.plan is not None:
             self.register.notice_warmth()

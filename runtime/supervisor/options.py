@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from ...errors import ConfigError
@@ -96,6 +97,9 @@ class ServeOptions:
             raise ConfigError(f"tokens come from a file or from {VARIABLE}, not from both")
         if self.apart.role == "worker":
             self._check_worker()
+        for name in ("tls_cert", "tls_key", "tls_client_ca", "auth_file"):  # the service may change folders
+            if path := getattr(self, name):
+                object.__setattr__(self, name, str(Path.cwd() / path))
         object.__setattr__(self, "cors_origins", parse_origins(self.cors_origins))
         object.__setattr__(self, "path_prefix", parse_prefix(self.path_prefix))
 

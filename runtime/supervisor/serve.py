@@ -11,6 +11,7 @@ from ...errors import ConfigError
 from .. import logs
 from ..auth.source import check_tokens
 from ..auth.tokens import VARIABLE
+from ..http.tls import TlsFiles, load
 from ..roles.tls import of_api, of_workers
 from .descriptors import raise_limit
 from .options import Event, ServeOptions
@@ -33,6 +34,7 @@ def serve(target_text: str, options: ServeOptions) -> int:
 
     Raises:
         UsageError: the target or the service's definition is wrong.
+        ConfigError: files of certificates or tokens that cannot be used.
         IntegrityError: files of the bundle are not what its manifest says; none of them was run.
         ServerError: the port is taken, or the service failed to start.
         TiffinError: what else keeps it from starting.
@@ -47,6 +49,9 @@ def serve(target_text: str, options: ServeOptions) -> int:
         )
     apart = options.apart
     (of_workers if apart.role == "worker" else of_api)(apart.tls)  # else every process would find it out
+    files = TlsFiles.of(options)
+    if files is not None:
+        load(files)
     check_tokens(options.auth_file, options.auth_tokens, VARIABLE)
     sockets = listen(options.host, options.port)
     gate_sockets: list[socket.socket] = []

@@ -134,9 +134,13 @@ def _explain(error: OSError, address: str, port: int, option: str) -> str:
     return f"cannot listen on {address} port {port}: {error.strerror}"
 
 
-def url(sockets: list[socket.socket]) -> str:
-    """`http://127.0.0.1:3000`: where a person on this machine finds the server."""
-    return f"http://{near(place(sockets))}"
+def url(sockets: list[socket.socket], *, tls: bool = False, prefix: str = "") -> str:
+    """`http://127.0.0.1:3000/ml`: where a person on this machine finds the server.
+
+    Args:
+        prefix: of every path, `/ml`.
+    """
+    return f"http{'s' if tls else ''}://{near(place(sockets))}{prefix}"
 
 
 def near(where: str) -> str:

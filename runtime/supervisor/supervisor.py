@@ -89,7 +89,7 @@ class Supervisor:
             sockets=sockets,
             run_folder=run_folder,
             reaper=reaper,
-            options=self._server_options(url(sockets), places(list(grpc_sockets))),
+            options=self._server_options(self._url(sockets), places(list(grpc_sockets))),
             cpus=cgroup.cpu_count(),
             apart=self._options.apart,
             gate_sockets=list(gate_sockets),
@@ -123,6 +123,10 @@ class Supervisor:
             self._house.close_metrics()
         self._emit("stopped")
         return 128 + self._signal if self._stop_now.is_set() else 0
+
+    def _url(self, sockets: list[socket.socket]) -> str:
+        options = self._options
+        return url(sockets, tls=bool(options.tls_cert), prefix=options.path_prefix)
 
     def _server_options(self, address: str, grpc_addresses: list[str]) -> ServerOptions:
         options = self._options
@@ -218,6 +222,8 @@ class Supervisor:
             port=self._house.port,
             title=self._succession.subject.title,
             home=str(home()),
+            ready=self._succession.current.up,
+            closed=bool(self._options.tls_client_ca),
         )
         return msgspec.structs.asdict(identity)
 
