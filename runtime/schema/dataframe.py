@@ -106,9 +106,13 @@ def _check_records(records: list[Any]) -> None:
 
 def to_records(frame: Any) -> list[dict[Any, Any]]:
     """Rows as maps with Python values; missing values are None."""
-    names = [str(name) for name in frame.columns]
-    columns = [_column(frame.iloc[:, position]) for position in range(len(names))]
+    names, columns = zip(*to_columns(frame), strict=True) if len(frame.columns) else ((), ())
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def to_columns(frame: Any) -> list[tuple[str, list[Any]]]:
+    """Name and Python values of each column; missing values are None."""
+    return [(str(name), _column(frame.iloc[:, at])) for at, name in enumerate(frame.columns)]
 
 
 def _column(series: Any) -> list[Any]:

@@ -1,0 +1,402 @@
+"""Type hints → forms: what msgspec says of a lowered hint, kind by kind."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import inspect as python
+import typing
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from ...schema.array import ArrayKind
+from ...schema.dataframe import DataFrameKind
+from ...schema.encode import json_bytes, to_plain
+from ...schema.file import BytesKind, FileKind
+from ...schema.image import ImageKind
+from ...schema.lower import kind_of
+from ...schema.pydantic_model import PydanticKind
+from .any_json import STRUCT_FILE, StructForm, ValueForm
+from .classes import ClassForm, Filler, TupleForm
+from .draft import FileDraft, MessageDraft
+from .enums import EnumForm
+from .form import Form, KeyForm, Place, UnsupportedFormError
+from .media import FileForm, ImageForm
+from .model_schemas import ModelSchemas
+from .names import type_name
+from .scalars import (
+    BOOL_KEY,
+    FLOAT_KEY,
+    INT_KEY,
+    TEXT_KEY,
+    BoolForm,
+    BytesForm,
+    FloatForm,
+    IntForm,
+    TextForm,
+    WrittenForm,
+)
+from .slot import Slot, add_slot, make_slot
+from .tables import TableForm
+from .tensors import TensorForm, tensor_message
+from .times import DURATION_FILE, TIMESTAMP_FILE, DurationForm, TimestampForm
+from .unions import UnionForm
+from .wrappers import ListForm, NullableForm
+
+_LISTS = (
+    inspect.ListType,
+    inspect.SetType,
+    inspect.FrozenSetType,
+    inspect.VarTupleType,
+    inspect.CollectionType,
+)
+_BYTES = (inspect.BytesType, inspect.ByteArrayType, inspect.MemoryViewType)
+_CLASSES = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType, inspect.NamedTupleType)
+_WRITTEN: dict[type, tuple[type, str]] = {
+    inspect.DateTimeType: (datetime.datetime, "date and time, as 2024-01-31T12:00:00Z"),
+    inspect.DateType: (datetime.date, "date, as 2024-01-31"),
+    inspect.TimeType: (datetime.time, "time, as 12:00:00"),
+    inspect.UUIDType: (uuid.UUID, "UUID"),
+    inspect.DecimalType: (decimal.Decimal, "decimal number, as 12.50"),
+}
+_BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most", "multiple_of": "a multiple of"}
+_LENGTHS = {"min_length": "at least", "max_length": "at most"}
+_LONGEST_DEFAULT = 60
+
+
+class Hints:
+    """Makes the forms of one file, and the messages that they need.
+
+    Args:
+        file: takes the messages.
+    """
+
+    def __init__(self, file: FileDraft) -> None:
+        self._file = file
+        self._models = ModelSchemas(file, self)
+
+    def place(self, lowered: Any) -> Place:
+        """The place of a lowered hint.
+
+        Raises:
+            UnsupportedFormError: it, or something inside it, cannot be in a message.
+        """
+        return self._place(inspect.type_info(type(None) if lowered is None else lowered))
+
+    def answer(self, lowered: Any) -> Place:
+        """The place of a result's hint; raises as `place` does."""
+        self._models.answers = True
+        try:
+            return self.place(lowered)
+        finally:
+            self._models.answers = False
+
+    def slot(
+        self,
+        draft: MessageDraft,
+        key: str,
+        place: Place,
+        *,
+        attribute: str = "",
+        default: Any = msgspec.NODEFAULT,
+        required: bool = True,
+    ) -> Slot:
+        """Adds a field for a parameter, or for a field of a class; wraps what a field alone cannot say."""
+        empty = not required and bool(place.many) and not place.nullable and _is_empty(default)
+        note = ""
+        if not required and default is not msgspec.NODEFAULT and not empty:
+            note = _default_note(default)
+        if place.many and (place.nullable or not (required or empty)):
+            place = Place(ListForm(place._replace(nullable=False), self._file), nullable=place.nullable)
+        if place.nullable and not required and default is not None:
+            place = Place(self.element(place))
+        return add_slot(draft, key, place, required=required or empty, attribute=attribute, note=note)
+
+    def element(self, place: Place) -> Form:
+        """The form of a place that has no field to itself: in a list, a map, a union, a tuple."""
+        form = ListForm(place._replace(nullable=False), self._file) if place.many else place.form
+        if not place.nullable or form.takes_none:
+            return form
+        return NullableForm(Place(form), self._file)
+
+    def union(self, forms: Sequence[Form], *, nullable: bool) -> Place:
+        """Any of several; numbers are one double, and equal ones are one."""
+        if any(isinstance(form, FloatForm) for form in forms):
+            forms = [form for form in forms if not isinstance(form, IntForm)]
+        distinct = list({(form.word, form.code, form.type_name): form for form in forms}.values())
+        if len(distinct) == 1:
+            return Place(distinct[0], nullable=nullable)
+        return Place(UnionForm(distinct, self._file), nullable=nullable)
+
+    def value(self, note: str = "any JSON") -> ValueForm:
+        self._file.imports.add(STRUCT_FILE)
+        return ValueForm(note)
+
+    def struct(self) -> StructForm:
+        self._file.imports.add(STRUCT_FILE)
+        return StructForm()
+
+    def _place(self, info: Any) -> Place:  # noqa: PLR0911 - a line a kind
+        if isinstance(info, inspect.Metadata):
+            place = self._place(info.type)
+            said = str((info.extra_json_schema or {}).get("description", ""))
+            notes = [said, place.note or place.form.note]
+            return place._replace(note="\n".join(filter(None, notes))) if said else place
+        if isinstance(info, inspect.UnionType):
+            return self._union(info)
+        if isinstance(info, inspect.LiteralType):
+            return self._literal(info)
+        if isinstance(info, _LISTS):
+            return Place(self.element(self._place(info.item_type)), "list", note=_lengths(info))
+        if isinstance(info, inspect.DictType):
+            return self._map(info)
+        if isinstance(info, inspect.TupleType):
+            return self._tuple(info)
+        if isinstance(info, inspect.CustomType):
+            return self._custom(info.cls)
+        return Place(self._form(info))
+
+    def _form(self, info: Any) -> Form:  # noqa: PLR0911 - as above
+        if isinstance(info, inspect.AnyType):
+            return self.value()
+        if isinstance(info, inspect.NoneType):
+            return self.value("null")
+        if isinstance(info, inspect.BoolType):
+            return BoolForm()
+        if isinstance(info, inspect.IntType):
+            return IntForm(_bounds(info))
+        if isinstance(info, inspect.FloatType):
+            return FloatForm(_bounds(info))
+        if isinstance(info, inspect.StrType):
+            return TextForm(_text_note(info))
+        if isinstance(info, _BYTES):
+            return BytesForm()
+        if isinstance(info, inspect.EnumType):
+            return self._enum(info.cls)
+        if isinstance(info, _CLASSES):
+            return self._class(info)
+        return self._time(info)
+
+    def _time(self, info: Any) -> Form:
+        if isinstance(info, inspect.TimeDeltaType):
+            self._file.imports.add(DURATION_FILE)
+            return DurationForm()
+        if isinstance(info, inspect.DateTimeType) and info.tz:
+            self._file.imports.add(TIMESTAMP_FILE)
+            return TimestampForm()
+        if type(info) in _WRITTEN:
+            return WrittenForm(*_WRITTEN[type(info)])
+        name = type(info).__name__.removesuffix("Type")
+        raise UnsupportedFormError(
+            f"msgspec.{name} has no type in a message; use bytes for what is opaque, Any for any JSON"
+        )
+
+    def _union(self, info: Any) -> Place:
+        parts = [part for part in info.types if not isinstance(part, inspect.NoneType)]
+        nullable = len(parts) < len(info.types)
+        if len(parts) == 1:
+            return self._place(parts[0])._replace(nullable=nullable)
+        places = [self._place(part) for part in parts]
+        return self.union(
+            [self.element(place._replace(nullable=False)) for place in places],
+            nullable=nullable or any(place.nullable for place in places),
+        )
+
+    def _literal(self, info: Any) -> Place:
+        values = [value for value in info.values if value is not None]
+        nullable = len(values) < len(info.values)
+        texts = [value for value in values if isinstance(value, str)]
+        numbers = [value for value in values if not isinstance(value, str)]
+        forms: list[Form] = []
+        if texts:
+            forms.append(TextForm(_one_of(texts), empty_is_missing="" not in texts))
+        if numbers:
+            form = IntForm(_one_of(numbers))
+            form.empty_is_missing = 0 not in numbers
+            forms.append(form)
+        return self.union(forms, nullable=nullable) if forms else Place(self.value("null"))
+
+    def _map(self, info: Any) -> Place:
+        value = _bare(info.value_type)
+        if isinstance(value, inspect.AnyType) and isinstance(
+            _bare(info.key_type), (inspect.AnyType, inspect.StrType)
+        ):
+            return Place(self.struct(), note=_lengths(info))
+        return Place(
+            self.element(self._place(info.value_type)), "map", self._key(info.key_type), note=_lengths(info)
+        )
+
+    def _key(self, info: Any) -> KeyForm:
+        info = _bare(info)
+        values: Sequence[Any] = ()
+        if isinstance(info, inspect.EnumType):
+            values = [member.value for member in info.cls]
+        elif isinstance(info, inspect.LiteralType):
+            values = info.values
+        if isinstance(info, inspect.IntType) or (values and all(type(value) is int for value in values)):
+            return INT_KEY
+        if isinstance(info, inspect.BoolType):
+            return BOOL_KEY
+        if isinstance(info, inspect.FloatType):
+            return FLOAT_KEY
+        if isinstance(info, (*_BYTES, *_LISTS, inspect.TupleType, inspect.CustomType)):
+            raise UnsupportedFormError("keys of a map are text or whole numbers in a message; use str keys")
+        return TEXT_KEY
+
+    def _tuple(self, info: Any) -> Place:
+        forms = [self.element(self._place(item)) for item in info.item_types]
+        if not forms:
+            return Place(self.value(), "list", note="empty")
+        if len(forms) > 1 and all(_same(forms[0], form) for form in forms):
+            return Place(forms[0], "list", note=f"{len(forms)} values")
+        key = ("tuple", *((form.word, form.code, form.type_name) for form in forms))
+        places = [Place(form) for form in forms]
+        if key not in self._file.known:
+            message = self._file.message("And".join(form.word for form in forms))
+            for at, place in enumerate(places, start=1):
+                add_slot(message, f"item_{at}", place)
+            self._file.known[key] = message.full_name
+        made = TupleForm(self._file.known[key], None)
+        made.slots = [
+            make_slot(place, f"item_{at}", f"item_{at}", "") for at, place in enumerate(places, start=1)
+        ]
+        made.fillers = [None] * len(places)
+        return Place(made)
+
+    def _enum(self, kind: type[enum.Enum]) -> EnumForm:
+        if kind not in self._file.known:
+            self._file.known[kind] = EnumForm.of(kind, self._file)
+        return typing.cast(EnumForm, self._file.known[kind])
+
+    def _class(self, info: Any) -> Form:
+        if info.cls in self._file.known:
+            return typing.cast(Form, self._file.known[info.cls])
+        message = self._file.message(_class_name(info.cls), _class_doc(info.cls))
+        kind = typing.get_origin(info.cls) or info.cls
+        kind = None if isinstance(info, inspect.TypedDictType) else kind
+        tag = getattr(info, "tag", None)
+        made: ClassForm | TupleForm
+        if isinstance(info, inspect.NamedTupleType) or getattr(info, "array_like", False):
+            made = TupleForm(message.full_name, kind, () if tag is None else (tag,))
+            made.fillers = [_filler(field) for field in info.fields]
+        else:
+            made = ClassForm(message.full_name, kind, None if tag is None else (info.tag_field, tag))
+        self._file.known[info.cls] = made
+        for field in _declared(info):
+            try:
+                place = self._place(field.type)
+            except UnsupportedFormError as error:
+                raise UnsupportedFormError(
+                    f"field {field.name!r} of {_class_name(info.cls)}: {error}"
+                ) from error
+            made.slots.append(
+                self.slot(
+                    message,
+                    field.encode_name,
+                    place,
+                    attribute=field.name,
+                    default=_default(field),
+                    required=field.required,
+                )
+            )
+        return made
+
+    def _custom(self, cls: Any) -> Place:
+        kind = kind_of(cls)
+        if isinstance(kind, ArrayKind):
+            return Place(TensorForm(tensor_message(self._file), kind))
+        if isinstance(kind, DataFrameKind):
+            return Place(TableForm(self._file))
+        if isinstance(kind, BytesKind):
+            return Place(BytesForm())
+        if isinstance(kind, FileKind):
+            return Place(FileForm(self._file))
+        if isinstance(kind, ImageKind):
+            return Place(ImageForm(self._file))
+        if isinstance(kind, PydanticKind):
+            return self._models.place(kind.model)
+        raise UnsupportedFormError(f"{getattr(cls, '__name__', cls)} has no type in a message")
+
+
+def _bare(info: Any) -> Any:
+    return _bare(info.type) if isinstance(info, inspect.Metadata) else info
+
+
+def _same(one: Form, other: Form) -> bool:
+    simple = (BoolForm, IntForm, FloatForm, TextForm, BytesForm)
+    return one is other or (type(one) is type(other) and isinstance(one, simple))
+
+
+def _declared(info: Any) -> Sequence[Any]:
+    """Its fields in the order of the class: msgspec gives those of TypedDicts in any."""
+    if not isinstance(info, inspect.TypedDictType):
+        return typing.cast("Sequence[Any]", info.fields)
+    order = list((typing.get_origin(info.cls) or info.cls).__annotations__)
+    return sorted(info.fields, key=lambda field: order.index(field.name))
+
+
+def _default(field: Any) -> Any:
+    if field.default is not msgspec.NODEFAULT:
+        return field.default
+    return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else msgspec.NODEFAULT
+
+
+def _is_empty(default: Any) -> bool:
+    return isinstance(default, (list, tuple, set, frozenset, dict)) and not default
+
+
+def _filler(field: Any) -> Filler | None:
+    return None if field.required else Filler(lambda: to_plain(_default(field)))
+
+
+def _default_note(default: Any) -> str:
+    try:
+        text = json_bytes(default).decode()
+    except (TypeError, ValueError, RecursionError):
+        return ""
+    return f"default: {text}" if len(text) <= _LONGEST_DEFAULT else "has a default"
+
+
+def _class_name(cls: Any) -> str:
+    """`Box[int]` → `BoxInt`."""
+    origin = typing.get_origin(cls) or cls
+    arguments = "".join(type_name(getattr(each, "__name__", str(each))) for each in typing.get_args(cls))
+    return type_name(origin.__name__) + arguments
+
+
+def _class_doc(cls: Any) -> str:
+    origin = typing.get_origin(cls) or cls
+    doc = origin.__dict__.get("__doc__") or ""
+    return (
+        "" if doc.startswith(f"{origin.__name__}(") else python.cleandoc(doc)
+    )  # dataclasses write their own
+
+
+def _one_of(values: Sequence[Any]) -> str:
+    return "one of " + ", ".join(map(repr, values))
+
+
+def _bounds(info: Any) -> str:
+    found = [
+        f"{word} {getattr(info, name):g}" for name, word in _BOUNDS.items() if getattr(info, name) is not None
+    ]
+    return ", ".join(found)
+
+
+def _lengths(info: Any) -> str:
+    found = [
+        f"{word} {getattr(info, name)} long"
+        for name, word in _LENGTHS.items()
+        if getattr(info, name, None) is not None
+    ]
+    return ", ".join(found)
+
+
+def _text_note(info: Any) -> str:
+    pattern = f"matches {info.pattern}" if info.pattern else ""
+    return ", ".join(filter(None, [_lengths(info), pattern]))
