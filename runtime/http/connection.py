@@ -118,9 +118,10 @@ class Connection(HttpToolsProtocol):
         """Takes nothing more; `lingers`: the caller is still sending, and shall have time to read why."""
         self.deaf = True
         self._drop_pipeline()
-        if lingers and self.transport.can_write_eof():
+        if lingers:
             self.idle_since = monotonic()
-            self.transport.write_eof()
+            if self.transport.can_write_eof():  # else TLS: the caller closes, or the sweeper does
+                self.transport.write_eof()
             self.flow.resume_reading()
         else:
             self.transport.close()

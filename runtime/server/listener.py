@@ -14,6 +14,7 @@ import uvicorn
 from ..http.app import create_app
 from ..http.protocol import make_protocol
 from ..http.state import ServerState
+from ..http.tls import Tls, TlsFiles
 from ..supervisor.sockets import BACKLOG
 
 KEEP_ALIVE_S = 75
@@ -46,6 +47,10 @@ class Listener:
             timeout_keep_alive=KEEP_ALIVE_S,
         )
         config.load()
+        files = TlsFiles.of(state.options)
+        self._tls = None if files is None else Tls(files)
+        if self._tls is not None:
+            config.ssl = self._tls.context
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
         self._clock: asyncio.Task[None] | None = None
@@ -54,6 +59,8 @@ class Listener:
     async def start(self) -> None:
         await self._server.startup(sockets=self._sockets)
         self._clock = asyncio.create_task(self._tell_time())
+        if self._tls is not None:
+            self._tls.follow(asyncio.get_running_loop())
 
     async def close(self, *, accept_first: bool) -> None:
         """Accepts nothing more.
@@ -99,6 +106,8 @@ class Listener:
         self._server.config.timeout_graceful_shutdown = left_s
         await self._server.shutdown(sockets=self._sockets)
         self._clock.cancel()
+        if self._tls is not None:
+            self._tls.close()
         return self._state.in_flight
 
     def hurry(self, linger_s: float) -> None:
