@@ -1,16 +1,13 @@
+# OWNER C: read runtime/grpc/_NOTE_TO_OWNER_C.md now (from root), then drop this line.
 """One call: who asks, what its metadata say, and how it ends."""
 
 from __future__ import annotations
 
-import asyncio
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import unquote
-
-import grpc
-import msgspec
+from typing import TYPE_CHECKING
 
 from . import status
+from .context import CallEndedError
 from .prediction import GrpcPrediction
 
 if TYPE_CHECKING:
@@ -18,47 +15,21 @@ if TYPE_CHECKING:
     from ..http.problem import Problem
     from ..http.routes import Route
     from ..http.serving import Serving
+    from .context import Context
     from .prediction import Send
 
-_OF_THE_TRANSPORT = frozenset(
-    {
-        "accept",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "transfer-encoding",
-    }
-)
-"""Fields of HTTP that say how a body travels: gRPC has its own ways for that."""
-_CODINGS = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
 METHOD = "GRPC"
 """In the log, where others have the method of HTTP."""
 
 
 class Call:
-    """
-    Args:
-        context: grpc.aio's.
-        path: `/inference.GRPCInferenceService/ModelInfer`.
-    """
+    """Made when it begins."""
 
-    def __init__(self, serving: Serving, context: Any, path: str) -> None:
+    def __init__(self, serving: Serving, context: Context) -> None:
         self.serving = serving
         self.context = context
-        self.path = path
         self.began = monotonic()
-        self.headers: RawHeaders = [
-            (name.encode("ascii"), value if isinstance(value, bytes) else value.encode("utf-8"))
-            for name, value in context.invocation_metadata() or ()
-            if name not in _OF_THE_TRANSPORT
-        ]
-
-    @property
-    def client(self) -> str:
-        """`127.0.0.1:40001`, for the log."""
-        kind, _, address = str(self.context.peer()).partition(":")
-        return unquote(address) if kind in ("ipv4", "ipv6") else kind
+        self.headers: RawHeaders = context.headers
 
     def check(self, scope: str) -> None:
         """Raises UnauthorizedError or ForbiddenError unless the caller may do this."""
@@ -74,71 +45,53 @@ class Call:
         """What the metadata say of a prediction; nobody waits longer than gRPC's own deadline."""
         head = route.dialect.head(route, b"POST", self.headers, "")
         head.method_text = METHOD
-        left_s = self.context.time_remaining()
+        left_s = self.context.left_s()
         if left_s is not None:
             head.timeout_s = min(head.timeout_s, max(left_s, 0.001))
         return head
 
     def prediction(self, head: Head, send: Send | None = None) -> GrpcPrediction:
-        return GrpcPrediction(self.serving, head, self.client, send)
-
-    def compress(self) -> None:
-        """Writes what follows as small as the caller asks: `accept-encoding: gzip`."""
-        wanted = self.field(b"accept-encoding")
-        if wanted is not None:
-            coding = _CODINGS.get(wanted.partition(b",")[0].strip().decode("latin-1"))
-            if coding is not None:
-                self.context.set_compression(coding)
+        return GrpcPrediction(self.serving, head, self.context.client, send)
 
     async def predict(self, head: Head, request: bytes) -> bytes:
-        """Runs it and gives its message; ends the call when it fails."""
+        """Runs it and gives its message. Raises CallEndedError when it fails."""
         prediction = self.prediction(head)
         outcome = await prediction.reply(request)
-        named: status.Metadata = (("x-request-id", prediction.context.id),)
+        request_id = prediction.context.id
         if not isinstance(outcome, bytes):
-            await self.fail(outcome, named)
+            raise ended(outcome, request_id)
         if prediction.headers:
-            await self.context.send_initial_metadata(status.metadata(prediction.headers))
-        self.context.set_trailing_metadata(named)
+            await self.context.begin(status.metadata(prediction.headers))
+        self.context.trail((("x-request-id", request_id),))
         return outcome
 
-    async def stream(self, head: Head, request: bytes, wrap: Any) -> None:
-        """Runs it and sends its items.
-
-        Args:
-            wrap: item, encoded → message.
-        """
-        opened = False
+    async def stream(self, head: Head, request: bytes) -> None:
+        """Runs it and sends its items, which are messages. Raises CallEndedError when it fails."""
+        begun = False
 
         async def send(data: bytes) -> None:
-            nonlocal opened
-            if not opened:
-                opened = True
+            nonlocal begun
+            if not begun:
+                begun = True
                 if prediction.headers:
-                    await self.context.send_initial_metadata(status.metadata(prediction.headers))
-            await self.context.write(wrap(data))
+                    await self.context.begin(status.metadata(prediction.headers))
+            await self.context.write(data)
 
         prediction = self.prediction(head, send)
         outcome = await prediction.reply(request)
-        named: status.Metadata = (("x-request-id", prediction.context.id),)
+        request_id = prediction.context.id
         if not isinstance(outcome, bytes):
-            await self.fail(outcome, named)
-        self.context.set_trailing_metadata(named)
+            raise ended(outcome, request_id)
+        self.context.trail((("x-request-id", request_id),))
 
-    async def refuse(self, error: Exception) -> NoReturn:
-        """Ends a call that never became a prediction: counts and logs it."""
-        report, request_id = self.serving.refuse(error, self.client, monotonic() - self.began)
-        await self.fail(report, (("x-request-id", request_id),))
-
-    async def fail(self, report: Problem, named: status.Metadata = ()) -> NoReturn:
-        """Ends it with a status."""
-        metadata = (*status.trailing(report), *named)
-        await self.context.abort(status.code_of(report.status), status.details(text_of(report)), metadata)
-        raise asyncio.CancelledError  # abort has raised already
+    def refused(self, error: Exception) -> CallEndedError:
+        """The end of a call that never became a prediction; it is counted and logged."""
+        report, request_id = self.serving.refuse(error, self.context.client, monotonic() - self.began)
+        return ended(report, request_id)
 
 
-def text_of(report: Problem) -> str:
-    """The message of a problem, and where in the request it is."""
-    document = msgspec.json.decode(report.body)
-    path = document.get("path")
-    return f"{document['detail']} at {path}" if path else str(document["detail"])
+def ended(report: Problem, request_id: str) -> CallEndedError:
+    """The end of a call that failed."""
+    return CallEndedError(
+        status.code_of(report.status), status.details_of(report), status.trailing(report, request_id)
+    )

@@ -1,107 +1,116 @@
-"""Inference requests and replies as messages: what the Open Inference Protocol means by them."""
+"""Inference on one endpoint: request → arguments and writer of the reply."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import DecodeError
-
-from ...errors import InvalidInputError, MalformedInputError
+from ...errors import RequestError
 from ..http.dialect import Asked, Dialect, Written
-from . import tensors, wire
+from ..protocols.oip.binary import octets
+from ..protocols.oip.classification import classified
+from . import wire
 from .messages import message
 
 if TYPE_CHECKING:
     from ..protocols.endpoint import Endpoint
-    from ..protocols.tensor import Tensor
+    from ..protocols.oip.regions import Regions
+    from .infer_request import InferRequest, WantedOutput
 
-ModelInferRequest = message("inference.ModelInferRequest")
 ModelInferResponse = message("inference.ModelInferResponse")
-_RAW_INPUTS = 7
 _RAW_OUTPUTS = 6
-"""Numbers of the fields that hold the bytes of tensors."""
-_LARGE_BYTES = 16 * 1024
-"""From here on it is cheaper to take tensors out of a message than to let the parser copy them."""
+_OF_STREAM = 2
+"""Number of the field of ModelStreamInferResponse that holds the reply."""
+MEDIA_TYPE = "application/grpc"
+FINAL = "triton_final_response"
 
-
-class InferRequest:
-    """One message, read but for its tensors.
-
-    Raises:
-        MalformedInputError: it is no ModelInferRequest.
-    """
-
-    __slots__ = ("message", "raw")
-
-    def __init__(self, data: bytes) -> None:
-        raw: list[tensors.Raw] = []
-        if len(data) >= _LARGE_BYTES:
-            data, cut = wire.cut_out(data, _RAW_INPUTS)
-            raw.extend(cut)
-        try:
-            self.message = ModelInferRequest.FromString(data)
-        except DecodeError as error:
-            raise MalformedInputError("the message is no inference.ModelInferRequest") from error
-        self.raw: list[tensors.Raw] = raw or self.message.raw_input_contents
-
-    def tensors(self) -> list[Tensor]:
-        """Raises InvalidInputError with the path of what is wrong."""
-        inputs = self.message.inputs
-        raw = self.raw
-        if not raw:
-            return [tensors.typed_tensor(given, f"$.inputs[{at}]") for at, given in enumerate(inputs)]
-        for at, given in enumerate(inputs):
-            if given.HasField("contents"):
-                raise InvalidInputError(
-                    "contents and raw_input_contents exclude each other", path=f"$.inputs[{at}].contents"
-                )
-        if len(raw) != len(inputs):
-            raise InvalidInputError(
-                f"{len(inputs)} inputs need as many raw_input_contents, got {len(raw)}",
-                path="$.raw_input_contents",
-            )
-        return [
-            tensors.raw_tensor(given, data, f"$.inputs[{at}]")
-            for at, (given, data) in enumerate(zip(inputs, raw, strict=True))
-        ]
-
-    def parameters(self) -> dict[str, Any]:
-        return values(self.message.parameters)
-
-
-def values(parameters: Any) -> dict[str, Any]:
-    """A map of InferParameter as plain values; an empty one is passed over."""
-    found = {}
-    for name, parameter in parameters.items():
-        which = parameter.WhichOneof("parameter_choice")
-        if which is not None:
-            found[name] = getattr(parameter, which)
-    return found
+Mark = Callable[[Any], None]
 
 
 class Infer(Dialect):
-    """What is asked of one endpoint by such messages."""
+    """Compiled once for an endpoint.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    Args:
+        regions: memory of callers.
+    """
+
+    def __init__(self, endpoint: Endpoint, regions: Regions) -> None:
         self._endpoint = endpoint
+        self._regions = regions
+        self._names = tuple(spec.name for spec in endpoint.outputs.specs)
 
     def asked(self, request: InferRequest) -> Asked:
-        """The arguments and the writer of the reply.
+        """For `ModelInfer`.
 
         Raises:
-            InvalidInputError: the inputs are not those of the endpoint.
+            RequestError: the inputs are not those of the endpoint.
         """
-        arguments = self._endpoint.inputs.arguments(request.tensors(), request.parameters())
-        asked = request.message
-        return Asked(arguments, partial(self._write, asked.model_name, asked.id))
+        return self._asked(request, self._written)
 
-    def _write(self, name: str, request_id: str, value: Any) -> Written:
-        reply = ModelInferResponse(model_name=name, model_version=self._endpoint.version, id=request_id)
-        parts: list[tensors.Raw] = [b""]
-        for tensor in self._endpoint.outputs.tensors(value):
-            reply.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
-            raw = tensors.raw_of(tensor)
-            parts += (wire.key(_RAW_OUTPUTS, len(raw)), raw)
-        parts[0] = reply.SerializeToString()
-        return Written("application/grpc", b"".join(parts))
+    def asked_in_stream(self, request: InferRequest) -> Asked:
+        """For `ModelStreamInfer`: replies are wrapped, and tell whether another follows."""
+        return self._asked(request, self._part if self._endpoint.stream else self._whole)
+
+    def _asked(self, request: InferRequest, write: Callable[..., Any]) -> Asked:
+        try:
+            wanted = request.outputs(self._names)
+            tensors = request.tensors(self._regions)
+            arguments = self._endpoint.inputs.arguments(tensors, request.parameters)
+            timeout_s = request.timeout_s
+        except RequestError as error:
+            if request.id:  # the caller finds its request again
+                error.args = (f"[request id: {request.id[:200]}] {error.message}",)
+            raise
+        reply = partial(
+            ModelInferResponse,
+            model_name=request.model_name,
+            model_version=self._endpoint.version,
+            id=request.id,
+        )
+        return Asked(arguments, partial(write, reply, wanted), timeout_s)
+
+    def _written(self, reply: Callable[[], Any], wanted: list[WantedOutput], value: Any) -> Written:
+        return Written(MEDIA_TYPE, b"".join(self._parts(reply(), wanted, value)))
+
+    def _whole(self, reply: Callable[[], Any], wanted: list[WantedOutput], value: Any) -> Written:
+        """The only reply to a request."""
+        made = reply()
+        made.parameters[FINAL].bool_param = True
+        return Written(MEDIA_TYPE, _wrapped(self._parts(made, wanted, value)))
+
+    def _part(self, reply: Callable[[], Any], wanted: list[WantedOutput], value: Any) -> bytes:
+        """One item of a stream."""
+        made = reply()
+        made.parameters[FINAL].bool_param = False
+        return _wrapped(self._parts(made, wanted, value))
+
+    def _parts(self, reply: Any, wanted: list[WantedOutput], value: Any) -> list[bytes | memoryview]:
+        """The bytes of the reply. Those of tensors go behind the rest, so that large ones are copied once."""
+        tensors = {tensor.name: tensor for tensor in self._endpoint.outputs.tensors(value)}
+        raw: list[bytes | memoryview] = []
+        for name, best, region in wanted:
+            tensor = tensors[name]
+            if best:
+                tensor = classified(tensor, best, self._endpoint.outputs.labels)
+            output = reply.outputs.add(name=name, datatype=tensor.datatype, shape=tensor.shape)
+            data = octets(tensor)
+            if region is not None:
+                data = self._put(output, region, data)
+            raw += (wire.key(_RAW_OUTPUTS, len(data)), data)
+        return [reply.SerializeToString(), *raw]
+
+    def _put(self, output: Any, region: tuple[str, int, int], data: bytes | memoryview) -> bytes:
+        """Writes an output where its caller looks for it; in the reply it is empty."""
+        name, offset, room = region
+        self._regions.write(name, offset, room, data)
+        output.parameters["shared_memory_region"].string_param = name
+        output.parameters["shared_memory_byte_size"].int64_param = len(data)
+        if offset:
+            output.parameters["shared_memory_offset"].int64_param = offset
+        return b""
+
+
+def _wrapped(parts: list[bytes | memoryview]) -> bytes:
+    """As the field of a ModelStreamInferResponse."""
+    return b"".join((wire.key(_OF_STREAM, sum(map(len, parts))), *parts))

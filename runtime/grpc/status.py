@@ -2,64 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 from urllib.parse import quote_from_bytes
 
-from grpc import StatusCode
+import msgspec
 
 from ..http.prediction import CLIENT_GONE
+from .code import Code
 
 if TYPE_CHECKING:
     from ..http.problem import Problem
 
 PROBLEM = "tiffin-problem-bin"
 """Trailing metadata of every failed call: the problem+json that HTTP answers."""
-_DETAILS_CHARS = 1500
-"""Clients refuse metadata above 8 KiB in all, and details are escaped on the wire."""
 _PROBLEM_BYTES = 3000
+"""Clients refuse metadata above 8 KiB in all, and these are written in base64."""
+_DETAILS_CHARS = 1000
 _CODES = {
-    400: StatusCode.INVALID_ARGUMENT,
-    401: StatusCode.UNAUTHENTICATED,
-    403: StatusCode.PERMISSION_DENIED,
-    404: StatusCode.NOT_FOUND,
-    405: StatusCode.UNIMPLEMENTED,
-    406: StatusCode.INVALID_ARGUMENT,
-    408: StatusCode.DEADLINE_EXCEEDED,
-    413: StatusCode.RESOURCE_EXHAUSTED,
-    415: StatusCode.INVALID_ARGUMENT,
-    422: StatusCode.INVALID_ARGUMENT,
-    429: StatusCode.RESOURCE_EXHAUSTED,
-    CLIENT_GONE: StatusCode.CANCELLED,
-    501: StatusCode.UNIMPLEMENTED,
-    503: StatusCode.UNAVAILABLE,
-    504: StatusCode.DEADLINE_EXCEEDED,
+    401: Code.UNAUTHENTICATED,
+    403: Code.PERMISSION_DENIED,
+    404: Code.NOT_FOUND,
+    405: Code.UNIMPLEMENTED,
+    408: Code.DEADLINE_EXCEEDED,
+    413: Code.RESOURCE_EXHAUSTED,
+    429: Code.RESOURCE_EXHAUSTED,
+    CLIENT_GONE: Code.CANCELLED,
+    501: Code.UNIMPLEMENTED,
+    503: Code.UNAVAILABLE,
+    504: Code.DEADLINE_EXCEEDED,
 }
+_PRINTABLE = bytes(range(0x20, 0x7F)).decode("ascii")
 
-Metadata = tuple[tuple[str, "str | bytes"], ...]
+Metadata = tuple[tuple[str, Union[str, bytes]], ...]  # noqa: UP007 - 3.10
 
 
-def code_of(status: int) -> StatusCode:
+def code_of(status: int) -> Code:
     """For a status of HTTP."""
     known = _CODES.get(status)
     if known is None:
-        return StatusCode.INVALID_ARGUMENT if 400 <= status < 500 else StatusCode.INTERNAL
+        return Code.INVALID_ARGUMENT if 400 <= status < 500 else Code.INTERNAL
     return known
 
 
-def trailing(report: Problem) -> Metadata:
+def details_of(report: Problem) -> str:
+    """What a problem says, and where in the request it is."""
+    document = msgspec.json.decode(report.body)
+    detail, path = str(document["detail"]), document.get("path")
+    if len(detail) > _DETAILS_CHARS:
+        detail = f"{detail[:_DETAILS_CHARS]}…"
+    return f"{detail} at {path[:_DETAILS_CHARS]}" if path else detail
+
+
+def trailing(report: Problem, request_id: str) -> Metadata:
     """What goes with the status of a failed call: its problem, whole or not at all, and its headers."""
     problem = ((PROBLEM, report.body),) if len(report.body) <= _PROBLEM_BYTES else ()
-    return (*problem, *metadata(report.headers))
-
-
-def details(text: str) -> str:
-    """The message of a status."""
-    return text if len(text) <= _DETAILS_CHARS else f"{text[:_DETAILS_CHARS]}…"
+    return (*problem, *metadata(report.headers), ("x-request-id", request_id))
 
 
 def metadata(headers: tuple[tuple[bytes, bytes], ...]) -> Metadata:
-    """Fields of HTTP as metadata, which holds printable ASCII: anything else is percent-encoded."""
+    """Fields of HTTP as metadata, which hold printable ASCII: anything else is percent-encoded."""
     return tuple((name.decode("ascii"), quote_from_bytes(value, _PRINTABLE)) for name, value in headers)
-
-
-_PRINTABLE = bytes(range(0x20, 0x7F)).decode("ascii")

@@ -1,0 +1,74 @@
+"""What a service of gRPC sees of the connection that a call came on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple, Protocol, Union
+
+from ..http.head import RawHeaders
+from .code import Code
+from .status import Metadata
+
+
+class Context(Protocol):
+    """One call; whatever carries it implements this."""
+
+    @property
+    def headers(self) -> RawHeaders:
+        """The caller's metadata: names in lower case, values of `-bin` names decoded. Without what says how
+        messages travel."""
+
+    @property
+    def client(self) -> str:
+        """`127.0.0.1:40001`, for the log."""
+
+    def left_s(self) -> float | None:
+        """Seconds until the caller's deadline; None: it has none."""
+
+    def compress(self) -> None:
+        """Compresses messages from now on, when the caller has asked for that."""
+
+    async def begin(self, metadata: Metadata) -> None:
+        """Sends metadata ahead of the first message; once, and only where there are some."""
+
+    async def write(self, message: bytes) -> None:
+        """Sends one message of a stream, and waits until the caller keeps up."""
+
+    def trail(self, metadata: Metadata) -> None:
+        """Goes with the status of a call that ends well."""
+
+
+class CallEndedError(Exception):
+    """A call ends with a status other than OK. Raised by services, for whatever carries the call.
+
+    Args:
+        details: for a person.
+        metadata: that go with the status.
+    """
+
+    def __init__(self, code: Code, details: str, metadata: Metadata = ()) -> None:
+        super().__init__(details)
+        self.code = code
+        self.details = details
+        self.metadata = metadata
+
+
+class Unary(NamedTuple):
+    """One message in, one out. Cancelled, as all of these, when the caller is gone or the deadline over."""
+
+    serve: Callable[[bytes, Context], Awaitable[bytes]]
+
+
+class ServerStream(NamedTuple):
+    """One message in, any number out, by `Context.write`."""
+
+    serve: Callable[[bytes, Context], Awaitable[None]]
+
+
+class BothStreams(NamedTuple):
+    """Any number in and out."""
+
+    serve: Callable[[AsyncIterator[bytes], Context], Awaitable[None]]
+
+
+Rpc = Union[Unary, ServerStream, BothStreams]  # noqa: UP007 - 3.10

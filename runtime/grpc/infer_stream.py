@@ -1,0 +1,134 @@
+"""`ModelStreamInfer`: requests and replies on one call, errors among the replies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from ...errors import ServingError
+from ..protocols.endpoint import VERSION
+from .call import Call, ended
+from .infer import FINAL, ModelInferResponse
+from .infer_request import InferRequest
+from .messages import message
+from .status import details_of
+
+if TYPE_CHECKING:
+    from ..http.problem import Problem
+    from ..http.serving import Serving
+    from .context import Context
+    from .inference import Routes
+
+ModelStreamInferResponse = message("inference.ModelStreamInferResponse")
+AT_A_TIME = 64
+"""Requests of one call that are worked on together; the next is read when one is answered."""
+_WANTS_FINAL = "triton_enable_empty_final_response"
+_WANTS_STATUS = b"triton_grpc_error"
+
+
+class InferStream:
+    """One call of it.
+
+    Replies come in the order of the requests; only those of streaming apis come when they are there.
+    """
+
+    def __init__(self, serving: Serving, routes: Routes, context: Context) -> None:
+        self._call = Call(serving, context)
+        self._routes = routes
+        self._context = context
+        self._fails = self._call.field(_WANTS_STATUS) == b"true"
+        """The first error ends the call, with its status."""
+        self._room = asyncio.Semaphore(AT_A_TIME)
+        self._writing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def serve(self, requests: AsyncIterator[bytes]) -> None:
+        """Until the caller has said its last and everything is answered."""
+        try:
+            self._call.check("predict")
+        except ServingError as error:
+            raise self._call.refused(error) from None
+        self._context.compress()
+        reading = asyncio.ensure_future(self._read(requests))
+        try:
+            await asyncio.wait({reading, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            if self._failed.done():
+                self._failed.result()
+            reading.result()
+        finally:
+            reading.cancel()
+            for task in self._tasks:
+                task.cancel()
+            self._failed.cancel()
+
+    async def _read(self, requests: AsyncIterator[bytes]) -> None:
+        before: asyncio.Task[None] | None = None
+        async for data in requests:
+            await self._room.acquire()
+            before = asyncio.create_task(self._answer(data, before))
+            self._tasks.add(before)
+            before.add_done_callback(self._answered)
+            del data
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._room.release()
+        if not task.cancelled() and (error := task.exception()) is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def _answer(self, data: bytes, before: asyncio.Task[None] | None) -> None:
+        request: InferRequest | None = None
+        try:
+            request = InferRequest(data)
+            route, infer = self._routes.of(request)
+        except ServingError as error:
+            report, request_id = self._call.serving.refuse(error, self._context.client, 0.0)
+            return await self._write_error(report, request_id, request, before)
+        head = self._call.head(route)
+        head.decode = lambda body: infer.asked_in_stream(request)
+        prediction = self._call.prediction(head, self._write)
+        outcome = await prediction.reply(data)
+        if not isinstance(outcome, bytes):
+            return await self._write_error(outcome, prediction.context.id, request, before)
+        if not route.stream:
+            await _after(before)
+            return await self._write(outcome)
+        if request.parameters.get(_WANTS_FINAL) is True:
+            await self._write(_final(request))
+        return None
+
+    async def _write_error(
+        self,
+        report: Problem,
+        request_id: str,
+        request: InferRequest | None,
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        if self._fails:
+            raise ended(report, request_id)
+        reply = ModelStreamInferResponse(error_message=details_of(report))
+        if request is not None:
+            reply.infer_response.model_name = request.model_name
+            reply.infer_response.id = request.id
+        await _after(before)
+        await self._write(reply.SerializeToString())
+
+    async def _write(self, message: bytes) -> None:
+        async with self._writing:
+            await self._context.write(message)
+
+
+async def _after(before: asyncio.Task[None] | None) -> None:
+    if before is not None and not before.done():
+        await asyncio.wait({before})
+
+
+def _final(request: InferRequest) -> bytes:
+    """The last reply to a request, without outputs."""
+    reply = ModelInferResponse(model_name=request.model_name, model_version=VERSION, id=request.id)
+    reply.parameters[FINAL].bool_param = True
+    return bytes(ModelStreamInferResponse(infer_response=reply).SerializeToString())
