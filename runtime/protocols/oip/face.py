@@ -59,7 +59,8 @@ class Face:
         guard = self._serving.guard
         if guard is not None and page.scope != OPEN:
             guard.check(authorization(scope["headers"]), page.scope)
-        body = b"" if scope["method"] in _BODILESS else await _read(scope, receive)
+        reads = page.reads and scope["method"] not in _BODILESS
+        body = await _read(scope, receive) if reads else b""
         return await self._pages.answer(page, names, body)
 
     def _find(self, path: str, verb: str) -> tuple[Page, Names]:

@@ -37,6 +37,8 @@ class Page(NamedTuple):
     scope: str
     answer: Callable[[Names, Body], Told | Awaitable[Told]]
     """Takes the names in the path and the body, an object."""
+    reads: bool = True
+    """Whether the body matters."""
 
 
 class Pages:
@@ -79,7 +81,7 @@ class Pages:
             Page(model, read, PREDICT, self._metadata),
             Page(f"{model}/ready", read, PREDICT, self._model_ready),
             Page(f"{model}/config", read, PREDICT, self._config),
-            *(Page(f"{model}/{verb}", post, PREDICT, self._no_model) for verb in _PREDICTIONS),
+            *(Page(f"{model}/{verb}", post, PREDICT, self._no_model, reads=False) for verb in _PREDICTIONS),
             Page("/v2[/models/{model}]/trace/setting", both, MANAGE, self._trace),
             Page("/v2/logging", both, MANAGE, self._log),
             Page(f"{repository}/index", post, PREDICT, self._index),

@@ -116,15 +116,11 @@ class Reply:
         return Written(OCTETS, b"".join((document, *octets)), length)
 
     def _shared(self, tensor: Tensor, region: tuple[str, int, int]) -> bytes:
-        """Writes it where the caller reads it."""
+        """Writes it where the caller reads it. No parameters: clients in C++ take any for those of binary
+        data behind the JSON."""
         name, offset, room = region
-        data = binary.octets(tensor)
-        size = len(data)
-        self._regions.write(name, offset, room, data)
-        parameters = {"shared_memory_region": name, "shared_memory_byte_size": size}
-        if offset:
-            parameters["shared_memory_offset"] = offset
-        return b'%b,"parameters":%b}' % (_head(tensor), _encode(parameters))
+        self._regions.write(name, offset, room, binary.octets(tensor))
+        return b"%b}" % _head(tensor)
 
 
 def _head(tensor: Tensor) -> bytes:
