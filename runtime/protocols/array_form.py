@@ -12,7 +12,7 @@ from ..schema.dtypes import Dtypes
 from ..schema.tensor import is_tensor, to_numpy
 from ..schema.wrong import WrongValueError
 from . import byte_strings
-from .datatypes import BF16, BYTES, DTYPES, NAMES, datatype_of
+from .datatypes import BF16, BY_DTYPE, BYTES, DTYPES, NAMES, datatype_of
 from .scalar_form import decoded
 from .tensor import Tensor
 from .tensor_form import TensorForm
@@ -26,6 +26,7 @@ class ArrayForm(TensorForm):
 
     def __init__(self, kind: ArrayKind) -> None:
         self._kind = kind
+        self._dims = kind.dims
         allowed = _allowed(kind.dtypes)
         self._allowed = frozenset(allowed)
         widest = next((name for name in _WIDEST if name in allowed), allowed[0])
@@ -44,6 +45,15 @@ class ArrayForm(TensorForm):
         return self._kind.shaped(array)
 
     def tensor(self, name: str, value: Any) -> Tensor:
+        if type(value) is np.ndarray:  # as nearly always: nothing to convert
+            datatype = BY_DTYPE.get(value.dtype)
+            if datatype is not None and datatype in self._allowed and value.flags.c_contiguous:
+                if self._dims is not None:
+                    self._dims.check(value.shape)
+                return Tensor(name, datatype, value.shape, value)
+        return self._converted(name, value)
+
+    def _converted(self, name: str, value: Any) -> Tensor:
         kind = self._kind
         bits = bfloat16_bits(value)
         if bits is not None:

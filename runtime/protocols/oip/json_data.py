@@ -23,6 +23,9 @@ from .. import byte_strings
 from ..datatypes import BYTES, DTYPES
 
 _SPACE = b" \t\r\n"
+_AGAIN = (b"[", b" ", b"\t", b"\r", b"\n")
+"""The depth is not clear from the first characters."""
+_FRONT_BYTES = 4096
 _CONSTANTS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _UNUSUAL = (ValueError, TypeError, RuntimeError, MemoryError)
 
@@ -41,13 +44,8 @@ def elements(
         RequestError: no lists of such elements, out of range, or too few or many; with the path.
     """
     text = bytes(data)
-    front = text[: 2 * MAX_AXES].translate(None, _SPACE)
-    depth = len(front) - len(front.lstrip(b"["))
-    if not 1 <= depth <= MAX_AXES:
-        raise InvalidInputError("expected a list of elements, flat or nested", path=f"{path}.data")
-    reader = _reader(datatype, depth)
     try:
-        array = reader.read(text)
+        array = _reader(datatype, _depth(text)).read(text)
     except WrongValueError as error:
         raise error.under(f"{path}.data") from error
     if array.shape == shape:
@@ -57,6 +55,19 @@ def elements(
             f"shape {list(shape)} has {math.prod(shape)} elements, data has {array.size}", path=f"{path}.data"
         )
     return array.reshape(shape)
+
+
+def _depth(text: bytes) -> int:
+    """Lists in each other at the front."""
+    if text[:1] == b"[" and text[1:2] not in _AGAIN:
+        return 1
+    if text[:2] == b"[[" and text[2:3] not in _AGAIN:
+        return 2
+    front = text[:_FRONT_BYTES].translate(None, _SPACE)
+    depth = len(front) - len(front.lstrip(b"["))
+    if not 1 <= depth <= MAX_AXES:
+        raise WrongValueError("expected a list of elements, flat or nested")
+    return depth
 
 
 class DataReader:
