@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ..http2 import connection as http2
 from .serving import Serving
 from .socket_prediction import CONTINUE, Refusal, SocketPrediction
 
@@ -66,6 +67,22 @@ class Connection(HttpToolsProtocol):
             self.pipeline[0][0].keep_alive = False  # the newest
         else:
             super().shutdown()
+
+    def speak_http2(self, data: bytes) -> None:
+        """The caller begins as HTTP/2 does: from here on the connection is that protocol's."""
+        self.deaf = True
+        connection = http2.Connection(self.serving.door, self.loop, self._http2_closed)
+        self.connections.discard(self)
+        self.connections.add(connection)  # type: ignore[arg-type]  # uvicorn only calls shutdown()
+        self.serving.sweeper.discard(self)
+        self.serving.sweeper.add(connection, self.loop)
+        self.transport.set_protocol(connection)
+        connection.connection_made(self.transport)
+        connection.data_received(data)
+
+    def _http2_closed(self, connection: http2.Connection) -> None:
+        self.serving.sweeper.discard(connection)
+        self.connections.discard(connection)
 
     def pause_writing(self) -> None:
         super().pause_writing()

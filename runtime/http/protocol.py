@@ -8,13 +8,14 @@ uvicorn's pipeline, so answers leave in the order of the requests, whatever thei
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import MalformedInputError, RequestError
 from .connection import Connection
+from .cors import CorsPrediction
 from .entrance import let_in
 from .limits import (
     HEAD_LIMIT_BYTES,
@@ -23,6 +24,7 @@ from .limits import (
     HeadTooLargeError,
     overhead_limit,
 )
+from .line_prediction import sends_lines
 from .patience import Patience
 from .reply import without_upgrade
 from .serving import Serving
@@ -35,15 +37,19 @@ if TYPE_CHECKING:
 
 def make_protocol(state: ServerState) -> type[HttpToolsProtocol]:
     """The class to give to `uvicorn.Config(http=…)`."""
-    return type("PredictionProtocol", (PredictionProtocol,), {"serving": Serving.of(state)})
+    serving = Serving.of(state)
+    prediction = SocketPrediction if serving.cors is None else CorsPrediction
+    return type("PredictionProtocol", (PredictionProtocol,), {"serving": serving, "prediction": prediction})
 
 
 class PredictionProtocol(Connection):
     """What comes in on one connection."""
 
+    prediction: ClassVar[type[SocketPrediction]]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._by_path = self.serving.table.by_path
+        self._by_path = self.serving.by_url
         self._known_heads = self.serving.known_heads.by_bytes
         self._unknown_head = b""
         """Bytes that seem to be the whole head of the request that the parser is about to read."""
@@ -67,6 +73,11 @@ class PredictionProtocol(Connection):
             self._unset_keepalive_if_required()
         if not self.receiving and self._recognised(data):
             return
+        if data.startswith(_HTTP2) and not self.receiving:
+            first: Any = self.cycle
+            if first is None:
+                self.speak_http2(data)
+                return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -100,7 +111,7 @@ class PredictionProtocol(Connection):
         ):
             return False
         self.began = self.now
-        prediction = SocketPrediction(self, head)
+        prediction = self.prediction(self, head)
         prediction.complete = prediction.turn = True
         self.cycle = self.running = prediction  # type: ignore[assignment]  # see on_headers_complete
         prediction.launch_with(data[end:], self.now, self.loop)
@@ -120,11 +131,14 @@ class PredictionProtocol(Connection):
         self.in_head = False
         headers = self.headers
         raw, self._unknown_head = self._unknown_head, b""  # of the first message in the newest bytes only
-        if self.parser.should_upgrade() and not self._should_upgrade():
-            self._upgrade = headers
-            self._skipping = True
-            return
         previous = self.cycle
+        if self.parser.should_upgrade():
+            if self._should_upgrade() and (previous is None or previous.response_complete):
+                self._pass_on(headers)
+            else:
+                self._upgrade = headers
+                self._skipping = True
+            return
         if self.transport.is_closing() or (previous is not None and not previous.keep_alive):
             self._skipping = True  # the answer before this one closes the connection
             return
@@ -135,14 +149,14 @@ class PredictionProtocol(Connection):
         query = ""
         if route is None:
             route, query = self._find(self.url)
-            if route is None:
-                self._pass_on(headers)
-                return
+        if route is None or (route.input_stream is not None and sends_lines(headers)):
+            self._pass_on(headers)
+            return
         self.headers = _DROPPED
         head = route.dialect.head(route, self.parser.get_method(), headers, query)
         if self.serving.guard is not None:
             let_in(head, self.serving.guard)
-        self.incoming = incoming = SocketPrediction(self, head)
+        self.incoming = incoming = self.prediction(self, head)
         self.cycle = incoming  # type: ignore[assignment]  # it has the interface that the base class uses
         incoming.look_at_connection()
         if raw and incoming.keep_alive and not incoming.http10 and not self.parser.should_upgrade():
@@ -179,7 +193,7 @@ class PredictionProtocol(Connection):
             parsed = httptools.parse_url(url)
         except httptools.HttpParserInvalidURLError:
             return None, ""  # uvicorn's class will find the same and answer 400
-        return self.serving.table.find(parsed.path or b""), (parsed.query or b"").decode("latin-1")
+        return self.serving.find(parsed.path or b""), (parsed.query or b"").decode("latin-1")
 
     def _pass_on(self, headers: list[tuple[bytes, bytes]]) -> None:
         """To uvicorn's class, as if its own callbacks had been called."""
@@ -263,6 +277,7 @@ class PredictionProtocol(Connection):
         wish (RFC 9110, 7.8): unless a WebSocket is meant and served, the request is read again without it."""
         headers, self._upgrade = self._upgrade, None
         if headers is None:
+            self.serving.sweeper.discard(self)
             self.handle_websocket_upgrade()
             return
         method, version = self.parser.get_method(), self.parser.get_http_version()
@@ -287,3 +302,5 @@ class PredictionProtocol(Connection):
 
 
 _DROPPED = Dropped()
+_HTTP2 = b"PRI "
+"""How every HTTP/2 connection begins; no HTTP/1.1 request does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol, cast
 
@@ -72,21 +73,25 @@ class Application(Protocol):
     def open(self, stream: Stream, meaning: Any) -> Receiver:
         """A request has begun; what will be told of the rest of it."""
 
-    def closed(self, connection: Connection) -> None:
-        """The connection is gone; every stream was told before."""
-
 
 class Connection(asyncio.Protocol):
     """Of a server.
 
     Args:
         application: that answers.
+        on_closed: called when the connection is gone and every stream was told.
     """
 
     transport: asyncio.Transport
 
-    def __init__(self, application: Application, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        application: Application,
+        loop: asyncio.AbstractEventLoop,
+        on_closed: Callable[[Connection], None],
+    ) -> None:
         self._application = application
+        self._on_closed = on_closed
         self._loop = loop
         self.streams: dict[int, Stream] = {}
         """Those that are not answered yet."""
@@ -150,7 +155,7 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         for stream in streams:
             stream.lose()
-        self._application.closed(self)
+        self._on_closed(self)
 
     def data_received(self, data: bytes) -> None:
         if self.deaf:

@@ -67,7 +67,6 @@ class Echo:
         self.heads: list[list[tuple[bytes, bytes]]] = []
         self.opened: list[EchoStream] = []
         self.hold = False
-        self.gone = False
 
     def head(self, fields: list[tuple[bytes, bytes]]) -> Any:
         self.heads.append(fields)
@@ -76,9 +75,6 @@ class Echo:
     def open(self, stream: Stream, meaning: Any) -> EchoStream:
         self.opened.append(EchoStream(self, stream, meaning))
         return self.opened[-1]
-
-    def closed(self, connection: Connection) -> None:
-        self.gone = True
 
 
 class EchoStream:
@@ -113,7 +109,8 @@ class Peer:
     def __init__(self, loop: asyncio.AbstractEventLoop, size: int = 0, *, greet: bool = True) -> None:
         self.echo = Echo()
         self.transport = FakeTransport()
-        self.connection = Connection(self.echo, loop)
+        self.gone = False
+        self.connection = Connection(self.echo, loop, lambda _: setattr(self, "gone", True))
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         self.client = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
         self.events: list[h2.events.Event] = []

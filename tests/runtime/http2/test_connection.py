@@ -186,7 +186,7 @@ def test_a_lost_connection_tells_every_stream(peer: Peer) -> None:
     peer.talk()
     peer.connection.connection_lost(None)
     assert [opened.was_lost for opened in peer.echo.opened] == [True, True]
-    assert peer.echo.gone
+    assert peer.gone
 
 
 def test_an_early_refusal_stops_the_upload(peer: Peer) -> None:

@@ -1,0 +1,243 @@
+"""One call while it runs: its messages in, its messages out, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import deque
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from ...errors import RequestError
+from ..http2 import header_block
+from ..http2.error import CANCEL
+from . import status
+from .code import Code
+from .context import BothStreams, CallEndedError
+from .message_reader import CODINGS, PREFIX, MessageReader, packed
+
+if TYPE_CHECKING:
+    from ..http2.stream import Stream
+    from .call_head import CallHead
+    from .door import GrpcDoor
+    from .status import Metadata
+
+_HEAD = (
+    (b":status", b"200"),
+    (b"content-type", b"application/grpc"),
+    (b"grpc-accept-encoding", b"identity,deflate,gzip"),
+)
+_PLAIN_HEAD = header_block.write(_HEAD)
+_CODED_HEADS = {coding: header_block.write((*_HEAD, (b"grpc-encoding", coding))) for coding in CODINGS}
+_TRAILERS = {code: header_block.write(((b"grpc-status", b"%d" % code),)) for code in Code}
+_LARGE_BYTES = 64 * 1024
+"""A larger reply is not copied to stand behind its prefix."""
+_HELD_MESSAGES = 16
+"""Requests of a stream that wait for their method; with more the caller is not allowed to send on."""
+_UNESCAPED = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+
+
+class CallContext:
+    """Made when the head of a call has come. Takes what the stream receives, runs the method, sends what it
+    says."""
+
+    __slots__ = (
+        "_coding", "_deadline", "_door", "_ended", "_first", "_messages", "_reader", "_started", "_task",
+        "_timer", "_trailing", "_wake", "head", "stream",
+    )  # fmt: skip
+
+    def __init__(self, door: GrpcDoor, stream: Stream, head: CallHead) -> None:
+        self._door = door
+        self.stream = stream
+        self.head = head
+        self._reader = MessageReader(door.limit_bytes, head.coding)
+        self._messages: deque[bytes] = deque()
+        self._ended = False
+        """The caller has sent everything."""
+        self._started = False
+        """The head of the answer is sent."""
+        self._first = b""
+        """Block of that head, when it is not the usual one."""
+        self._coding = b""
+        self._trailing: Metadata = ()
+        self._task: asyncio.Task[None] | None = None
+        self._wake: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = None if head.timeout_s is None else monotonic() + head.timeout_s
+
+    # What the stream receives
+
+    def data(self, piece: bytes | memoryview) -> None:
+        try:
+            self._messages.extend(self._reader.feed(piece))
+        except RequestError as error:
+            self._stop()
+            self.end_with(CallEndedError(status.code_of(error.status), str(error)))
+            return
+        if isinstance(self.head.rpc, BothStreams):
+            if len(self._messages) > _HELD_MESSAGES:
+                self.stream.held = True
+            self._wake_up()
+        elif len(self._messages) > 1:
+            self._stop()
+            self.end_with(CallEndedError(Code.INTERNAL, "more than one message, and this call takes one"))
+
+    def end(self) -> None:
+        self._ended = True
+        if self._reader.inside:
+            self._stop()
+            self.end_with(CallEndedError(Code.INTERNAL, "the call ended inside of a message"))
+        elif isinstance(self.head.rpc, BothStreams):
+            self._wake_up()
+        elif not self._messages:
+            self.end_with(CallEndedError(Code.INTERNAL, "the call ended without its message"))
+        else:
+            self._run(self._messages.popleft())
+
+    def lost(self) -> None:
+        self._stop()
+
+    def open(self) -> None:
+        """A call whose requests stream runs before they have come."""
+        self.stream.streaming = True
+        self._run(self._requests())
+
+    # What the service asks and says: `Context`
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return self.head.metadata
+
+    @property
+    def client(self) -> str:
+        return self.stream.connection.peer
+
+    def left_s(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - monotonic())
+
+    def compress(self) -> None:
+        """As the request was compressed, if the caller reads such."""
+        coding = self.head.coding
+        if coding in CODINGS and coding in self.head.accepted:
+            self._coding = coding
+
+    async def begin(self, metadata: Metadata) -> None:
+        usual = (*_HEAD, (b"grpc-encoding", self._coding)) if self._coding else _HEAD
+        self._first = header_block.write((*usual, *_fields(metadata)))
+
+    async def write(self, message: bytes) -> None:
+        self._start()
+        self.stream.send(packed(message, self._coding))
+        await self.stream.drain()
+
+    def trail(self, metadata: Metadata) -> None:
+        self._trailing = metadata
+
+    # How it runs
+
+    def _run(self, request: bytes | AsyncIterator[bytes]) -> None:
+        loop = self._door.loop
+        if self._deadline is not None:
+            left_s = self._deadline - monotonic()
+            if left_s <= 0:
+                self.end_with(
+                    CallEndedError(Code.DEADLINE_EXCEEDED, "the deadline was over when the call came")
+                )
+                return
+            if isinstance(self.head.rpc, BothStreams):
+                self._timer = loop.call_later(left_s, self._expire)
+        self._task = loop.create_task(self._call(request))
+
+    async def _call(self, request: bytes | AsyncIterator[bytes]) -> None:
+        rpc: Any = self.head.rpc
+        try:
+            reply = await rpc.serve(request, self)
+        except CallEndedError as error:
+            self.end_with(error)
+        except asyncio.CancelledError:
+            self.end_with(CallEndedError(Code.CANCELLED, "the call was cancelled"))
+            raise
+        except Exception:  # noqa: BLE001 - of a service: the caller is told that it failed
+            self._door.log_failure(self.head.path)
+            self.end_with(CallEndedError(Code.INTERNAL, "the server failed; its log says why"))
+        else:
+            self._succeed(reply)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _succeed(self, reply: bytes | None) -> None:
+        last = _TRAILERS[Code.OK]
+        if self._trailing:
+            last += header_block.write(_fields(self._trailing))
+        if reply is None or self._started:
+            self._start()
+            self.stream.finish(last)
+        elif len(reply) <= _LARGE_BYTES or self._coding:
+            self.stream.reply(self._block(), packed(reply, self._coding), last)
+        else:
+            self._start()
+            self.stream.send(PREFIX.pack(0, len(reply)))
+            self.stream.send(reply)
+            self.stream.finish(last)
+
+    def end_with(self, error: CallEndedError) -> None:
+        """The status of a call that failed; replies that were sent before stay."""
+        fields = [(b"grpc-status", b"%d" % error.code)]
+        if error.details:
+            fields.append((b"grpc-message", quote(error.details, _UNESCAPED).encode("ascii")))
+        fields += _fields((*error.metadata, *self._trailing))
+        if self._started:
+            self.stream.finish(header_block.write(fields))
+        else:
+            self.stream.refuse(header_block.write((*_HEAD, *fields)))
+
+    def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            self.stream.start(self._block())
+
+    def _block(self) -> bytes:
+        return self._first or (_CODED_HEADS[self._coding] if self._coding else _PLAIN_HEAD)
+
+    def _expire(self) -> None:
+        self._stop()
+        self.end_with(CallEndedError(Code.DEADLINE_EXCEEDED, "the deadline is over"))
+        self.stream.reset(CANCEL)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+        self._wake_up()
+
+    async def _requests(self) -> AsyncIterator[bytes]:
+        while True:
+            if self._messages:
+                message = self._messages.popleft()
+                if self.stream.held and len(self._messages) <= _HELD_MESSAGES // 2:
+                    self.stream.take()
+                yield message
+            elif self._ended or self.stream.closed:
+                return
+            else:
+                self._wake = self._door.loop.create_future()
+                await self._wake
+
+    def _wake_up(self) -> None:
+        waiter, self._wake = self._wake, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+def _fields(metadata: Metadata) -> list[tuple[bytes, bytes]]:
+    return [
+        (
+            name.encode("ascii"),
+            base64.b64encode(value).rstrip(b"=") if isinstance(value, bytes) else value.encode("ascii"),
+        )
+        for name, value in metadata
+    ]
