@@ -50,7 +50,7 @@ class ModelSchemas:
         schema = model.model_json_schema()
         if self.answers:
             written = model.model_json_schema(mode="serialization")
-            if set(written.get("properties", ())) != set(schema.get("properties", ())):
+            if _fields(written) != _fields(schema):
                 schema = written
         definitions = schema.pop("$defs", {})
         if "$ref" not in schema and "properties" not in schema:
@@ -117,6 +117,12 @@ class ModelSchemas:
         if all(type(value) is int for value in values):
             return IntForm(note)
         return self._hints.value(note)
+
+
+def _fields(schema: dict[str, Any]) -> list[list[str]]:
+    """Names of the fields of a model and of those inside it."""
+    inner = schema.get("$defs", {}).values()
+    return [sorted(each.get("properties", ())) for each in (schema, *inner)]
 
 
 def _scalar(kind: Any, note: str) -> Form | None:

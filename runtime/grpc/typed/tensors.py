@@ -105,7 +105,9 @@ class TensorForm(MessageForm):
                 size, rest = divmod(len(data), named(dtype).itemsize)
             except ValueError as error:
                 raise WrongValueError(str(error), ".dtype") from error
-            shape = [] if rest else list(self._shape((), size))
+            if rest:
+                raise WrongValueError(f"{len(data)} bytes are no array of {dtype} elements", ".data")
+            shape = list(self._shape((), size))
         elif not shape:
             shape = self._empty_shape()
         return {"dtype": dtype, "shape": shape, "data": data}
