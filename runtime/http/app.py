@@ -37,19 +37,48 @@ def create_app(state: ServerState) -> AsgiApp:
 
     app = _with_protocols(litestar_app(state, serving), serving)
     if not state.options.platform:
-        return Counted(app, serving, frozenset(PATHS))
+        return _with_streams(Counted(app, serving, frozenset(PATHS)), serving)
     from .platform_app import PlatformRoutes
 
     platform = PlatformRoutes(state, serving)
-    return platform.predictions(Counted(platform.pages(app), serving, platform.paths.union(PATHS)))
+    counted = Counted(platform.pages(app), serving, platform.paths.union(PATHS))
+    return _with_streams(platform.predictions(counted), serving)
+
+
+def _with_streams(app: AsgiApp, serving: Serving) -> AsgiApp:
+    """Answers what is a call though it comes this way: WebSockets, and bodies that are read while the api
+    runs."""
+    from .line_prediction import LinePrediction, sends_lines
+    from .websocket_handshake import WebSockets
+
+    sockets = WebSockets(serving)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await sockets.serve(scope, receive, send)
+            return
+        if scope["type"] == "http":
+            route = serving.table.by_path.get(scope["path"].encode("utf-8"))
+            stream = None if route is None else route.input_stream
+            if route is not None and stream is not None and sends_lines(scope["headers"]):
+                await LinePrediction(serving, route, stream, scope, send).serve(receive)
+                return
+        await app(scope, receive, send)
+
+    return answer
 
 
 def _with_protocols(app: AsgiApp, serving: Serving) -> AsgiApp:
-    """Sends what lies below a protocol's trees to the protocol, and everything else to `app`."""
+    """Sends what lies below a mount or a protocol's trees there, and everything else to `app`."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        protocol = None if scope["type"] == "lifespan" else serving.protocol_of(scope["path"])
-        await (app if protocol is None else protocol.serve)(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+        elif (mounted := serving.mounts.find(scope["path"])) is not None:
+            await mounted(scope, receive, send)
+        else:
+            protocol = serving.protocol_of(scope["path"])
+            await (app if protocol is None else protocol.serve)(scope, receive, send)
 
     return answer
 
@@ -95,7 +124,9 @@ class Counted:
         path, method = scope["path"], scope["method"]
         if path not in self._paths:
             protocol = self._serving.protocol_of(path)
-            if protocol is not None:
+            if (label := self._serving.mounts.label(path)) is not None:
+                path = label
+            elif protocol is not None:
                 path = protocol.label(path)
             else:
                 path = ASSETS if path.startswith(f"{PAGES}/") else UNMATCHED

@@ -13,6 +13,7 @@ from .dialect import NATIVE, Dialect
 if TYPE_CHECKING:
     from ..metrics.metrics import Metrics, RequestMetrics
     from ..protocols.endpoint import Endpoint
+    from ..schema.input_stream import InputStream
     from ..schema.kind import Buffer
     from ..service.api import ApiInfo
     from ..service.service import ServiceInfo
@@ -35,8 +36,8 @@ class Route:
     """
 
     __slots__ = (
-        "call", "decode_json", "dialect", "encoder", "heavy_bytes", "info", "is_async", "max_body_bytes",
-        "metrics", "metrics_of", "name", "path", "stream", "timeout_s",
+        "call", "decode_json", "dialect", "encoder", "heavy_bytes", "info", "input_stream", "is_async",
+        "max_body_bytes", "metrics", "metrics_of", "name", "path", "stream", "timeout_s",
     )  # fmt: skip
 
     info: ApiInfo
@@ -49,6 +50,8 @@ class Route:
     heavy_bytes: int
     """Bodies from this size on are decoded in a thread, so that nobody else waits for it."""
     encoder: Any
+    input_stream: InputStream | None
+    """Items of a request may come one by one, while the api runs."""
 
     def __init__(
         self, name: str, path: str, call: Callable[..., Any], metrics: Metrics, dialect: Dialect
@@ -84,6 +87,7 @@ class Route:
         route.decode_json = info.inputs.decode_json
         route.heavy_bytes = info.inputs.heavy_bytes
         route.encoder = info.output.encoder("*/*")
+        route.input_stream = info.inputs.stream
         return route
 
     @classmethod
@@ -97,6 +101,7 @@ class Route:
         route.decode_json = _nothing
         route.heavy_bytes = endpoint.heavy_bytes
         route.encoder = None
+        route.input_stream = None
         return route
 
     def check_size(self, size_bytes: int) -> None:

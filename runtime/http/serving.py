@@ -17,6 +17,7 @@ from .access_log import AccessLog
 from .bodies import Bodies
 from .deadlines import Deadlines
 from .head import KnownHeads
+from .mounts import Mounts
 from .peers import Peers
 from .problem import Problem, problem
 from .routes import UNMATCHED, RouteTable
@@ -52,6 +53,7 @@ class Serving:
         """None: nobody is asked for a token."""
         if self.guard is not None:
             self.guard.on_change.append(self.known_heads.by_bytes.clear)  # each was let in once
+        self.mounts = Mounts(state, self.guard)
         self.bodies = Bodies(state.options.max_bodies_bytes)
         self.unmatched = state.metrics.request(UNMATCHED)
         self.deadlines = Deadlines()
@@ -95,6 +97,7 @@ class Serving:
         await self.peers.open()
         if self.guard is not None:
             self.guard.follow(asyncio.get_running_loop())
+        await self.mounts.open()
 
     def close(self) -> None:
         """Writes the rest of the access log; sync apis that still run are left alone."""

@@ -9,7 +9,7 @@ import collections.abc
 import typing
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,6 +24,9 @@ from .kind import Buffer
 from .lower import dec_hook
 from .parameter import Parameter
 from .wrong import WrongValueError
+
+if TYPE_CHECKING:
+    from .inputs import Inputs
 
 _STREAMS = (collections.abc.AsyncIterator, collections.abc.AsyncIterable)
 NPY_MAGIC = b"\x93NUMPY"
@@ -86,6 +89,8 @@ class InputStream:
         kind = self.element.kind
         self.is_bytes = kind is not None and kind.any_part
         """An item is the content of a binary message as it stands: bytes, a file, an image."""
+        self.rest: Inputs
+        """All other parameters: what a request begins with when the items come one by one."""
         self._array = kind if isinstance(kind, ArrayKind) else None
 
     def from_json(self, text: Buffer, at: int) -> Any:

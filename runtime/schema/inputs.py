@@ -67,8 +67,6 @@ class Inputs:
         self._raw = RawBody.of(found)
         self.stream: InputStream | None = None
         """The parameter hinted `AsyncIterator[T]`; in all other attributes it is the list of its items."""
-        self.rest: Inputs | None = None
-        """All parameters but `stream`: what a request begins with when the items come one by one."""
         self._doors = self._make_doors()
         self.media_types = self._media_types(found)
         self.heavy_bytes = min((each.heavy_bytes for each in found), default=_NEVER_HEAVY_BYTES)
@@ -98,7 +96,7 @@ class Inputs:
         if stream is not None:
             inputs.stream = InputStream(stream, where)
             others = [Parameter(hinted, where) for hinted in hints if hinted.name != stream.name]
-            inputs.rest = cls(others, inputs.title, where)
+            inputs.stream.rest = cls(others, inputs.title, where)
             inputs.media_types = (*inputs.media_types, media.NDJSON)
         return inputs
 

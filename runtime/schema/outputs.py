@@ -170,6 +170,14 @@ class Output:
                 self._encoders[accept] = found
         return found
 
+    def encoder_of(self, media_type: str) -> Encoder:
+        """The encoder of one result, or of one item without the framing of its stream.
+
+        Args:
+            media_type: JSON, msgpack, npy for arrays, octets for bytes.
+        """
+        return self._make(media_type)
+
     def _make(self, media_type: str) -> Encoder:
         or_null = self._optional and not self.stream and media_type not in (media.JSON, media.MSGPACK)
         if media_type in image.OUT_MEDIA:

@@ -13,7 +13,9 @@ import uvicorn
 
 from ..http.app import create_app
 from ..http.protocol import make_protocol
+from ..http.serving import Serving
 from ..http.state import ServerState
+from ..http.websocket_protocol import websocket_options
 from ..http.tls import Tls, TlsFiles
 from ..supervisor.sockets import BACKLOG
 
@@ -38,7 +40,7 @@ class Listener:
         config = uvicorn.Config(
             create_app(state),
             http=make_protocol(state),
-            ws="none",
+            **websocket_options(state),
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -57,6 +59,7 @@ class Listener:
         self._linger_until = inf
 
     async def start(self) -> None:
+        await Serving.of(self._state).mounts.open()  # before uvicorn does: it would end the process silently
         await self._server.startup(sockets=self._sockets)
         self._clock = asyncio.create_task(self._tell_time())
         if self._tls is not None:

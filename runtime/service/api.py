@@ -108,13 +108,13 @@ def api(
     if max_body_bytes is not None:
         whole(where, "max_body_bytes", max_body_bytes, 1, MAX_BODY_BYTES)
     if route is not None:
-        _check_route(where, route)
+        check_route(where, route)
 
     def mark(method: Any) -> Any:
         _check_method(method)
         where = f"{line_of(method)}: @tiffin.api on {method.__qualname__}"
         path = route if route is not None else f"/{method.__name__}"
-        _check_route(where, path)
+        check_route(where, path)
         _check_duplicate(where, method.__name__)
         setattr(method, MARK, ApiMark(path, timeout_s, max_body_bytes))
         return method
@@ -188,7 +188,8 @@ def _check_method(method: Any) -> None:
         )
 
 
-def _check_route(where: str, route: object) -> None:
+def check_route(where: str, route: object, mend: str = "choose another with @tiffin.api(route='/…')") -> None:
+    """Raises ServiceDefinitionError for what is no path, or is the server's own; `mend`: what to do then."""
     if not isinstance(route, str) or not _ROUTE.fullmatch(route):
         raise ServiceDefinitionError(
             f"{where}: route {route!r} is no path; start with '/', use letters, digits and -._~ "
@@ -199,7 +200,7 @@ def _check_route(where: str, route: object) -> None:
     if is_reserved(route):
         raise ServiceDefinitionError(
             f"{where}: route {route!r} belongs to the server ({', '.join(PATHS)} and everything "
-            f"below {', '.join(TREES)}); choose another with @tiffin.api(route='/…')"
+            f"below {', '.join(TREES)}); {mend}"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TypeVar, overload
 
@@ -14,6 +14,7 @@ from ..manifest import ServiceSpec
 from ..tag import Tag
 from .api import ApiInfo, api_mark, compile_api
 from .hooks import PHASES, hook_phases
+from .mount import Mount, check_mounts
 from .options import DAY_S, MAX_BODY_BYTES, MAX_PROCESSES, number, refuse_unknown, whole, whole_or_auto
 from .runner import Runner, importable
 from .where import at, line_of, user_frame
@@ -49,6 +50,7 @@ class ServiceInfo:
     options: ServiceOptions
     hooks: dict[str, tuple[str, ...]]
     """Phase (`start`, `ready`, `stop`) to the names of its methods."""
+    mounts: dict[str, Mount] = field(default_factory=dict)
 
     def spec(self) -> ServiceSpec:
         """The description that other processes use.
@@ -64,6 +66,7 @@ class ServiceInfo:
             apis=[info.spec() for info in self.apis.values()],
             runners=[runner.spec(name) for name, runner in self.runners.items()],
             processes=self.options.processes,
+            mounts={name: mount.path for name, mount in self.mounts.items()},
         )
 
 
@@ -154,6 +157,8 @@ def _compile(
     if not apis:
         raise ServiceDefinitionError(f"{where}: it has no api; put @tiffin.api on at least one method")
     _check_routes(where, apis)
+    mounts = {attribute: value for attribute, value in members.items() if isinstance(value, Mount)}
+    check_mounts(where, mounts, {info.route: info.name for info in apis.values()})
     runners = {attribute: value for attribute, value in members.items() if isinstance(value, Runner)}
     for runner in runners.values():
         if runner.problem:
@@ -169,6 +174,7 @@ def _compile(
             phase: tuple(attribute for attribute, value in members.items() if phase in hook_phases(value))
             for phase in PHASES
         },
+        mounts=mounts,
     )
 
 

@@ -17,6 +17,7 @@ from http_service import server_state
 from tiffin.runtime.http.app import create_app
 from tiffin.runtime.http.protocol import make_protocol
 from tiffin.runtime.http.state import ServerState
+from tiffin.runtime.http.websocket_protocol import websocket_options
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -41,7 +42,7 @@ class Running:
 @asynccontextmanager
 async def running(state: ServerState, **config: Any) -> AsyncIterator[Running]:
     options = {
-        "ws": "none",
+        **websocket_options(state),
         "lifespan": "on",
         "log_config": None,
         "server_header": False,
@@ -71,13 +72,14 @@ def on_server(**options: Any) -> Callable[[Callable[[Running], Awaitable[None]]]
     """Runs an async test with a server, once in asyncio's loop and once in uvloop's.
 
     Args:
-        options: of `server_state`; `config` goes to uvicorn.
+        options: of `server_state`; `config` goes to uvicorn, `make` is called in place of `server_state`.
     """
     config = options.pop("config", {})
+    make = options.pop("make", server_state)
 
     def wrap(test: Callable[[Running], Awaitable[None]]) -> Callable[..., None]:
         async def serve(folder: Path) -> None:
-            async with running(server_state(folder, **options), **config) as server:
+            async with running(make(folder, **options), **config) as server:
                 await test(server)
 
         @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
