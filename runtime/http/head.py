@@ -40,7 +40,7 @@ class Head:
         self.raw_headers = raw_headers
         fields = dict(raw_headers)
         if len(fields) != len(raw_headers):
-            fields = _joined(raw_headers)
+            fields = joined(raw_headers)
         self.fields = fields
         """The last word on every name: several fields of one name are joined with commas."""
         self.query = query
@@ -128,7 +128,7 @@ def _seconds(text: bytes) -> float:
     return wanted_s
 
 
-def _joined(raw_headers: RawHeaders) -> dict[bytes, bytes]:
+def joined(raw_headers: RawHeaders) -> dict[bytes, bytes]:
     """Fields that came several times mean their list (RFC 9110, 5.3); what is no list is refused then."""
     fields: dict[bytes, bytes] = {}
     for name, value in raw_headers:

@@ -9,9 +9,13 @@ import yaml
 
 from ...errors import InvalidTagError
 from ..tag import Tag
+from .problem import MEDIA_TYPE as PROBLEM
 
 if TYPE_CHECKING:
     from .state import ServerState
+
+
+_REFUSALS = {"401": "No token, or not a good one", "403": "The token lacks the scope `predict`"}
 
 
 class Schema:
@@ -34,7 +38,28 @@ class Schema:
         """As builtins."""
         from ..schema.openapi import openapi
 
-        return openapi(self._state.info, version=_version(self._state.options.title))
+        options = self._state.options
+        document = openapi(self._state.info, version=_version(options.title))
+        if options.path_prefix:
+            document["servers"] = [{"url": options.path_prefix}]
+        if options.auth_file or options.auth_tokens:
+            _ask_for_tokens(document)
+        return document
+
+
+def _ask_for_tokens(document: dict[str, Any]) -> None:
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"] |= {
+                status: {
+                    "description": description,
+                    "headers": {"WWW-Authenticate": {"schema": {"type": "string"}}},
+                    "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                }
+                for status, description in _REFUSALS.items()
+            }
 
 
 def _version(title: str) -> str:

@@ -13,15 +13,11 @@ import httpx
 import pytest
 from http_server import Running, get, on_server, post, running
 from http_service import server_state
+from words_service import words_state
 
-import tiffin
 from tiffin.runtime.http.app import create_app
 from tiffin.runtime.http.asgi import PredictionApp
 from tiffin.runtime.http.pages import FILES, PAGES
-from tiffin.runtime.http.state import ServerState
-from tiffin.runtime.metrics import Metrics
-from tiffin.runtime.service.service import service_info
-from tiffin.runtime.supervisor.control import ServerOptions
 
 TOKENS = """
 shop  shop-secret-000000  predict
@@ -92,31 +88,6 @@ async def test_whoever_expects_100_continue_is_refused_before_the_body(server: R
             b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n"
         )
         assert (await client.answer()).status == 401
-
-
-@tiffin.service
-class Words:
-    """Counts words."""
-
-    @tiffin.api
-    async def count(self, text: str) -> int:
-        """Counts."""
-        return len(text.split())
-
-
-def words_state(tmp_path: Path, **options: Any) -> ServerState:
-    info = service_info(Words)
-    return ServerState(
-        info=info,
-        spec=info.spec(),
-        options=ServerOptions(access_log=False, **options),
-        instance=Words(),
-        dispatchers={},
-        metrics=Metrics.open(tmp_path, "api-0", "words"),
-        run_folder=tmp_path,
-        generation=1,
-        ready=True,
-    )
 
 
 Ask = Callable[..., Awaitable[tuple[int, bytes]]]
