@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..service.context import RequestContext
 from ..service.reserved import PAGES, PATHS
+from .front import in_front
 from .routes import UNMATCHED
 from .serving import Serving
 
@@ -37,12 +38,12 @@ def create_app(state: ServerState) -> AsgiApp:
 
     app = _with_protocols(litestar_app(state, serving), serving)
     if not state.options.platform:
-        return _with_streams(Counted(app, serving, frozenset(PATHS)), serving)
+        return in_front(_with_streams(Counted(app, serving, frozenset(PATHS)), serving), serving)
     from .platform_app import PlatformRoutes
 
     platform = PlatformRoutes(state, serving)
     counted = Counted(platform.pages(app), serving, platform.paths.union(PATHS))
-    return _with_streams(platform.predictions(counted), serving)
+    return in_front(_with_streams(platform.predictions(counted), serving), serving, platform.paths)
 
 
 def _with_streams(app: AsgiApp, serving: Serving) -> AsgiApp:

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InferenceError
+from .cors import CorsApp
 from .entrance import let_in
 from .prediction import Headers, Prediction
 from .serving import Serving
@@ -27,15 +28,20 @@ class PredictionApp:
     def __init__(self, state: ServerState, otherwise: AsgiApp) -> None:
         self._serving = Serving.of(state)
         self._otherwise = otherwise
+        cors = self._serving.cors
+        self._answer: AsgiApp = self._predict if cors is None else CorsApp(self._predict, cors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = None
-        if scope["type"] == "http":
-            path = scope.get("raw_path") or scope["path"].encode("utf-8")
-            route = self._serving.table.find(path.partition(b"?")[0])
-        if route is None:
-            await self._otherwise(scope, receive, send)
-        else:
+        wanted = self._route(scope) if scope["type"] == "http" else None
+        await (self._otherwise if wanted is None else self._answer)(scope, receive, send)
+
+    def _route(self, scope: Scope) -> Route | None:
+        path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8")
+        return self._serving.find(path.partition(b"?")[0])
+
+    async def _predict(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._route(scope)
+        if route is not None:
             await AsgiPrediction(self._serving, route, scope, send).serve(receive)
 
 

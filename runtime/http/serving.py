@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -15,6 +16,7 @@ from ..service.context import RequestContext
 from . import explanation
 from .access_log import AccessLog
 from .bodies import Bodies
+from .cors import Cors
 from .deadlines import Deadlines
 from .head import KnownHeads
 from .mounts import Mounts
@@ -26,6 +28,7 @@ from .threads import Threads
 
 if TYPE_CHECKING:
     from ..protocols.protocol import Protocol
+    from .routes import Route
     from .state import ServerState
 
 
@@ -54,6 +57,7 @@ class Serving:
         if self.guard is not None:
             self.guard.on_change.append(self.known_heads.by_bytes.clear)  # each was let in once
         self.mounts = Mounts(state, self.guard)
+        self.cors = Cors(state.options.cors_origins) if state.options.cors_origins else None
         self.bodies = Bodies(state.options.max_bodies_bytes)
         self.unmatched = state.metrics.request(UNMATCHED)
         self.deadlines = Deadlines()
@@ -72,6 +76,19 @@ class Serving:
     def protocol_of(self, path: str) -> Protocol | None:
         """The protocol that has this path, by its first part."""
         return self._trees.get("/" + path[1:].partition("/")[0])
+
+    @cached_property
+    def by_url(self) -> dict[bytes, Route]:
+        """Prediction routes by the exact bytes of what is asked for."""
+        prefix = self.state.options.path_prefix.encode("ascii")
+        by_path = self.table.by_path
+        return {prefix + path: route for path, route in by_path.items()} if prefix else by_path
+
+    def find(self, path: bytes) -> Route | None:
+        """By a path with its prefix, that may be percent-encoded; the doors look into `by_url` first."""
+        if not self.state.options.path_prefix:
+            return self.table.find(path)
+        return self.by_url.get(unquote_to_bytes(path))
 
     def default_headers(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """`date` and `server` as bytes; the server makes a new list once a second."""
