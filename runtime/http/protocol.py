@@ -73,11 +73,9 @@ class PredictionProtocol(Connection):
             self._unset_keepalive_if_required()
         if not self.receiving and self._recognised(data):
             return
-        if data.startswith(_HTTP2) and not self.receiving:
-            first: Any = self.cycle
-            if first is None:
-                self.speak_http2(data)
-                return
+        if data.startswith(_HTTP2) and self._may_speak_http2():
+            self.speak_http2(data)
+            return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -86,6 +84,11 @@ class PredictionProtocol(Connection):
             self._malformed(error)
         if self.receiving:
             self._check_overhead(len(data))
+
+    def _may_speak_http2(self) -> bool:
+        """It is for gRPC; whoever does not serve that understands HTTP/1.1 only."""
+        first: Any = self.cycle
+        return first is None and not self.receiving and bool(self.serving.state.options.grpc_addresses)
 
     def _recognised(self, data: bytes) -> bool:
         """The short way of the short way: one whole request whose head was parsed before, byte for byte.

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import ServerError
 from .. import logs
@@ -20,6 +20,7 @@ from ..batching.poison import Verdict
 from ..batching.remote import RemoteRunner
 from ..http.explanation import of_process
 from ..http.report import report
+from ..http.serving import Serving
 from ..http.state import ServerState
 from ..manifest import ServiceSpec
 from ..metrics.metrics import Metrics
@@ -43,9 +44,6 @@ from ..supervisor.control import (
 from .control import Control
 from .links import Links
 from .listener import Listener
-
-if TYPE_CHECKING:
-    from ..grpc.server import GrpcServer
 
 logger = logging.getLogger("tiffin.server")
 told = logging.getLogger("tiffin.explain")
@@ -117,18 +115,11 @@ class ApiProcess:
             # from the one before it until it can answer.
             if self._start.generation == 1:
                 await self._listener.start()
-            self._grpc = self._grpc_server()
+            if self._start.options.grpc_addresses:
+                _ = Serving.of(self._state).door  # its imports must not keep the first caller waiting
             abandoned = await self._drain(await self._until_drain())
             self._control.send(Drained(abandoned=abandoned))
         return 0
-
-    def _grpc_server(self) -> GrpcServer | None:
-        """Only now: what it imports must not keep probes waiting for their first answer."""
-        if not self._start.options.grpc_addresses:
-            return None
-        from ..grpc.server import GrpcServer
-
-        return GrpcServer(self._state)
 
     def _dispatchers(self, metrics: Metrics) -> dict[str, Dispatcher]:
         return {
@@ -198,8 +189,6 @@ class ApiProcess:
         await run_hooks(self._state.instance, self._info, READY)
         if self._start.generation > 1:
             await self._listener.start()
-        if self._grpc is not None:
-            await self._grpc.start()
         # What was imported and made so far stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -213,9 +202,7 @@ class ApiProcess:
         await self._listener.close(accept_first=not order.replaced)
         self._state.draining = True
         self._control.send(Draining())
-        _, abandoned = await asyncio.gather(
-            self._drain_grpc(order.limit_s), self._listener.drain(order.limit_s, order.linger_s)
-        )
+        abandoned = await self._listener.drain(order.limit_s, order.linger_s)
         if abandoned:
             logger.warning("%d requests were cut off by the end of the drain", abandoned)
         if self._announced:
@@ -225,10 +212,6 @@ class ApiProcess:
             dispatcher.close()
         await asyncio.gather(self._links.close(), self._elsewhere.close())
         return abandoned
-
-    async def _drain_grpc(self, limit_s: float) -> None:
-        if self._grpc is not None:
-            await self._grpc.drain(limit_s)
 
 
 def _make(

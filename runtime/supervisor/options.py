@@ -108,8 +108,6 @@ class ServeOptions:
             raise ConfigError(
                 f"--grpc-port {port} is out of range: use 0 to 65535, 0 for any free port, or --no-grpc"
             )
-        if port and port == self.port:
-            raise ConfigError(f"--grpc-port {port} is the port of HTTP: choose another, or --no-grpc")
 
     def _check_worker(self) -> None:
         """It answers nobody but API containers and probes."""

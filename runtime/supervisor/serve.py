@@ -16,7 +16,7 @@ from ..roles.tls import of_api, of_workers
 from .descriptors import raise_limit
 from .options import Event, ServeOptions
 from .run_folder import RunFolder
-from .sockets import CONTAINERS, listen, reserve
+from .sockets import CONTAINERS, listen
 from .subject import look_up
 from .supervisor import Supervisor
 
@@ -57,8 +57,8 @@ def serve(target_text: str, options: ServeOptions) -> int:
     gate_sockets: list[socket.socket] = []
     grpc_sockets: list[socket.socket] = []
     try:
-        if options.grpc_port is not None:
-            grpc_sockets = reserve(options.host, options.grpc_port, "--grpc-port")
+        if options.grpc_port is not None and (options.grpc_port != options.port or not options.port):
+            grpc_sockets = listen(options.host, options.grpc_port, option="--grpc-port")
         if apart.role == "worker":
             gate_sockets = listen(options.host, apart.worker_port, CONTAINERS, "--worker-port")
         with RunFolder() as run_folder:

@@ -52,22 +52,6 @@ def listen(
     return sockets
 
 
-def reserve(host: str, port: int, option: str) -> list[socket.socket]:
-    """Keeps a port on every address of `host` for processes of this user; port 0 takes a free one.
-
-    They listen there themselves, with SO_REUSEPORT. Nobody is connected to the sockets given.
-
-    Raises:
-        ConfigError: a host that cannot be resolved, or a port out of range.
-        ServerError: the port is taken or not allowed.
-    """
-    sockets = _bind_all(host, port, option)
-    for opened in sockets:
-        # Only now: bound with it, the port could be shared with another server of the same user.
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    return sockets
-
-
 def _bind_all(host: str, port: int, option: str) -> list[socket.socket]:
     if not 0 <= port <= 65535:
         raise ConfigError(f"{option} {port} is out of range: use 0 to 65535, 0 for any free port")

@@ -70,9 +70,9 @@ class Supervisor:
         """Until a signal ends it; the exit code.
 
         Args:
-            sockets: for HTTP.
+            sockets: for HTTP; gRPC is understood there too.
             gate_sockets: of a worker container, for frames.
-            grpc_sockets: that keep the port of gRPC; none: it is not served.
+            grpc_sockets: on a port of its own for gRPC, if there is one.
 
         Raises:
             TiffinError: the first start failed; every process is ended.
@@ -86,10 +86,10 @@ class Supervisor:
                 loop.add_signal_handler(number, self._signalled, number)
         reaper = Reaper(loop, cgroup.oom_kills)
         self._house = House(
-            sockets=sockets,
+            sockets=[*sockets, *grpc_sockets],
             run_folder=run_folder,
             reaper=reaper,
-            options=self._server_options(self._url(sockets), places(list(grpc_sockets))),
+            options=self._server_options(self._url(sockets), self._grpc_places(sockets, grpc_sockets)),
             cpus=cgroup.cpu_count(),
             apart=self._options.apart,
             gate_sockets=list(gate_sockets),
@@ -127,6 +127,12 @@ class Supervisor:
     def _url(self, sockets: list[socket.socket]) -> str:
         options = self._options
         return url(sockets, tls=bool(options.tls_cert), prefix=options.path_prefix)
+
+    def _grpc_places(
+        self, sockets: Sequence[socket.socket], grpc_sockets: Sequence[socket.socket]
+    ) -> list[str]:
+        """Where callers are told to find gRPC; empty when it is not served."""
+        return [] if self._options.grpc_port is None else places(list(grpc_sockets or sockets))
 
     def _server_options(self, address: str, grpc_addresses: list[str]) -> ServerOptions:
         options = self._options
