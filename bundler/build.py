@@ -51,11 +51,13 @@ from .secrets_scan import refuse_secrets
 from .snapshot import SourceFile, list_sources
 from .store import Draft
 from .target import project_target
+from .words import UNTYPED
 
 Progress = Callable[[str, int, int], None]
 """What is done now, how much of it is done, and how much there is in all; 0: not known."""
 
 OPENAPI_FILE = "apis/openapi.json"
+PROTO_FILE = "apis/service.proto"
 README_FILE = "README.md"
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
@@ -130,6 +132,8 @@ class _Content:
     """Files that the Dockerfile follows from, by path."""
     lock: Lock | None
     """None: not asked for."""
+    untyped: Mapping[str, str]
+    """Api to the reason why it has no typed gRPC method."""
 
 
 def _fill(
@@ -144,7 +148,7 @@ def _fill(
     project = Path(target.source)
     files = _copy(draft, sources, progress)
     progress("import the service", 0, 0)
-    spec, openapi = describe(target, draft.folder / SOURCE_FOLDER)
+    spec, described = describe(target, draft.folder / SOURCE_FOLDER)
     progress("link models", 0, 0)
     models = _models(spec, wishes)
     for model in models:
@@ -163,13 +167,15 @@ def _fill(
     wheel = runtime_wheel()
     texts = {
         **image_texts,
-        OPENAPI_FILE: _json(openapi),
-        README_FILE: render_readme(spec, infos, description=wishes.description, openapi=openapi),
+        OPENAPI_FILE: _json(described.openapi),
+        PROTO_FILE: described.proto,
+        README_FILE: render_readme(spec, infos, description=wishes.description, openapi=described.openapi),
         SBOM_FILE: render_sbom(spec, packages=read_lock(pins), models=infos, wheel=wheel, locked=bool(pins)),
     }
     files += [_put(draft, path, text.encode()) for path, text in texts.items()]
     files.append(_put(draft, WHEELS_FOLDER + wheel.name, wheel.data))
-    return _Content(spec, models, sorted(files, key=lambda file: file.path), image_texts, locked)
+    files.sort(key=lambda file: file.path)
+    return _Content(spec, models, files, image_texts, locked, described.untyped)
 
 
 def _copy(draft: Draft, sources: Sequence[SourceFile], progress: Progress) -> list[FileEntry]:
@@ -254,6 +260,8 @@ def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], 
     options: dict[str, Any] = {"locked": locked}
     if not locked:
         options["unlocked_because"] = content.lock.reason if content.lock is not None else "not asked for"
+    if content.untyped:
+        options[UNTYPED] = dict(content.untyped)
     return BundleInfo(
         name="",
         version="",

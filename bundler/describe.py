@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -30,7 +29,7 @@ _OUTPUT_LINES = 20
 _SHOWN = 5
 
 
-def describe(target: Target, snapshot: Path) -> tuple[ServiceSpec, dict[str, Any]]:
+def describe(target: Target, snapshot: Path) -> tuple[ServiceSpec, Description]:
     """Imports the service from the snapshot in a new process.
 
     Args:
@@ -38,7 +37,7 @@ def describe(target: Target, snapshot: Path) -> tuple[ServiceSpec, dict[str, Any
         snapshot: the copy of that folder.
 
     Returns:
-        What the service is, with the models' tags resolved, and its OpenAPI document.
+        What the service is, with the models' tags resolved, and all that was found with it.
 
     Raises:
         BuildError: the process failed, took too long, or imported what is not in the snapshot.
@@ -63,7 +62,7 @@ def describe(target: Target, snapshot: Path) -> tuple[ServiceSpec, dict[str, Any
         raise _error_class(found.error)(message)
     _check_modules(found.modules, target.service, project, snapshot)
     _check_untouched(target.service, before, _stamps(snapshot))
-    return found.spec, found.openapi
+    return found.spec, found
 
 
 def _stamps(snapshot: Path) -> dict[str, tuple[int, ...]]:

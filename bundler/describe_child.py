@@ -33,6 +33,10 @@ class Description(msgspec.Struct, kw_only=True):
 
     spec: ServiceSpec | None = None
     openapi: dict[str, Any] = {}
+    proto: str = ""
+    """Text of its `.proto`."""
+    untyped: dict[str, str] = {}
+    """Api to the reason why it is no method there."""
     modules: dict[str, str] = {}
     """Imported modules outside of the standard library and of installed packages: name to file."""
     error: str = ""
@@ -50,13 +54,21 @@ def main() -> None:
 
 
 def _describe(target: Target) -> Description:
+    from ..runtime.grpc.typed.proto import TypedProto
     from ..runtime.schema.openapi import openapi
     from ..runtime.service.load import load_service
     from ..runtime.service.service import service_info
 
     try:
         info = service_info(load_service(target))
-        return Description(spec=info.spec(), openapi=openapi(info), modules=_modules())
+        typed = TypedProto(info)
+        return Description(
+            spec=info.spec(),
+            openapi=openapi(info),
+            proto=typed.text,
+            untyped=typed.refused,
+            modules=_modules(),
+        )
     except TiffinError as error:
         return Description(error=_name(error), message=str(error), missing=_missing(error.__cause__))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..runtime.batching.limits import max_rows
-from ..runtime.manifest import MethodSpec, RunnerSpec, TypeSpec
+from ..runtime.manifest import BundleInfo, MethodSpec, RunnerSpec, TypeSpec
 
+UNTYPED = "no_grpc_method"
+"""In `options` of a manifest: api to the reason why `apis/service.proto` has no method for it."""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _KINDS = {"dataframe": "data frame"}
 _SHOWN_COLUMNS = 6
@@ -41,6 +43,14 @@ def batch_words(runner: RunnerSpec, method: MethodSpec) -> str:
     if method.sizes:
         words += f", filled up to {', '.join(map(str, method.sizes))} rows"
     return words
+
+
+def grpc_words(info: BundleInfo) -> str:
+    """`2 methods; none for upload: parameter 'x': …`."""
+    without: dict[str, str] = info.options.get(UNTYPED, {})
+    number = len(info.service.apis) - len(without)
+    reasons = [f"none for {api}: {reason}" for api, reason in without.items()]
+    return "; ".join([f"{number} method{'' if number == 1 else 's'}", *reasons])
 
 
 def size_words(size_bytes: int) -> str:

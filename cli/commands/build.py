@@ -45,12 +45,15 @@ def command(
     locked = bool(made.info.options.get("locked"))
     reason = str(made.info.options.get("unlocked_because", ""))
     if as_json:
+        from ...bundler.words import UNTYPED
         from ..bundle_facts import facts
 
-        why = {} if locked else {"unlocked_because": reason}
+        why: dict[str, object] = {} if locked else {"unlocked_because": reason}
+        if UNTYPED in made.info.options:
+            why[UNTYPED] = made.info.options[UNTYPED]
         console.emit_json({**facts(made), "locked": locked, **why})
         return
-    from ...bundler.words import digest_words, size_words
+    from ...bundler.words import digest_words, grpc_words, size_words
 
     sources = sum(file.path.startswith("src/") for file in made.info.files)
     console.panel(
@@ -63,6 +66,7 @@ def command(
             ("models", ", ".join(made.info.models) or "none"),
             ("python", made.info.python),
             ("requirements", "locked with hashes" if locked else f"not locked: {reason}"),
+            ("typed gRPC", grpc_words(made.info)),
             ("path", made.path),
         ],
         [

@@ -82,7 +82,7 @@ def _methods(runner: RunnerSpec) -> Iterator[tuple[object, ...]]:
 
 
 def _facts(bundle: Bundle) -> list[tuple[str, object]]:
-    from ...bundler.words import size_words, time_words
+    from ...bundler.words import grpc_words, size_words, time_words
 
     info = bundle.info
     return [
@@ -102,6 +102,7 @@ def _facts(bundle: Bundle) -> list[tuple[str, object]]:
             "locked",
             "yes" if info.options.get("locked") else f"no: {info.options.get('unlocked_because', '')}",
         ),
+        ("typed gRPC", grpc_words(info)),
         ("made on", info.provenance.get("host")),
         ("git", _git(info.provenance.get("git"))),
         ("path", bundle.path),

@@ -61,6 +61,7 @@ def test_what_a_bundle_holds(tmp_path: Path, home: Path) -> None:
     assert [file.path for file in made.info.files] == [
         "README.md",
         "apis/openapi.json",
+        "apis/service.proto",
         "env/docker/Dockerfile",
         "env/docker/Dockerfile.dockerignore",
         "env/python/requirements.in",
@@ -85,6 +86,7 @@ def test_what_a_bundle_holds(tmp_path: Path, home: Path) -> None:
     )
     assert [runner.model for runner in info.service.runners] == [str(model.tag)]
     assert "/add" in msgspec.json.decode((made.path / "apis/openapi.json").read_bytes())["paths"]
+    assert "rpc Add(AddRequest) returns (AddReply);" in (made.path / "apis/service.proto").read_text()
     readme = (made.path / "README.md").read_text()
     assert "Two more." in readme
     assert "### `POST /add`" in readme
