@@ -5,8 +5,53 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
+
+
+class Entry(NamedTuple):
+    """A file, folder or link of a layer."""
+
+    kind: str
+    mode: str
+    """`0o755`"""
+    owner: str
+    """`0:0`"""
+    mtime: float
+    """Seconds since 1970."""
+    size_bytes: int
+    link: str
+    sha256: str
+    """Empty for what is no file."""
+
+    @classmethod
+    def of(cls, member: tarfile.TarInfo, content: IO[bytes] | None) -> Entry:
+        return cls(
+            member.type.decode(),
+            oct(member.mode),
+            f"{member.uid}:{member.gid}",
+            member.mtime,
+            member.size,
+            member.linkname,
+            sha256(content.read()).hexdigest() if content is not None else "",
+        )
+
+
+def differences(one: Saved, other: Saved) -> list[str]:
+    """Each path that two images do not have alike, with what differs; for the message of a test."""
+    found = [f"{len(one.digests())} and {len(other.digests())} layers"]
+    pairs = zip(one.digests(), other.digests(), strict=False)
+    for number in [number for number, (first, second) in enumerate(pairs) if first != second]:
+        first, second = one.entries(number), other.entries(number)
+        if first == second:
+            found.append(f"layer {number}: the same entries; their order or the headers of the tar differ")
+        found += [
+            f"layer {number}: {path}: {first.get(path)} and {second.get(path)}"
+            for path in sorted({*first, *second})
+            if first.get(path) != second.get(path)
+        ]
+    return found
 
 
 class Saved:
@@ -41,6 +86,13 @@ class Saved:
                     content = layer.extractfile(member) if member.isreg() else None
                     if content is not None:
                         yield digest, member.name, content
+
+    def entries(self, number: int) -> dict[str, Entry]:
+        """What a layer, counted from 0, has at each path: all that its digest follows from."""
+        name = self._manifest["Layers"][number]
+        stream = self._archive.extractfile(self._real(self._archive.getmember(name)))
+        with tarfile.open(fileobj=stream) as layer:
+            return {member.name: Entry.of(member, layer.extractfile(member)) for member in layer}
 
     def _real(self, member: tarfile.TarInfo) -> tarfile.TarInfo:
         """Docker writes equal layers once, and links to them."""

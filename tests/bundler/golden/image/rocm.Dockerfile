@@ -11,14 +11,16 @@
 FROM rocm/dev-ubuntu-24.04:6.4 AS builder
 USER 0
 COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
-# The cache is a mount, so files are copied out of it. Bytecode is checked by content and not by time: every build makes
-# the same, and a container can have a read-only root without compiling at each start.
+# The cache is a mount, so files are copied out of it.
+#
+# Bytecode is compiled below, so that a container can have a read-only root without compiling at each start. It is
+# checked by content and not by time, and compiled in portions of 100 files in order, a fresh interpreter each: every
+# build makes the same, whatever the number of processors and their load. xargs says 123 when a file is no Python (some
+# packages carry templates): the server does not import it. A file that could not be written ends the build.
 ENV UV_CACHE_DIR=/var/cache/uv \
     UV_LINK_MODE=copy \
     UV_NO_PROGRESS=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    UV_COMPILE_BYTECODE=1 \
-    PYC_INVALIDATION_MODE=UNCHECKED_HASH \
     UV_PYTHON_INSTALL_DIR=/opt/python \
     UV_PYTHON_PREFERENCE=only-managed
 WORKDIR /build
@@ -36,7 +38,16 @@ RUN --mount=type=cache,id=tiffin-uv,target=/var/cache/uv \
 
 # Files are dated alike, here and below: two builds give the same layers.
 FROM builder AS python
-RUN set -eu; mkdir -p /out/opt; \
+RUN set -eu; \
+    uv venv --python 3.11 /tmp/venv; \
+    library=$(/tmp/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))'); \
+    find $library -name '*.py' ! -path '*/test/*' ! -path '*/tests/*' ! -path '*/idlelib/*' ! -path '*/tkinter/*' \
+            ! -path '*/turtledemo/*' ! -path '*/lib2to3/*' ! -path '*/ensurepip/*' ! -path '*-packages/*' \
+            -print0 | LC_ALL=C sort -z > /tmp/sources; \
+    PYTHONHASHSEED=0 xargs -0 -r -n 100 -P "$(nproc)" /tmp/venv/bin/python -S -m compileall -q -f \
+        --invalidation-mode unchecked-hash < /tmp/sources > /tmp/compiled || [ $? = 123 ]; \
+    cat /tmp/compiled; if grep -q '\[Errno' /tmp/compiled; then exit 1; fi; \
+    mkdir -p /out/opt; \
     cp -a /opt/python /out/opt/python; rm -rf /out/opt/python/.[a-z]*; \
     find /out -exec touch -h -d @315532800 {} +
 
@@ -53,7 +64,11 @@ RUN --mount=type=cache,id=tiffin-uv,target=/var/cache/uv \
     if [ -s /run/secrets/uv.toml ]; then export UV_CONFIG_FILE=/run/secrets/uv.toml; fi; \
     uv venv --python 3.11 /opt/venv; \
     VIRTUAL_ENV=/opt/venv uv pip sync --require-hashes requirements.lock; \
-    find /opt/venv -path '*/tests/*' -name '*.pyc' -delete; \
+    find /opt/venv -path '*/site-packages/*.py' ! -path '*/tests/*' \
+            -print0 | LC_ALL=C sort -z > /tmp/sources; \
+    PYTHONHASHSEED=0 xargs -0 -r -n 100 -P "$(nproc)" /opt/venv/bin/python -S -m compileall -q -f \
+        --invalidation-mode unchecked-hash < /tmp/sources > /tmp/compiled || [ $? = 123 ]; \
+    cat /tmp/compiled; if grep -q '\[Errno' /tmp/compiled; then exit 1; fi; \
     mkdir -p /out/opt; mv /opt/venv /out/opt/venv; \
     find /out -exec touch -h -d @315532800 {} +
 
@@ -65,6 +80,11 @@ RUN set -eu; \
     uv venv --python 3.11 /opt/venv; \
     echo './tiffin-0.1.0-py3-none-any.whl --hash=sha256:abababababababababababababababababababababababababababababababab' > wheel.txt; \
     VIRTUAL_ENV=/opt/venv uv pip install --offline --no-deps --require-hashes -r wheel.txt; \
+    find /opt/venv -path '*/site-packages/tiffin/*.py' \
+            -print0 | LC_ALL=C sort -z > /tmp/sources; \
+    PYTHONHASHSEED=0 xargs -0 -r -n 100 -P "$(nproc)" /opt/venv/bin/python -S -m compileall -q -f \
+        --invalidation-mode unchecked-hash < /tmp/sources > /tmp/compiled || [ $? = 123 ]; \
+    cat /tmp/compiled; if grep -q '\[Errno' /tmp/compiled; then exit 1; fi; \
     cd /opt/venv; site=$(echo lib/python*/site-packages); \
     rm -f $site/tiffin-*.dist-info/uv_cache.json; sed -i '/uv_cache.json/d' $site/tiffin-*.dist-info/RECORD; \
     mkdir -p /out/opt/venv/bin /out/opt/venv/$site; \
