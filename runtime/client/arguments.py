@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def _prepared(value: Any, parameter: Mapping[str, Any], name: str) -> Any:
     items = parameter.get("items", {}).get("kind")
     if items in _BINARY and isinstance(value, (list, tuple)):
         return [_binary(each, items, f"$.{name}[{number}]") for number, each in enumerate(value)]
-    return value
+    return list(value) if isinstance(value, Iterator) else value
 
 
 def _array(value: Any, dtype: str) -> Any:
