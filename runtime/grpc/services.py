@@ -11,6 +11,7 @@ from .management import Management
 from .messages import FILES
 from .native import Native
 from .reflection import Reflection
+from .typed.service import TypedService
 
 if TYPE_CHECKING:
     from ..http.serving import Serving
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
 def rpcs(serving: Serving) -> dict[str, Rpc]:
     """By path, `/inference.GRPCInferenceService/ModelInfer`."""
-    names = [inference.SERVICE, native.SERVICE, health.SERVICE]
-    files = list(FILES)
+    typed = TypedService(serving)
+    names = [inference.SERVICE, native.SERVICE, health.SERVICE, typed.full_name]
+    files = [*FILES, *typed.files()]
     return {
         **Inference(serving).rpcs(),
         **Management(serving).rpcs(),
         **Native(serving).rpcs(),
+        **typed.rpcs(),
         **Health(serving, names).rpcs(),
         **Reflection(serving, files, names).rpcs(),
     }
