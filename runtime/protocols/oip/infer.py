@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ....errors import InvalidInputError
+from ....errors import InvalidInputError, RequestError
 from ...http.dialect import Asked
 from ...schema.kind import Buffer
 from .. import byte_strings
@@ -55,7 +55,10 @@ class Infer:
             # What stands in front decides that a value comes now; what stands behind it was read once.
             if known is not None and text.endswith(known[0]):
                 behind, plan = known
-                return plan.asked_of(text[start : len(text) - len(behind)])
+                try:
+                    return plan.asked_of(text[start : len(text) - len(behind)])
+                except RequestError:
+                    pass  # it may be a request with more in between: read in full, which finds the words
         asked = request.read(text)
         plan = Plan(self._endpoint, self._regions, asked, None)
         self._remember(text, start, asked, plan)
