@@ -24,7 +24,8 @@ LOOK_EVERY_S = 1.0
 """At the files: a renewed certificate is served no later than twice this."""
 SOON_DAYS = 14
 """A certificate that ends within so many days is worth a warning."""
-_PROTOCOLS = ["http/1.1"]
+_PROTOCOLS = ["http/1.1", "h2"]
+"""The first that the caller knows, too: clients of gRPC offer HTTP/2 alone."""
 
 
 class TlsFiles(NamedTuple):
