@@ -126,7 +126,7 @@ def _checked(name: str, value: Any) -> Any:
                 "log_file cannot be set: the log goes to standard error; send that to a file"
             )
     elif name == "log_format":
-        if value not in _FORMATS:
+        if not isinstance(value, str) or value not in _FORMATS:
             raise InvalidInputError(
                 f"log_format is one of {', '.join(_FORMATS)}, not {_short(value)}", path=path
             )

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from ..endpoint import Endpoint
 
 _FAILED = 400
-_RPC = re.compile(r"/[\w]+(?:\.[\w]+)+/\w+/(.+)")
-"""Label of a call over gRPC: `/inference.GRPCInferenceService/ModelInfer/iris.classify`."""
+_RPC = re.compile(r"/(\w+(?:\.\w+)+)/(\w+)(?:/(.+))?")
+"""Label of a call over gRPC: service, method, and what was asked for where that does not tell."""
+_OWN_SERVICE = "tiffin.v1.Service"
+"""Names apis, not endpoints."""
 
 
 class Sums(NamedTuple):
@@ -88,7 +90,7 @@ def labels_of(
         route = routes.get(label.encode())
         if route is None:
             found = _RPC.fullmatch(label)
-            return found is not None and found[1] in names
+            return found is not None and _is_asked(endpoint, names, found)
         if route.dialect is NATIVE:
             return route.info is endpoint.api
         return route.name in names
@@ -96,6 +98,18 @@ def labels_of(
     seen = {values[1] for values in table.get(catalog.REQUESTS.name, {})}
     seen |= {values[3] for values in table.get(catalog.CALL_TALLY.name, {})}
     return {label for label in seen if belongs(label)}
+
+
+def _is_asked(endpoint: Endpoint, names: set[str], rpc: re.Match[str]) -> bool:
+    service, method, asked = rpc.groups()
+    if asked is None:  # `/iris.Iris/Classify`: a service of its own, with a method an api
+        return endpoint.runner is None and _letters(method) == _letters(endpoint.method)
+    return asked == endpoint.method if service == _OWN_SERVICE else asked in names
+
+
+def _letters(name: str) -> str:
+    """`name_all` and `NameAll` are the same."""
+    return name.replace("_", "").lower()
 
 
 def _of_requests(table: Table, routes: frozenset[str]) -> Sums:
@@ -122,6 +136,8 @@ def _of_requests(table: Table, routes: frozenset[str]) -> Sums:
 def _of_method(table: Table, direct: Sums, runner: str, method: str) -> Sums:
     """All calls of a runner's method, those that apis make too; of the failed, those asked for directly."""
     calls = _calls(table, lambda values: values[1:3] == (runner, method))
+    sizes = table.get(catalog.SIZE_TALLY.name, {})
+    calls["batches"] = sum(cells[0] for values, cells in sizes.items() if values[1:3] == (runner, method))
     return direct._replace(
         **calls,
         success=calls["calls"],
