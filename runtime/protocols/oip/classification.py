@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ def classified(tensor: Tensor, best: int, labels: tuple[str, ...]) -> Tensor:
     if tensor.datatype == BYTES:
         raise InferenceError(f"output {tensor.name!r} holds texts: only numbers can be classified")
     array = widened(tensor.array) if tensor.datatype == BF16 else tensor.array
-    rows = array.reshape(1, -1) if array.ndim < 2 else array.reshape(len(array), -1)
+    rows = array.reshape(1, -1) if array.ndim < 2 else array.reshape(len(array), math.prod(array.shape[1:]))
     texts = [_texts(row, best, labels) for row in rows]
     width = min(best, rows.shape[1])
     shape = (width,) if array.ndim < 2 else (len(rows), width)
