@@ -50,7 +50,7 @@ class Plan:
             self._end = at
             self.inline = len(self._sources) == 1 and self._sources[0].text is not None
             """Whether the one input is in the JSON itself."""
-            self.reply = Reply.of(endpoint, asked, regions)
+            self._write = Reply.of(endpoint, asked, regions).write
         except RequestError as error:
             raise self._named(error) from error
 
@@ -69,12 +69,13 @@ class Plan:
 
     def asked_of(self, text: bytes) -> Asked:
         """The same request with other data for its one input; raises RequestError."""
-        (source,) = self._sources
-        return self._with([source.tensor_of(text)])
+        tensor = self._sources[0].tensor_of(text)
+        arguments = self._endpoint.inputs.arguments((tensor,), self._parameters)
+        return Asked(arguments, self._write, self._timeout_s)
 
     def _with(self, tensors: list[Tensor]) -> Asked:
         arguments = self._endpoint.inputs.arguments(tensors, self._parameters)
-        return Asked(arguments, self.reply.write, self._timeout_s)
+        return Asked(arguments, self._write, self._timeout_s)
 
     def _named(self, error: RequestError) -> RequestError:
         """The caller finds its request again by its id."""

@@ -10,7 +10,7 @@ import msgspec
 
 from ....errors import InvalidInputError
 from ...http.dialect import Written
-from ...schema.encode import array_bytes
+from ...schema.encode import PIECE_BYTES, array_bytes
 from ...schema.file import OCTETS
 from ...schema.media import JSON
 from ...service.options import nearest
@@ -59,6 +59,7 @@ class Reply:
         self._wanted = wanted
         self._default = default
         self._regions = regions
+        self._plain = not wanted and not default.binary
         name, version = _encode(endpoint.name), _encode(endpoint.version)
         front = b'{"model_name":%b,"model_version":%b,' % (name, version)
         self._front = front + (b'"id":%b,"outputs":[' % _encode(request_id) if request_id else b'"outputs":[')
@@ -91,9 +92,11 @@ class Reply:
             InferenceError: it is not what its hint says.
             InvalidInputError: it has no form of the kind that was asked for.
         """
+        tensors = self._outputs.tensors(value)
+        if self._plain:
+            return Written(JSON, b"%b%b]}" % (self._front, b",".join([_in_json(each) for each in tensors])))
         heads: list[bytes] = []
         octets: list[bytes | memoryview] = []
-        tensors = self._outputs.tensors(value)
         if self._wanted:
             by_name = {tensor.name: tensor for tensor in tensors}
             tensors = [by_name[name] for name in self._wanted]
@@ -108,7 +111,7 @@ class Reply:
                 octets.append(data)
                 heads.append(b'%b,"parameters":{"binary_data_size":%d}}' % (_head(tensor), len(data)))
             else:
-                heads.append(b'%b,"data":%b}' % (_head(tensor), _data(tensor)))
+                heads.append(_in_json(tensor))
         document = b"%b%b]}" % (self._front, b",".join(heads))
         if not octets:
             return Written(JSON, document)
@@ -121,6 +124,10 @@ class Reply:
         name, offset, room = region
         self._regions.write(name, offset, room, binary.octets(tensor))
         return b"%b}" % _head(tensor)
+
+
+def _in_json(tensor: Tensor) -> bytes:
+    return b'%b,"data":%b}' % (_start(tensor.name, tensor.datatype, tensor.shape), _data(tensor))
 
 
 def _head(tensor: Tensor) -> bytes:
@@ -143,9 +150,10 @@ def _data(tensor: Tensor) -> bytes:
             raise _no_json(tensor, "bytes that are no UTF-8") from None
     if datatype in ("FP16", BF16):
         raise _no_json(tensor, f"{datatype}, which has no form in JSON")
-    data = array_bytes(array.ravel())
+    flat = array.ravel()
+    data = _encode(flat.tolist()) if flat.nbytes <= PIECE_BYTES else array_bytes(flat)
     if b"null" in data:
-        return json.dumps(array.ravel().tolist(), separators=(",", ":")).encode()
+        return json.dumps(flat.tolist(), separators=(",", ":")).encode()
     return data
 
 
