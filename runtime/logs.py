@@ -152,11 +152,8 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic from
         )
 
     def filter(self, record: logging.LogRecord) -> Any:
-        level = record.levelno
-        name = "debug" if level < logging.INFO else "info" if level < logging.WARNING else "warning"
-        if level >= logging.ERROR:
-            name = "error"
-        if name not in self.shown and record.name not in _ASKED_FOR:
+        # What is printed has no level.
+        if record.name not in _ASKED_FOR and _level(record.levelno) not in self.shown:
             return False
         return super().filter(record)
 
@@ -169,6 +166,15 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic from
     def text(self, message: str, level: str = "warning") -> str:
         record = logging.makeLogRecord({"name": "tiffin.logs", "levelname": level.upper(), "msg": message})
         return self.format(record) + "\n"
+
+
+def _level(number: int) -> str:
+    """The one of `LEVELS` that a number belongs to."""
+    if number < logging.INFO:
+        return "debug"
+    if number < logging.WARNING:
+        return "info"
+    return "warning" if number < logging.ERROR else "error"
 
 
 class _Printed(io.TextIOBase):
