@@ -52,6 +52,7 @@ FILES = {
     "/pages/result.js": "text/javascript; charset=utf-8",
     "/pages/docs.js": "text/javascript; charset=utf-8",
     "/pages/batching.js": "text/javascript; charset=utf-8",
+    "/pages/token.js": "text/javascript; charset=utf-8",
     "/pages/plot.js": "text/javascript; charset=utf-8",
 }
 """What the pages load; nothing comes from another host."""

@@ -1,7 +1,8 @@
 // Why batches leave when they do: what was learned, what was decided, and the last batches.
 
-import { element, fail, load, showReadiness } from "./element.js";
+import { element, fail, showReadiness } from "./element.js";
 import { bar, plot, short } from "./plot.js";
+import { load } from "./token.js";
 
 const main = document.getElementById("main");
 const side = document.getElementById("side");

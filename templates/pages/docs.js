@@ -1,6 +1,7 @@
 // The reference: the OpenAPI document, and the problems that any route may answer.
 
-import { compact, element, fail, load, schemaWords, showReadiness } from "./element.js";
+import { compact, element, fail, schemaWords, showReadiness } from "./element.js";
+import { load } from "./token.js";
 
 const main = document.getElementById("main");
 

@@ -22,12 +22,6 @@ export function address(route) {
   return new URL(`.${route}`, root).href;
 }
 
-export async function load(path) {
-  const answer = await fetch(new URL(path, root), { headers: { accept: "application/json" } });
-  if (!answer.ok) throw new Error(`${path} answered ${answer.status}`);
-  return answer.json();
-}
-
 export function fail(main, error) {
   main.append(element("p", { class: "note bad", role: "alert" }, `This page could not be loaded: ${error.message}`));
 }

@@ -1,6 +1,7 @@
 // The form of one route: a field per parameter, by its type.
 
 import { compact, element, longInteger, typeWords } from "./element.js";
+import { curlTo } from "./token.js";
 
 const FILES = new Set(["image", "file", "bytes"]);
 
@@ -35,7 +36,7 @@ export class Form {
 function json(url, given) {
   const body = `{${given.map(([field, value]) => `${JSON.stringify(field.name)}:${field.json(value)}`).join(",")}}`;
   const headers = { "content-type": "application/json" };
-  return { body, headers, curl: `curl ${url} \\\n  -H 'content-type: application/json' \\\n  -d ${quoted(body)}` };
+  return { body, headers, curl: `${curlTo(url)} \\\n  -H 'content-type: application/json' \\\n  -d ${quoted(body)}` };
 }
 
 function multipart(url, given) {
@@ -53,7 +54,7 @@ function multipart(url, given) {
       parts.push(quoted(`${field.name}=${text};type=application/json`));
     }
   }
-  return { body, headers: {}, curl: `curl ${url}${parts.map((part) => ` \\\n  -F ${part}`).join("")}` };
+  return { body, headers: {}, curl: `${curlTo(url)}${parts.map((part) => ` \\\n  -F ${part}`).join("")}` };
 }
 
 function quoted(text) {

@@ -1,8 +1,9 @@
 // The page where a person reads the API and tries it.
 
-import { address, chips, element, fail, load, readDocstring, showReadiness, typeWords } from "./element.js";
+import { address, chips, element, fail, readDocstring, showReadiness, typeWords } from "./element.js";
 import { Form } from "./form.js";
 import { Result } from "./result.js";
+import { curlTo, load } from "./token.js";
 
 const main = document.getElementById("main");
 
@@ -85,7 +86,7 @@ function preview(form, api, url) {
   const request = form.request(url);
   for (const field of form.fields) if (field.invalid) field.complain("");
   if (document.activeElement !== document.body) document.activeElement.blur();
-  return request ? request.curl : `curl ${url}${form.fields.filter((field) => field.isFile)
+  return request ? request.curl : `${curlTo(url)}${form.fields.filter((field) => field.isFile)
     .map((field) => ` \\\n  -F '${field.name}=@file'`).join("")}`;
 }
 

@@ -1,6 +1,7 @@
 // Calls a route and shows what comes back.
 
 import { compact, element, longInteger } from "./element.js";
+import { askFor, refused, withToken } from "./token.js";
 
 const SHOWN_CHARS = 200_000;
 
@@ -17,7 +18,10 @@ export class Result {
     this.element.replaceChildren(element("p", { class: "soft" }, "Waiting for the answer…"));
     const began = performance.now();
     try {
-      const answer = await fetch(url, { method: "POST", body: request.body, headers: request.headers, signal: stopper.signal });
+      const answer = await fetch(url, {
+        method: "POST", body: request.body, headers: withToken(request.headers), signal: stopper.signal,
+      });
+      if (refused(answer)) askFor(answer);
       const kind = (answer.headers.get("content-type") || "").split(";")[0];
       const heading = this.heading(answer, kind);
       this.element.replaceChildren(element("h3", {}, "Answer"), heading.element);
