@@ -68,8 +68,8 @@ class Service:
         """Reads the document.
 
         Raises:
-            BuildError: it is not tiffin's, was written by a version without clients, or holds names that would
-                not be names in code.
+            BuildError: it is not tiffin's, was written by an earlier version, or holds names that would not
+                be names in code.
         """
         try:
             operations = tuple(

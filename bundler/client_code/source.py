@@ -25,8 +25,8 @@ def document_of(target: str) -> dict[str, Any]:
     """The OpenAPI document.
 
     Args:
-        target: the tag or the folder of a bundle, a project folder, `service.py:Class`, `module:Class`, or the
-            URL of a running server (with the token of TIFFIN_TOKEN).
+        target: the tag or the folder of a bundle, a project folder, `service.py:Class`, `module:Class`, or
+            the URL of a running server (with the token of TIFFIN_TOKEN).
 
     Raises:
         ConfigError: nothing of these.

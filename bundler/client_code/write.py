@@ -19,8 +19,8 @@ _ARRAYS = ("array", "tensor")
 _BINARY = ("file", "bytes", "image")
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _TAKEN = {
-    "python": """Any ArrayLike BinaryIO BytesIO ConnectionFailedError File Iterator Literal Mapping NDArray Path
-        Sequence ServerError Table TypeAlias TypedDict Union Upload None True False""",
+    "python": """Any ArrayLike BinaryIO BytesIO ConnectionFailedError File Iterator Literal Mapping NDArray
+        Path Sequence ServerError Table TypeAlias TypedDict Union Upload None True False""",
     "typescript": """ACCEPT AbortController AbortSignal Array ArrayBuffer ArrayLike AsyncGenerator Blob
         CallOptions ClientOptions ConnectionFailedError DOMException Date DownloadedFile Error Float32Array
         Float64Array FormData Headers Int16Array Int32Array Int8Array JSON Math NEVER_CONNECTED Nested Number
@@ -72,24 +72,16 @@ def _python(service: Service, records: Records) -> dict[str, Any]:
 
 
 def _python_record(record: Record, types: PythonTypes) -> dict[str, Any]:
-    fields = None
-    if record.fields is not None:
-        fields = [
-            {
-                "name": each.name,
-                "hint": types.hint(each.schema, given=record.given),
-                "required": each.required,
-            }
-            for each in record.fields
-        ]
+    fields = [(each, types.hint(each.schema, given=record.given)) for each in record.fields or ()]
+    rows = [{"name": each.name, "hint": hint, "required": each.required} for each, hint in fields]
     return {
         "name": record.name,
         "doc": record.doc,
-        "fields": fields,
-        "required": [field for field in fields or () if field["required"]],
-        "optional": [field for field in fields or () if not field["required"]],
-        "functional": not all(_is_name(field["name"]) for field in fields or ()),
-        "alias": types.alias(record) if fields is None else "",
+        "fields": None if record.fields is None else rows,
+        "required": [row for row in rows if row["required"]],
+        "optional": [row for row in rows if not row["required"]],
+        "functional": not all(_is_name(each.name) for each, _ in fields),
+        "alias": types.alias(record) if record.fields is None else "",
     }
 
 
@@ -224,7 +216,7 @@ def _environment() -> Any:
 def _doc(text: str, indent: int = 0) -> str:
     """Inside a Python docstring."""
     safe = _printable(text).replace("\\", "\\\\").replace('"""', "'''")
-    safe = f"{safe} " if safe.endswith('"') else safe
+    safe = f'{safe[:-1]}\\"' if safe.endswith('"') else safe
     return _indented(safe, " " * indent)
 
 
