@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..manifest import MethodSpec
 from .tensor_inputs import TensorInputs
 from .tensor_outputs import TensorOutputs
 
 if TYPE_CHECKING:
-    from ..manifest import MethodSpec, RunnerSpec
+    from ..manifest import RunnerSpec
     from ..service.api import ApiInfo
     from ..supervisor.control import ServerOptions
 
@@ -37,8 +38,8 @@ class Endpoint:
     """None for a method of a runner."""
     runner: RunnerSpec | None = None
     """None for an api."""
-    spec: MethodSpec
-    """Of the runner's method; an api has none."""
+    spec: MethodSpec | None = None
+    """Of the runner's method; None for an api."""
 
     def __init__(
         self,
@@ -119,14 +120,14 @@ class Endpoint:
         """How tensors become its arguments."""
         if self.api is not None:
             return TensorInputs.of_api(self.api)
-        return TensorInputs.of_method(self.spec)
+        return TensorInputs.of_method(self.spec or MethodSpec())
 
     @cached_property
     def outputs(self) -> TensorOutputs:
         """How its result becomes tensors."""
         if self.api is not None:
             return TensorOutputs.of_api(self.api, self.labels)
-        return TensorOutputs.of_method(self.spec, self.labels)
+        return TensorOutputs.of_method(self.spec or MethodSpec(), self.labels)
 
     def __repr__(self) -> str:
         return f"<endpoint {self.name}>"

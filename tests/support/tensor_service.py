@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -102,6 +103,15 @@ class Tensors:
     @tiffin.api
     async def rows(self, rows: list[list[float]]) -> list[list[float]]:
         return rows
+
+    @tiffin.api
+    async def count(self, x: int) -> AsyncIterator[int]:
+        for number in range(x):
+            yield number
+
+    @tiffin.api
+    async def total(self, numbers: AsyncIterator[float]) -> float:
+        return sum([number async for number in numbers])
 
     @tiffin.api
     async def nap(self, x: Float32[np.ndarray, "n"]) -> Float32[np.ndarray, "n"]:

@@ -11,6 +11,7 @@ from ...http.head import Head
 from ...http.inflate import inflate
 from .compression import compressed, wanted_coding
 from .reply import HEADER_LENGTH
+from .unsupported import UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,12 @@ class InferHead(Head):
 
     def _prepare(self) -> None:
         infer = self._infer
+        if self.route.stream:
+            path = self.route.path.removesuffix("infer")
+            raise UnsupportedError(
+                f"model {self.route.name!r} answers with a stream, which infer cannot send: ask at "
+                f"{path}generate_stream, or over gRPC with ModelStreamInfer"
+            )
         self.decode = infer.json
         if (length := self.fields.get(HEADER_LENGTH)) is not None:
             if not length.isdigit() or len(length) > 18:

@@ -247,6 +247,17 @@ def test_scalars_texts_objects_and_contents_are_tensors(caller: Caller) -> None:
     assert (rows["shape"], rows["data"]) == ([2, 2], [1.0, 2.0, 3.0, 4.0])
 
 
+def test_streams_are_for_other_routes(caller: Caller) -> None:
+    status, answer = infer(caller, "count", tensor("x", "INT64", [1], [3]))
+    assert status == 501
+    assert "ask at /v2/models/tensors.count/generate_stream" in answer["error"]
+
+
+def test_a_stream_of_items_comes_as_one_tensor(caller: Caller) -> None:
+    status, answer = infer(caller, "total", tensor("numbers", "FP64", [3], [1, 2, 3.5]))
+    assert (status, answer["outputs"][0]["data"]) == (200, [6.5])
+
+
 def test_a_large_json_is_read_in_full(caller: Caller) -> None:
     numbers = [index / 3 for index in range(4096)]
     for data in (numbers, [numbers[at : at + 4] for at in range(0, 4096, 4)]):
