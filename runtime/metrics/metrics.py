@@ -183,23 +183,25 @@ class Metrics:
 
 
 class RequestMetrics:
-    """The requests of one route and method."""
+    """The requests of one route and method. Its series begin with the first one: every protocol has routes of
+    its own to the same apis, and most of them nobody asks."""
 
     __slots__ = ("_codes", "_duration", "_failed", "_in_flight", "_last", "_method", "_metrics", "_route")
+
+    _duration: Histogram
+    _failed: Tally
+    _last: Tally
 
     def __init__(self, metrics: Metrics, route: str, method: str) -> None:
         self._metrics = metrics
         self._route = route
         self._method = method
         self._codes: dict[int, Counter] = {}
-        self._in_flight = metrics.series(Gauge, catalog.REQUESTS_IN_FLIGHT, metrics.service, route)
-        self._duration = metrics.series(Histogram, catalog.REQUEST_DURATION, metrics.service, route)
-        self._failed = metrics.series(Tally, catalog.REQUEST_TALLY, metrics.service, route)
-        self._last = metrics.series(Tally, catalog.LAST_REQUEST, metrics.service, route)
+        self._in_flight: Gauge | None = None
 
     def begin(self) -> None:
         """A request is complete and its answer is being made."""
-        self._in_flight.add(1.0)
+        (self._in_flight or self._open()).add(1.0)
 
     def end(self, code: int, seconds: float) -> None:
         """Its answer was sent.
@@ -208,7 +210,7 @@ class RequestMetrics:
             code: HTTP status; 499 when the caller went away first.
             seconds: since `begin`.
         """
-        self._in_flight.add(-1.0)
+        (self._in_flight or self._open()).add(-1.0)
         self._duration.observe(seconds)
         self._last.set(time())
         if code >= _FAILED:
@@ -219,6 +221,14 @@ class RequestMetrics:
                 Counter, catalog.REQUESTS, self._metrics.service, self._route, self._method, str(code)
             )
         counter.inc()
+
+    def _open(self) -> Gauge:
+        metrics, labels = self._metrics, (self._metrics.service, self._route)
+        self._duration = metrics.series(Histogram, catalog.REQUEST_DURATION, *labels)
+        self._failed = metrics.series(Tally, catalog.REQUEST_TALLY, *labels)
+        self._last = metrics.series(Tally, catalog.LAST_REQUEST, *labels)
+        self._in_flight = in_flight = metrics.series(Gauge, catalog.REQUESTS_IN_FLIGHT, *labels)
+        return in_flight
 
 
 class RunnerMetrics:

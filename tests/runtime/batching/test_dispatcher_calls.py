@@ -10,8 +10,8 @@ import pytest
 from fake_links import Bench, settle
 from virtual_time import run
 
-from tiffin.errors import DeadlineExceededError, OverloadedError, UnavailableError, UsageError
-from tiffin.runtime.service.context import RequestContext
+from tiffin.errors import DeadlineExceededError, InferenceError, OverloadedError, UnavailableError, UsageError
+from tiffin.runtime.service.context import RequestContext, set_context
 
 ROW = np.ones((1, 1))
 
@@ -141,5 +141,40 @@ def test_equal_calls_in_a_row_and_others_between_keep_to_their_shapes() -> None:
                 assert result.tolist() == (array * 2).tolist()
         counts = [parcel.counts for parcel in bench.links[0].sent]
         assert sorted(counts[:3]) == [[1], [1], [1, 1, 1, 3, 1, 0, 1]]
+
+    run(main)
+
+
+def test_calls_are_counted_by_the_route_whose_request_made_them() -> None:
+    async def ask(bench: Bench, route: str) -> None:
+        set_context(RequestContext([], route=route))
+        await bench.dispatcher.call("double", (ROW,), {})
+
+    async def main() -> None:
+        bench = Bench()
+        first = asyncio.create_task(ask(bench, "/a"))
+        await settle()
+        others = [asyncio.create_task(ask(bench, "/b")), asyncio.create_task(ask(bench, ""))]
+        await asyncio.sleep(0.5)
+        bench.links[0].answer()
+        await settle()
+        bench.links[0].answer()
+        await asyncio.gather(first, *others)
+        (method, route, rows, waited_s), *rest = bench.counts.calls
+        assert (method, route, rows, waited_s) == ("double", "/a", 1, 0.0)
+        assert [(each[1], each[3]) for each in rest] == [("/b", pytest.approx(0.5)), ("", pytest.approx(0.5))]
+
+    run(main)
+
+
+def test_a_batch_that_fails_answers_nobody() -> None:
+    async def main() -> None:
+        bench = Bench()
+        call = bench.dispatcher.call("double", (ROW,), {})
+        await settle()
+        bench.links[0].fail()
+        with pytest.raises(InferenceError):
+            await call
+        assert bench.counts.calls == []
 
     run(main)

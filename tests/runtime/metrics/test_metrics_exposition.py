@@ -44,6 +44,7 @@ def everything(run_folder: Path) -> Metrics:
     metrics.restarted("forest", "SIGKILL")
     metrics.workers_wanted("forest", 3)
     metrics.scaled("forest", "late")
+    metrics.unauthorized("missing")
     metrics.series(Gauge, catalog.REMOTE_WORKERS, "iris", "forest").set(3)
     gate = GateMetrics(metrics)
     gate.peers(2)

@@ -52,3 +52,13 @@ def test_seconds_of_failed_requests_and_the_last_one_of_all_processes(tmp_path: 
     assert table["tiffin_request_tally"] == {("iris", "/a"): [24.0]}
     ((last,),) = table["tiffin_last_request"].values()
     assert before <= last <= time(), "a time is no sum"
+
+
+def test_a_route_that_nobody_asks_has_no_series(tmp_path: Path) -> None:
+    metrics = Metrics.open(tmp_path, "api-0", "iris")
+    asked, _ = metrics.request("/a"), metrics.request("/b")
+    asked.begin()
+    assert all(
+        labels[:2] == ("iris", "/a") for rows in read(tmp_path).values() for labels in rows if len(labels) > 1
+    )
+    assert read(tmp_path)["tiffin_requests_in_flight"] == {("iris", "/a"): [1.0]}
