@@ -7,16 +7,15 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from . import status
-from .context import CallEndedError
 from .prediction import GrpcPrediction
 
 if TYPE_CHECKING:
     from ..http.head import Head, RawHeaders
-    from ..http.problem import Problem
     from ..http.routes import Route
     from ..http.serving import Serving
     from .context import Context
     from .prediction import Send
+    from .status import CallEndedError
 
 METHOD = "GRPC"
 """In the log, where others have the method of HTTP."""
@@ -59,7 +58,7 @@ class Call:
         outcome = await prediction.reply(request)
         request_id = prediction.context.id
         if not isinstance(outcome, bytes):
-            raise ended(outcome, request_id)
+            raise status.ended(outcome, request_id)
         if prediction.headers:
             await self.context.begin(status.metadata(prediction.headers))
         self.context.trail((("x-request-id", request_id),))
@@ -81,17 +80,10 @@ class Call:
         outcome = await prediction.reply(request)
         request_id = prediction.context.id
         if not isinstance(outcome, bytes):
-            raise ended(outcome, request_id)
+            raise status.ended(outcome, request_id)
         self.context.trail((("x-request-id", request_id),))
 
     def refused(self, error: Exception) -> CallEndedError:
         """The end of a call that never became a prediction; it is counted and logged."""
         report, request_id = self.serving.refuse(error, self.context.client, monotonic() - self.began)
-        return ended(report, request_id)
-
-
-def ended(report: Problem, request_id: str) -> CallEndedError:
-    """The end of a call that failed."""
-    return CallEndedError(
-        status.code_of(report.status), status.details_of(report), status.trailing(report, request_id)
-    )
+        return status.ended(report, request_id)

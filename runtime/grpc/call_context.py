@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections import deque
 from collections.abc import AsyncIterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from ...errors import RequestError
-from ..http2 import header_block
 from ..http2.error import CANCEL
-from . import status
+from . import reply_blocks, status
 from .code import Code
-from .context import BothStreams, CallEndedError
+from .context import BothStreams
 from .message_reader import CODINGS, PREFIX, MessageReader, packed
+from .status import CallEndedError
 
 if TYPE_CHECKING:
     from ..http2.stream import Stream
@@ -24,19 +22,10 @@ if TYPE_CHECKING:
     from .door import GrpcDoor
     from .status import Metadata
 
-_HEAD = (
-    (b":status", b"200"),
-    (b"content-type", b"application/grpc"),
-    (b"grpc-accept-encoding", b"identity,deflate,gzip"),
-)
-_PLAIN_HEAD = header_block.write(_HEAD)
-_CODED_HEADS = {coding: header_block.write((*_HEAD, (b"grpc-encoding", coding))) for coding in CODINGS}
-_TRAILERS = {code: header_block.write(((b"grpc-status", b"%d" % code),)) for code in Code}
 _LARGE_BYTES = 64 * 1024
 """A larger reply is not copied to stand behind its prefix."""
 _HELD_MESSAGES = 16
 """Requests of a stream that wait for their method; with more the caller is not allowed to send on."""
-_UNESCAPED = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
 class CallContext:
@@ -124,8 +113,7 @@ class CallContext:
             self._coding = coding
 
     async def begin(self, metadata: Metadata) -> None:
-        usual = (*_HEAD, (b"grpc-encoding", self._coding)) if self._coding else _HEAD
-        self._first = header_block.write((*usual, *_fields(metadata)))
+        self._first = reply_blocks.head_with(metadata, self._coding)
 
     async def write(self, message: bytes) -> None:
         self._start()
@@ -169,9 +157,7 @@ class CallContext:
                 self._timer.cancel()
 
     def _succeed(self, reply: bytes | None) -> None:
-        last = _TRAILERS[Code.OK]
-        if self._trailing:
-            last += header_block.write(_fields(self._trailing))
+        last = reply_blocks.end_with(self._trailing)
         if reply is None or self._started:
             self._start()
             self.stream.finish(last)
@@ -185,14 +171,11 @@ class CallContext:
 
     def end_with(self, error: CallEndedError) -> None:
         """The status of a call that failed; replies that were sent before stay."""
-        fields = [(b"grpc-status", b"%d" % error.code)]
-        if error.details:
-            fields.append((b"grpc-message", quote(error.details, _UNESCAPED).encode("ascii")))
-        fields += _fields((*error.metadata, *self._trailing))
+        block = reply_blocks.failure(error, begun=self._started)
         if self._started:
-            self.stream.finish(header_block.write(fields))
+            self.stream.finish(block)
         else:
-            self.stream.refuse(header_block.write((*_HEAD, *fields)))
+            self.stream.refuse(block)
 
     def _start(self) -> None:
         if not self._started:
@@ -200,7 +183,7 @@ class CallContext:
             self.stream.start(self._block())
 
     def _block(self) -> bytes:
-        return self._first or (_CODED_HEADS[self._coding] if self._coding else _PLAIN_HEAD)
+        return self._first or reply_blocks.HEADS[self._coding]
 
     def _expire(self) -> None:
         self._stop()
@@ -231,13 +214,3 @@ class CallContext:
         waiter, self._wake = self._wake, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-
-
-def _fields(metadata: Metadata) -> list[tuple[bytes, bytes]]:
-    return [
-        (
-            name.encode("ascii"),
-            base64.b64encode(value).rstrip(b"=") if isinstance(value, bytes) else value.encode("ascii"),
-        )
-        for name, value in metadata
-    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,26 +40,41 @@ class CallHead:
         rpcs: by path.
     """
 
-    __slots__ = ("accepted", "coding", "is_grpc", "metadata", "path", "rpc", "timeout_s", "verb", "wrong")
+    __slots__ = (
+        "accepted",
+        "authorization",
+        "coding",
+        "is_call",
+        "kept",
+        "metadata",
+        "path",
+        "rpc",
+        "timeout_s",
+        "wrong",
+    )  # fmt: skip
 
     def __init__(self, fields: Fields, rpcs: Mapping[str, Rpc]) -> None:
         named = dict(fields)
         self.path = named[b":path"].decode("latin-1")
-        self.verb = named[b":method"]
         self.rpc = rpcs.get(self.path)
         """None: there is no such."""
         self.wrong = ""
         """Why it cannot be called so."""
         content_type = named.get(b"content-type", b"")
-        self.is_grpc = content_type == _CONTENT_TYPE or content_type.startswith(
-            (b"application/grpc+", b"application/grpc;")
+        self.is_call = named[b":method"] == b"POST" and (
+            content_type == _CONTENT_TYPE
+            or content_type.startswith((b"application/grpc+", b"application/grpc;"))
         )
+        """Else it is some other request of HTTP/2."""
         self.coding = named.get(b"grpc-encoding", b"")
         self.accepted = {each.strip() for each in named.get(b"grpc-accept-encoding", b"").split(b",")}
         self.timeout_s = self._timeout_s(named.get(b"grpc-timeout"))
         """None: the caller has said nothing."""
         self.metadata = self._metadata(fields)
         """Names in lower case; values of `-bin` names are decoded."""
+        self.authorization = named.get(b"authorization")
+        self.kept: dict[Any, Any] = {}
+        """What an RPC has worked out for all calls with these fields."""
 
     def _timeout_s(self, text: bytes | None) -> float | None:
         if text is None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import NamedTuple, Protocol, Union
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Union
 
-from ..http.head import RawHeaders
-from .code import Code
 from .status import Metadata
+
+if TYPE_CHECKING:
+    from ..http.head import RawHeaders
+    from ..http2.stream import Receiver, Stream
+    from .call_head import CallHead
+    from .door import GrpcDoor
 
 
 class Context(Protocol):
@@ -38,21 +42,6 @@ class Context(Protocol):
         """Goes with the status of a call that ends well."""
 
 
-class CallEndedError(Exception):
-    """A call ends with a status other than OK. Raised by services, for whatever carries the call.
-
-    Args:
-        details: for a person.
-        metadata: that go with the status.
-    """
-
-    def __init__(self, code: Code, details: str, metadata: Metadata = ()) -> None:
-        super().__init__(details)
-        self.code = code
-        self.details = details
-        self.metadata = metadata
-
-
 class Unary(NamedTuple):
     """One message in, one out. Cancelled, as all of these, when the caller is gone or the deadline over."""
 
@@ -71,4 +60,10 @@ class BothStreams(NamedTuple):
     serve: Callable[[AsyncIterator[bytes], Context], Awaitable[None]]
 
 
-Rpc = Union[Unary, ServerStream, BothStreams]  # noqa: UP007 - 3.10
+class Direct(NamedTuple):
+    """One message in, one out, by an object that is itself what the stream's bytes are given to."""
+
+    open: Callable[[GrpcDoor, Stream, CallHead], Receiver]
+
+
+Rpc = Union[Unary, ServerStream, BothStreams, Direct]  # noqa: UP007 - 3.10

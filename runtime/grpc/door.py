@@ -11,7 +11,8 @@ from ..http2 import header_block
 from .call_context import CallContext
 from .call_head import CallHead
 from .code import Code
-from .context import BothStreams, CallEndedError
+from .context import BothStreams, Direct
+from .status import CallEndedError
 
 if TYPE_CHECKING:
     from ..http2.header_block import Fields
@@ -42,14 +43,17 @@ class GrpcDoor:
         return CallHead(fields, self._rpcs)
 
     def open(self, stream: Stream, meaning: CallHead) -> Receiver:
+        rpc = meaning.rpc
+        if isinstance(rpc, Direct) and meaning.is_call and not meaning.wrong:
+            return rpc.open(self, stream, meaning)
         context = CallContext(self, stream, meaning)
-        if not meaning.is_grpc or meaning.verb != b"POST":
+        if not meaning.is_call:
             stream.refuse(_NOT_GRPC)
         elif meaning.wrong:
             context.end_with(CallEndedError(Code.INTERNAL, meaning.wrong))
-        elif meaning.rpc is None:
+        elif rpc is None:
             context.end_with(CallEndedError(Code.UNIMPLEMENTED, f"there is no method {meaning.path[:200]}"))
-        elif isinstance(meaning.rpc, BothStreams):
+        elif isinstance(rpc, BothStreams):
             context.open()
         return context
 

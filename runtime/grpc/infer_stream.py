@@ -7,18 +7,17 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from ...errors import ServingError
-from ..protocols.endpoint import VERSION
-from .call import Call, ended
-from .infer import FINAL, ModelInferResponse
-from .infer_request import InferRequest
+from .call import Call
+from .infer_reply import final
 from .messages import message
-from .status import details_of
+from .status import details_of, ended
 
 if TYPE_CHECKING:
     from ..http.problem import Problem
     from ..http.serving import Serving
     from .context import Context
-    from .inference import Routes
+    from .infer_plan import Plan
+    from .infer_plans import Plans
 
 ModelStreamInferResponse = message("inference.ModelStreamInferResponse")
 AT_A_TIME = 64
@@ -33,9 +32,9 @@ class InferStream:
     Replies come in the order of the requests; only those of streaming apis come when they are there.
     """
 
-    def __init__(self, serving: Serving, routes: Routes, context: Context) -> None:
+    def __init__(self, serving: Serving, plans: Plans, context: Context) -> None:
         self._call = Call(serving, context)
-        self._routes = routes
+        self._plans = plans
         self._context = context
         self._fails = self._call.field(_WANTS_STATUS) == b"true"
         """The first error ends the call, with its status."""
@@ -81,39 +80,37 @@ class InferStream:
             self._failed.set_exception(error)
 
     async def _answer(self, data: bytes, before: asyncio.Task[None] | None) -> None:
-        request: InferRequest | None = None
         try:
-            request = InferRequest(data)
-            route, infer = self._routes.of(request)
+            plan = self._plans.of(data)
         except ServingError as error:
             report, request_id = self._call.serving.refuse(error, self._context.client, 0.0)
-            return await self._write_error(report, request_id, request, before)
-        head = self._call.head(route)
-        head.decode = lambda body: infer.asked_in_stream(request)
+            return await self._write_error(report, request_id, None, before)
+        head = self._call.head(plan.route)
+        head.decode = plan.asked_in_stream
         prediction = self._call.prediction(head, self._write)
         outcome = await prediction.reply(data)
         if not isinstance(outcome, bytes):
-            return await self._write_error(outcome, prediction.context.id, request, before)
-        if not route.stream:
+            return await self._write_error(outcome, prediction.context.id, plan, before)
+        if not plan.route.stream:
             await _after(before)
             return await self._write(outcome)
-        if request.parameters.get(_WANTS_FINAL) is True:
-            await self._write(_final(request))
+        if plan.parameters.get(_WANTS_FINAL) is True:
+            await self._write(final(plan.model_name, plan.endpoint.version, plan.id))
         return None
 
     async def _write_error(
         self,
         report: Problem,
         request_id: str,
-        request: InferRequest | None,
+        plan: Plan | None,
         before: asyncio.Task[None] | None,
     ) -> None:
         if self._fails:
             raise ended(report, request_id)
         reply = ModelStreamInferResponse(error_message=details_of(report))
-        if request is not None:
-            reply.infer_response.model_name = request.model_name
-            reply.infer_response.id = request.id
+        if plan is not None:
+            reply.infer_response.model_name = plan.model_name
+            reply.infer_response.id = plan.id
         await _after(before)
         await self._write(reply.SerializeToString())
 
@@ -125,10 +122,3 @@ class InferStream:
 async def _after(before: asyncio.Task[None] | None) -> None:
     if before is not None and not before.done():
         await asyncio.wait({before})
-
-
-def _final(request: InferRequest) -> bytes:
-    """The last reply to a request, without outputs."""
-    reply = ModelInferResponse(model_name=request.model_name, model_version=VERSION, id=request.id)
-    reply.parameters[FINAL].bool_param = True
-    return bytes(ModelStreamInferResponse(infer_response=reply).SerializeToString())

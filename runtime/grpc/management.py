@@ -10,9 +10,9 @@ from google.protobuf.json_format import ParseDict
 from ..protocols.oip import cuda_memory
 from ..protocols.oip.health import server_live
 from .context import Rpc, Unary
-from .infer_request import values
 from .inference import SERVICE
 from .messages import POOL, rpcs
+from .parameters import plain
 from .question import Answer, Question
 
 if TYPE_CHECKING:
@@ -92,12 +92,12 @@ class Management:
         return self._reply("RepositoryIndex", {"models": index})
 
     def _load(self, request: Any) -> Any:
-        given = values(request.parameters)
+        given = plain(request.parameters)
         self._told.repository.load(request.model_name, given, request.repository_name)
         return self._reply("RepositoryModelLoad", {})
 
     def _unload(self, request: Any) -> Any:
-        given = values(request.parameters)
+        given = plain(request.parameters)
         self._told.repository.unload(request.model_name, given, request.repository_name)
         return self._reply("RepositoryModelUnload", {})
 
@@ -138,7 +138,7 @@ class Management:
         )
 
     async def _log_settings(self, request: Any) -> Any:
-        settings = await self._told.change_log_settings(values(request.settings))
+        settings = await self._told.change_log_settings(plain(request.settings))
         kinds = {bool: "bool_param", int: "uint32_param", str: "string_param"}
         return self._reply(
             "LogSettings",

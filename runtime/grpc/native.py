@@ -108,19 +108,20 @@ class _Request:
     """
 
     def __init__(self, data: bytes) -> None:
-        cut: list[memoryview] = []
+        spans: list[wire.Span] = []
+        rest = data
         if len(data) >= _LARGE_BYTES:
-            data, cut = wire.cut_out(data, _BODY_IN)
+            rest, spans = wire.cut_out(data, _BODY_IN)
         try:
-            read = CallRequest.FromString(data)
+            read = CallRequest.FromString(rest)
         except DecodeError as error:
             raise MalformedInputError("the message is no tiffin.v1.CallRequest") from error
         self.api: str = read.api
         self._media_type: str = read.media_type or JSON
         self._accept: str = read.accept
-        self._body: Any = cut[-1] if cut else read.body
+        self._body: Any = memoryview(data)[slice(*spans[-1])] if spans else read.body
 
-    def asked(self, info: ApiInfo, _: Any) -> Asked:
+    def asked(self, info: ApiInfo, body: Any) -> Asked:  # noqa: ARG002 - the message, read by now
         """Raises RequestError as HTTP does for the same body."""
         write: Any
         if info.stream:

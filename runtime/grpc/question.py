@@ -12,7 +12,8 @@ from google.protobuf.message import DecodeError
 from ...errors import MalformedInputError, ServingError
 from ..http import problem
 from ..service.context import RequestContext
-from .call import METHOD, Call, ended
+from .call import METHOD, Call
+from .status import ended
 
 if TYPE_CHECKING:
     from ..http.serving import Serving

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .context import Context
 
 VERSIONS = ("v1", "v1alpha")
+SERVICES = tuple(f"grpc.reflection.{version}.ServerReflection" for version in VERSIONS)
 
 
 class Reflection:

@@ -10,7 +10,7 @@ from .inference import Inference
 from .management import Management
 from .messages import FILES
 from .native import Native
-from .reflection import Reflection
+from .reflection import SERVICES, Reflection
 from .typed.service import TypedService
 
 if TYPE_CHECKING:
@@ -22,12 +22,11 @@ def rpcs(serving: Serving) -> dict[str, Rpc]:
     """By path, `/inference.GRPCInferenceService/ModelInfer`."""
     typed = TypedService(serving)
     names = [inference.SERVICE, native.SERVICE, health.SERVICE, typed.full_name]
-    files = [*FILES, *typed.files()]
     return {
         **Inference(serving).rpcs(),
         **Management(serving).rpcs(),
         **Native(serving).rpcs(),
         **typed.rpcs(),
         **Health(serving, names).rpcs(),
-        **Reflection(serving, files, names).rpcs(),
+        **Reflection(serving, [*FILES, *typed.files()], [*names, *SERVICES]).rpcs(),
     }

@@ -36,6 +36,21 @@ _PRINTABLE = bytes(range(0x20, 0x7F)).decode("ascii")
 Metadata = tuple[tuple[str, Union[str, bytes]], ...]  # noqa: UP007 - 3.10
 
 
+class CallEndedError(Exception):
+    """A call ends with a status other than OK. Raised by services, for whatever carries the call.
+
+    Args:
+        details: for a person.
+        metadata: that go with the status.
+    """
+
+    def __init__(self, code: Code, details: str, metadata: Metadata = ()) -> None:
+        super().__init__(details)
+        self.code = code
+        self.details = details
+        self.metadata = metadata
+
+
 def code_of(status: int) -> Code:
     """For a status of HTTP."""
     known = _CODES.get(status)
@@ -62,3 +77,8 @@ def trailing(report: Problem, request_id: str) -> Metadata:
 def metadata(headers: tuple[tuple[bytes, bytes], ...]) -> Metadata:
     """Fields of HTTP as metadata, which hold printable ASCII: anything else is percent-encoded."""
     return tuple((name.decode("ascii"), quote_from_bytes(value, _PRINTABLE)) for name, value in headers)
+
+
+def ended(report: Problem, request_id: str) -> CallEndedError:
+    """The end of a call that failed."""
+    return CallEndedError(code_of(report.status), details_of(report), trailing(report, request_id))

@@ -66,14 +66,6 @@ def elements(contents: Any, datatype: str, shape: tuple[int, ...], path: str) ->
     return array.reshape(shape)
 
 
-def shape_of(given: Any, path: str) -> tuple[int, ...]:
-    """Raises InvalidInputError for a negative size."""
-    shape = tuple(given.shape)
-    if any(size < 0 for size in shape):
-        raise InvalidInputError(f"shape {list(shape)} has a negative size", path=f"{path}.shape")
-    return shape
-
-
 def datatype_of(given: Any, path: str) -> str:
     """Raises InvalidInputError for one that nobody knows."""
     datatype = str(given.datatype)

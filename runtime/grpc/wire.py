@@ -6,25 +6,30 @@ length (varint), then the content. Fields of a message may be cut out or appende
 
 from __future__ import annotations
 
+from ...errors import MalformedInputError
+
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIELDS_LIMIT = 4096
-"""A message with more fields is not worth reading here, one by one in Python."""
+"""They are read here one by one: a message that has more keeps everybody waiting."""
+
+Span = tuple[int, int]
+"""First byte, and the one behind the last."""
 
 
-def cut_out(message: bytes, number: int) -> tuple[bytes, list[memoryview]]:
-    """The rest of a message, and the contents of all its fields `number`, of type bytes, in their order.
+def cut_out(message: bytes, number: int) -> tuple[bytes, list[Span]]:
+    """The rest of a message, and where the contents of its fields `number`, of type bytes, are.
 
-    A message that is malformed, or has very many fields, comes back whole, for the real parser to judge.
+    Raises:
+        MalformedInputError: it is no message, or has more than 4,096 fields.
     """
-    view = memoryview(message)
     wanted = number << 3 | _BYTES
-    rest: list[memoryview] = []
-    found: list[memoryview] = []
+    rest: list[bytes] = []
+    found: list[Span] = []
     at, kept, size = 0, 0, len(message)
     try:
         for _ in range(_FIELDS_LIMIT):
             if at == size:
-                rest.append(view[kept:])
+                rest.append(message[kept:])
                 return b"".join(rest), found
             begin = at
             key, at = _varint(message, at)
@@ -35,8 +40,8 @@ def cut_out(message: bytes, number: int) -> tuple[bytes, list[memoryview]]:
                 if at > size:
                     break
                 if key == wanted:
-                    rest.append(view[kept:begin])
-                    found.append(view[at - length : at])
+                    rest.append(message[kept:begin])
+                    found.append((at - length, at))
                     kept = at
             elif kind == _VARINT:
                 _, at = _varint(message, at)
@@ -48,7 +53,7 @@ def cut_out(message: bytes, number: int) -> tuple[bytes, list[memoryview]]:
                 break
     except IndexError:  # it ends in the middle of a number
         pass
-    return message, []
+    raise MalformedInputError("the message is cut short, no protobuf, or has more than 4,096 fields")
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
