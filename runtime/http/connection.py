@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..http2 import connection as http2
+from .http2_door import Http2Door
 from .serving import Serving
 from .socket_prediction import CONTINUE, Refusal, SocketPrediction
 
@@ -71,7 +72,9 @@ class Connection(HttpToolsProtocol):
     def speak_http2(self, data: bytes) -> None:
         """The caller begins as HTTP/2 does: from here on the connection is that protocol's."""
         self.deaf = True
-        connection = http2.Connection(self.serving.door, self.loop, self._http2_closed)
+        if self.serving.http2_door is None:
+            self.serving.http2_door = Http2Door(self.serving, self.app, self.app_state)
+        connection = http2.Connection(self.serving.http2_door, self.loop, self._http2_closed)
         self.connections.discard(self)
         self.connections.add(connection)  # type: ignore[arg-type]  # uvicorn only calls shutdown()
         self.serving.sweeper.discard(self)

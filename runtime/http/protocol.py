@@ -86,9 +86,8 @@ class PredictionProtocol(Connection):
             self._check_overhead(len(data))
 
     def _may_speak_http2(self) -> bool:
-        """It is for gRPC; whoever does not serve that understands HTTP/1.1 only."""
         first: Any = self.cycle
-        return first is None and not self.receiving and bool(self.serving.state.options.grpc_addresses)
+        return first is None and not self.receiving
 
     def _recognised(self, data: bytes) -> bool:
         """The short way of the short way: one whole request whose head was parsed before, byte for byte.

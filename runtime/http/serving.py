@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -27,9 +28,14 @@ from .sweeper import Sweeper
 from .threads import Threads
 
 if TYPE_CHECKING:
+    from ..grpc.door import GrpcDoor
     from ..protocols.protocol import Protocol
+    from .http2_door import Http2Door
     from .routes import Route
     from .state import ServerState
+
+MESSAGE_MARGIN_BYTES = 64 * 1024
+"""What a message of gRPC may have besides its tensors."""
 
 
 class Serving:
@@ -59,6 +65,8 @@ class Serving:
         self.mounts = Mounts(state, self.guard)
         self.cors = Cors(state.options.cors_origins) if state.options.cors_origins else None
         self.bodies = Bodies(state.options.max_bodies_bytes)
+        self.http2_door: Http2Door | None = None
+        """Made for the first connection that needs it."""
         self.unmatched = state.metrics.request(UNMATCHED)
         self.deadlines = Deadlines()
         self.sweeper = Sweeper()
@@ -72,6 +80,15 @@ class Serving:
         if state.serving is None:
             state.serving = cls(state)
         return state.serving
+
+    @cached_property
+    def door(self) -> GrpcDoor:
+        """Where HTTP/2 connections go; made in the loop that they are in."""
+        from ..grpc.door import GrpcDoor
+        from ..grpc.services import rpcs  # protobuf takes 0.1 s to import
+
+        limit_bytes = max((endpoint.max_body_bytes for endpoint in self.endpoints.all), default=0)
+        return GrpcDoor(rpcs(self), limit_bytes + MESSAGE_MARGIN_BYTES, asyncio.get_running_loop())
 
     def protocol_of(self, path: str) -> Protocol | None:
         """The protocol that has this path, by its first part."""

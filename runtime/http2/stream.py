@@ -77,7 +77,7 @@ class Stream:
         self._stalled_bytes = 0
         self._stalled_since = 0.0
         self._last: bytes | None = None
-        """Header block that ends the answer, when data has yet to go before it."""
+        """Header block that ends the answer, when data has yet to go before it; empty: no trailers."""
         self._waiter: asyncio.Future[None] | None = None
 
     # The answer
@@ -132,15 +132,18 @@ class Stream:
         self.pending_bytes += len(data)
         self.connection.push(self)
 
-    def finish(self, last: bytes) -> None:
-        """Ends the answer with trailers, once all data is sent."""
+    def finish(self, last: bytes | None) -> None:
+        """Ends the answer, once all data is sent.
+
+        Args:
+            last: header block of its trailers; None: it has none.
+        """
         if self.closed:
             return
         if self.pending_bytes:
-            self._last = last
-            return
-        self._write_block(last, END_STREAM)
-        self._close()
+            self._last = last or b""
+        else:
+            self._write_end(last)
 
     def refuse(self, block: bytes) -> None:
         """The whole answer is one header block."""
@@ -198,8 +201,7 @@ class Stream:
         if self.pending_bytes <= _DRAIN_BYTES:
             self._wake()
         if not self.pending_bytes and self._last is not None:
-            self._write_block(self._last, END_STREAM)
-            self._close()
+            self._write_end(self._last)
 
     def lose(self) -> None:
         """The peer, or the whole connection, is gone."""
@@ -207,6 +209,13 @@ class Stream:
             self.closed = True
             self._drop()
             self.receiver.lost()
+
+    def _write_end(self, last: bytes | None) -> None:
+        if last:
+            self._write_block(last, END_STREAM)
+        else:
+            self.connection.write(frame(DATA, END_STREAM, self.id))
+        self._close()
 
     def _write_block(self, block: bytes, flags: int) -> None:
         limit = self.connection.peer_frame_bytes
