@@ -116,7 +116,7 @@ class MessageDraft:
         for field in made.field:
             if field.proto3_optional:
                 field.oneof_index = len(made.oneof_decl)
-                name = f"_{field.name}"
+                name = field.name if field.name.startswith("_") else f"_{field.name}"
                 while name in {each.name for each in made.oneof_decl} | {each.name for each in made.field}:
                     name = f"X{name}"
                 made.oneof_decl.add(name=name)

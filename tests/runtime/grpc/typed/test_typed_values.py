@@ -5,22 +5,19 @@
 from __future__ import annotations
 
 import datetime
-import decimal
-import enum
 import math
-import uuid
 from typing import Any
 
 import msgspec
 import numpy as np
 import pandas as pd
-import pydantic
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
+from typed_messages import request_of, same
 from typed_zoo import (
     Address,
     Bird,
@@ -208,37 +205,7 @@ def method(name: str) -> TypedMethod:
 
 
 def message(name: str, arguments: dict[str, Any]) -> bytes:
-    """The request that says the same."""
-    found = method(name)
-    made = found._request()
-    for slot in found._slots:
-        if slot.key in arguments:
-            slot.put(made, arguments[slot.key])
-    body: bytes = made.SerializeToString()
-    return body
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, (np.ndarray, torch.Tensor)):
-        return (
-            type(one) is type(other)
-            and one.dtype == other.dtype
-            and one.shape == other.shape
-            and bool((one == other).all())
-        )
-    if isinstance(one, (pydantic.BaseModel, enum.Enum, float, int, Image.Image)):
-        return bool(one == other)
-    if isinstance(one, dict):
-        return (
-            isinstance(other, dict)
-            and one.keys() == other.keys()
-            and all(same(one[k], other[k]) for k in one)
-        )
-    if isinstance(one, (list, tuple)):
-        return type(one) is type(other) and len(one) == len(other) and all(map(same, one, other))
-    if hasattr(one, "__dict__") and not isinstance(one, (str, uuid.UUID, decimal.Decimal)):
-        return type(one) is type(other) and same(vars(one), vars(other))
-    return type(one) is type(other) and bool(one == other)
+    return request_of(method(name), arguments)
 
 
 @pytest.mark.parametrize("name", CALLS)
