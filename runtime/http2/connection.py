@@ -267,6 +267,7 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._close)
 
     def _close(self) -> None:
+        self.deaf = True
         self._flush()
         self.transport.close()
 
