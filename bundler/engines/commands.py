@@ -80,6 +80,8 @@ class CommandEngine:
         command = [self.program, "create"]
         command += ["--name", request.name] if request.name else []
         command += ["--publish", f"{request.host}:{request.port or ''}:{request.container_port}"]
+        for inside, outside in request.more_ports.items():
+            command += ["--publish", f"{request.host}:{outside}:{inside}"]
         command += self.gpu_options(request.gpus) if request.gpus else []
         command += [part for key, value in request.env.items() for part in ("--env", f"{key}={value}")]
         made = ask([*command, request.image, *request.options]).strip().splitlines()

@@ -177,11 +177,13 @@ class DockerEngine:
             count = -1 if request.gpus == "all" else int(request.gpus)
             options["device_requests"] = [DeviceRequest(count=count, capabilities=[["gpu"]])]
         published: Any = (request.host, request.port or None)  # any free one, which the types do not know of
+        ports = {f"{request.container_port}/tcp": published}
+        ports |= {f"{inside}/tcp": (request.host, port) for inside, port in request.more_ports.items()}
         with _words(request.image):
             made = self._sdk.containers.create(
                 request.image,
                 list(request.options),
-                ports={f"{request.container_port}/tcp": published},
+                ports=ports,
                 environment=dict(request.env),
                 **options,
             )

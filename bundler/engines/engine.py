@@ -74,6 +74,8 @@ class RunRequest:
     """Address of this machine that the port is published on."""
     port: int = 0
     """Of this machine; 0: any free one."""
+    more_ports: Mapping[int, int] = field(default_factory=dict)
+    """Further ports of the container, and those of this machine that they are published on."""
     gpus: str = ""
     """`all`, a number, or empty."""
     env: Mapping[str, str] = field(default_factory=dict)

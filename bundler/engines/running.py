@@ -9,10 +9,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ...errors import ImageError, NoEngineError, NotFoundError
+from ...runtime.platforms.detect import port_number
 from .choose import ENGINES, choose
 from .engine import Container, Engine, ImageFacts, RunRequest
 
 DEFAULT_PORT = 3000
+GRPC_PORT = "TIFFIN_GRPC_PORT"
+"""Where the server in the container listens for gRPC."""
 _ASK_EVERY_S = 0.25
 _ANSWER_LIMIT_S = 2.0
 
@@ -21,6 +24,8 @@ class Started(NamedTuple):
     container: Container
     engine: Engine
     url: str
+    grpc: str = ""
+    """`127.0.0.1:3001`, when it is published."""
 
 
 def find_image(image: str, engine: str = "") -> tuple[Engine, ImageFacts]:
@@ -49,23 +54,33 @@ def find_image(image: str, engine: str = "") -> tuple[Engine, ImageFacts]:
     raise NotFoundError(f"{' and '.join(asked)} {have} no image {image}: bundle containerize {image}")
 
 
-def start(engine: Engine, facts: ImageFacts, request: RunRequest) -> Started:
+def start(engine: Engine, facts: ImageFacts, request: RunRequest, *, grpc_port: int | None = None) -> Started:
     """Starts a container of an image, on the port that the image exposes.
 
+    Args:
+        grpc_port: of this machine, to publish gRPC on; None: it is not published.
+
     Raises:
+        ConfigError: the environment for it says that it serves no gRPC, which is to be published.
         ImageError: it could not be started, or ended before its port was known.
     """
     container_port = facts.port or request.container_port
     # Said outright: on the laptop of somebody who has a variable of a cloud set, the port stays the same.
     env = {"BUNDLE_PORT": str(container_port), **request.env}
-    container = engine.run(replace(request, container_port=container_port, env=env))
+    request = replace(request, container_port=container_port, env=env)
+    if grpc_port is not None:
+        env = {GRPC_PORT: str(container_port + 1), **env}
+        inside = port_number(GRPC_PORT, env[GRPC_PORT])
+        request = replace(request, env=env, more_ports={inside: grpc_port})
+    container = engine.run(request)
     try:
         port = container.port()
     except BaseException:
         container.remove()
         raise
     host = "127.0.0.1" if request.host == "0.0.0.0" else request.host  # noqa: S104 - only compared
-    return Started(container, engine, f"http://{host}:{port}" if port else "")
+    grpc = f"{host}:{grpc_port}" if grpc_port is not None else ""
+    return Started(container, engine, f"http://{host}:{port}" if port else "", grpc)
 
 
 def wait_until_ready(

@@ -33,6 +33,11 @@ _LOG_JOIN_S = 5.0
 @click.option(
     "-p", "--port", default=3000, show_default=True, type=int, help="Port of this machine; 0: any free one."
 )
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(1, 65535),
+    help="Publish gRPC on this port, too.  [default: not published]",
+)
 @click.option("--gpus", metavar="all|NUMBER", help="GPUs that the container may use.")
 @click.option(
     "-e", "--env", "env", multiple=True, metavar="KEY[=VALUE]", help="For the container; KEY alone: as here."
@@ -59,6 +64,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     arguments: tuple[str, ...],
     host: str,
     port: int,
+    grpc_port: int | None,
     gpus: str | None,
     env: tuple[str, ...],
     detach: bool,
@@ -89,11 +95,11 @@ def command(  # noqa: PLR0917 - click passes them by name
         name=name,
     )
     signal.signal(signal.SIGTERM, _interrupt)
-    started = start(found, facts, request)
+    started = start(found, facts, request, grpc_port=grpc_port)
     log = _follow(started.container)
     try:
         took_s = wait_until_ready(started, ready_s)
-        _tell(image, started, took_s, detach=detach)
+        _tell(image, started, took_s, request.env.get("TIFFIN_PATH_PREFIX", ""), detach=detach)
         if detach:
             return 0
         log.join()
@@ -157,14 +163,15 @@ def _stop(container: Container, drain_s: float) -> int:
     return container.exit_code() or 0
 
 
-def _tell(image: str, started: Started, took_s: float, *, detach: bool) -> None:
-    url = started.url
+def _tell(image: str, started: Started, took_s: float, prefix: str, *, detach: bool) -> None:
+    url = started.url + prefix.rstrip("/")
     name = started.container.id[:12]
     program = "podman" if started.engine.name == "buildah" else started.engine.name
     console.panel(
         f"Running {image}: ready in {took_s:.2f} s",
         [
             ("url", url),
+            ("grpc", started.grpc),
             ("pages", "  ".join(f"{url}{page}" for page in ("/", "/docs", "/metrics"))),
             ("container", name),
         ],

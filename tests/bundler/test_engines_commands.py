@@ -214,8 +214,8 @@ def test_run(programs: Path) -> None:
     container.stop(7.0)
     assert pod.arguments("stop") == ["stop", "--time", "7", "abc123"]
     container.remove()  # gone already
-    nerdctl.find().run(replace(wanted, port=8080, host="0.0.0.0"))
-    start[-1] = "0.0.0.0:8080:3000"
+    nerdctl.find().run(replace(wanted, port=8080, host="0.0.0.0", more_ports={3001: 8081}))
+    start[-1:] = ["0.0.0.0:8080:3000", "--publish", "0.0.0.0:8081:3001"]
     assert ctl.arguments("create") == [*start, "--gpus", "all", *end]
     two = ["--device", "nvidia.com/gpu=0", "--device", "nvidia.com/gpu=1"]
     assert podman.find().gpu_options("2") == two

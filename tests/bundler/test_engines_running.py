@@ -12,7 +12,7 @@ import pytest
 
 from tiffin.bundler.engines.engine import Container, ImageFacts, RunRequest
 from tiffin.bundler.engines.running import Started, start, wait_until_ready
-from tiffin.errors import ImageError
+from tiffin.errors import ConfigError, ImageError
 
 FACTS = ImageFacts(
     id="sha256:5", size_bytes=1, layers=[], port=8080, platform="linux/amd64", labels={}, env={}
@@ -133,3 +133,29 @@ def test_nothing_is_left_of_a_container_whose_port_cannot_be_asked(monkeypatch: 
     with pytest.raises(ImageError, match="no such container"):
         start(cast(Any, engine), FACTS, RunRequest(image="iris:1", container_port=3000))
     assert held.removed
+
+
+def test_grpc_is_published_beside_it() -> None:
+    engine: Any = Engine()
+    started = start(
+        engine, FACTS, RunRequest(image="iris", container_port=3000, host="0.0.0.0"), grpc_port=4001
+    )
+    assert started.grpc == "127.0.0.1:4001"
+    assert engine.asked.more_ports == {8081: 4001}
+    assert engine.asked.env["TIFFIN_GRPC_PORT"] == "8081"
+    start(
+        engine,
+        FACTS,
+        RunRequest(image="iris", container_port=3000, env={"TIFFIN_GRPC_PORT": "70"}),
+        grpc_port=4001,
+    )
+    assert engine.asked.more_ports == {70: 4001}
+    with pytest.raises(ConfigError, match="TIFFIN_GRPC_PORT='none'"):
+        start(
+            engine,
+            FACTS,
+            RunRequest(image="iris", container_port=3000, env={"TIFFIN_GRPC_PORT": "none"}),
+            grpc_port=4001,
+        )
+    assert start(engine, FACTS, RunRequest(image="iris", container_port=3000)).grpc == ""
+    assert engine.asked.more_ports == {}
