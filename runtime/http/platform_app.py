@@ -11,12 +11,13 @@ import msgspec
 from ...errors import NotFoundRouteError, RequestError
 from ..auth.tokens import PREDICT
 from ..platforms.detect import by_name
+from ..protocols.instances_dialect import with_instances
+from ..protocols.json_calls import JsonCalls
 from ..schema.media import JSON
 from . import problem
 from .asgi import AsgiPrediction
 from .entrance import authorization
 from .health import health
-from .instance_prediction import InstancePredictions
 from .target import VARIABLE, Targets
 
 if TYPE_CHECKING:
@@ -52,8 +53,11 @@ class PlatformRoutes:
         self.targets = Targets(serving.table, environ.get(VARIABLE, ""))
         self.header = routes.api_header.encode("ascii")
         by_path = serving.table.by_path
+        self._rows: dict[str, Route] = {}
         for path in routes.instances:
             by_path.pop(path.encode("ascii"), None)  # an api of the same path answers such bodies here
+            if self.targets.default is not None and path not in routes.health:
+                by_path[path.encode("ascii")] = self._with_rows(self.targets.default)
         for path in routes.predict:
             # Nothing can name another api: predictions are answered on the short way.
             if self.targets.default is not None and (not self.header or len(serving.table.routes) == 1):
@@ -99,7 +103,6 @@ class PlatformRoutes:
     def predictions(self, otherwise: AsgiApp) -> AsgiApp:
         """Answers predictions whose api is known, and leaves the rest to `otherwise`."""
         routes, serving = self.routes, self._serving
-        instances = InstancePredictions(serving)
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             path = scope.get("path", "")
@@ -110,10 +113,18 @@ class PlatformRoutes:
             except NotFoundRouteError:
                 return await otherwise(scope, receive, send)
             if path in routes.instances:
-                return await instances.serve(route, scope, receive, send)
+                route = self._with_rows(route)
             return await AsgiPrediction(serving, route, scope, send).serve(receive)
 
         return answer
+
+    def _with_rows(self, route: Route) -> Route:
+        """The same api, for bodies that may be instances."""
+        made = self._rows.get(route.name)
+        if made is None:
+            endpoint = self._serving.endpoints.find(f"{self._state.info.name}.{route.name}")
+            made = self._rows[route.name] = with_instances(route, JsonCalls(endpoint, self._serving))
+        return made
 
     async def _turned_away(self, scope: Scope, send: Send) -> bool:
         """Answers callers without a token for predictions."""

@@ -9,7 +9,11 @@ if TYPE_CHECKING:
     from ..http.serving import Serving
     from .protocol import Protocol
 
-PROTOCOLS: tuple[tuple[str, str], ...] = (("oip.protocol", "OpenInference"),)
+PROTOCOLS: tuple[tuple[str, str], ...] = (
+    ("oip.protocol", "OpenInference"),
+    ("v1.protocol", "V1"),
+    ("torchserve.protocol", "TorchServe"),
+)
 """Module in this room, and class. The first one that wants a path has it."""
 
 

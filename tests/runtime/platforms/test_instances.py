@@ -14,7 +14,7 @@ from jaxtyping import Float32
 
 import tiffin
 from tiffin.errors import InvalidInputError
-from tiffin.runtime.http.instances import Instances
+from tiffin.runtime.protocols.instances import Instances
 from tiffin.runtime.service.service import service_info
 
 
@@ -49,7 +49,7 @@ class Kinds:
 
 
 def of(api: str) -> Instances:
-    return Instances(service_info(Kinds).apis[api])
+    return Instances(api, service_info(Kinds).apis[api].inputs)
 
 
 def bodies(api: str, instances: Any, **more: Any) -> list[Any]:

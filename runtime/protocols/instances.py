@@ -15,13 +15,12 @@ from ...errors import InvalidInputError
 
 if TYPE_CHECKING:
     from ..manifest import TypeSpec
-    from ..service.api import ApiInfo
+    from ..schema.inputs import Inputs
 
 INSTANCES, PARAMETERS, PREDICTIONS = "instances", "parameters", "predictions"
 _KEYS = (INSTANCES, PARAMETERS)
 _TABLES = ("array", "tensor")
 _BINARY = ("bytes", "file", "image")
-"""May be written as `{"b64": "…"}`."""
 
 _Object = dict[str, bytes]
 """Key to its value, as JSON."""
@@ -31,12 +30,20 @@ _texts_of = msgspec.json.Decoder(dict[str, str])
 
 
 class Instances:
-    """Instances for one api."""
+    """Instances for one api, or one method of a runner.
 
-    def __init__(self, info: ApiInfo) -> None:
-        self._name = info.name
-        self._specs = info.inputs.specs
-        self._required = [name for name in self._specs if name not in info.inputs.defaults] or [*self._specs]
+    Args:
+        name: of it, for errors.
+        inputs: its parameters.
+    """
+
+    def __init__(self, name: str, inputs: Inputs) -> None:
+        self._name = name
+        self._specs = inputs.specs
+        self._required = [name for name in self._specs if name not in inputs.defaults] or [*self._specs]
+        kinds = {name: each.kind or each.element for name, each in inputs.parameters.items()}
+        self._binary = {name for name, kind in kinds.items() if kind and kind.spec().kind in _BINARY}
+        """May be written as `{"b64": "…"}`, or are lists of such."""
         self._all_at_once = bool(self._required) and all(
             _takes_rows(self._specs[name]) for name in self._required
         )
@@ -58,8 +65,21 @@ class Instances:
         for key in given:
             if key not in _KEYS:
                 raise InvalidInputError(f"unknown key {key!r}: use {' and '.join(_KEYS)}", path=f"$.{key}")
-        instances = self._list(given[INSTANCES])
-        parameters = self._parameters(given)
+        return self.calls(given[INSTANCES], given.get(PARAMETERS))
+
+    def calls(self, instances: bytes, parameters: bytes | None = None) -> list[bytes]:
+        """The bodies to call with, in JSON.
+
+        Args:
+            instances: JSON of the list.
+            parameters: JSON of an object with what is the same for all; None: there is none.
+
+        Raises:
+            InvalidInputError: instances that do not fit the parameters.
+        """
+        return self._bodies(self._list(instances), self._parameters(parameters or b"null"))
+
+    def _bodies(self, instances: list[bytes], parameters: _Object) -> list[bytes]:
         if not self._all_at_once:
             return [self._one(f"$.instances[{at}]", each, parameters) for at, each in enumerate(instances)]
         named = [self._named(each) for each in instances]
@@ -70,7 +90,8 @@ class Instances:
                     self._value(f"$.instances[{at}]", each, name) for at, each in enumerate(named) if each
                 )
         elif len(self._required) == 1:
-            columns[self._required[0]] = _joined(instances)
+            (name,) = self._required
+            columns[name] = _joined(self._plain(name, each) for each in instances)
         else:
             raise InvalidInputError(
                 f"api {self._name!r} takes {', '.join(self._required)}: "
@@ -84,7 +105,7 @@ class Instances:
 
         Args:
             answers: of the api, JSON, one for each body.
-            count: instances.
+            count: of the instances.
         """
         if not self._all_at_once:
             return _object({PREDICTIONS: _joined(answers)})
@@ -103,14 +124,24 @@ class Instances:
         """Instances in a body that `read` has read."""
         return len(_items(_fields(body)[INSTANCES]))
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Parameters that a call must have; all of them where every one has a default."""
+        return tuple(self._required)
+
+    def column(self, name: str, raw: bytes) -> bytes:
+        """One parameter with all its rows, where binary values may be written as `{"b64": "…"}`."""
+        if name in self._binary and raw.startswith(b"["):
+            return _joined(self._plain(name, each) for each in _items(raw))
+        return self._plain(name, raw) if name in self._specs else raw
+
     def _list(self, raw: bytes) -> list[bytes]:
         try:
             return _items(raw)
         except msgspec.ValidationError:
             raise InvalidInputError("instances must be a list", path="$.instances") from None
 
-    def _parameters(self, given: _Object) -> _Object:
-        raw = given.get(PARAMETERS, b"null")
+    def _parameters(self, raw: bytes) -> _Object:
         try:
             parameters = {} if raw == b"null" else _fields(raw)
         except msgspec.ValidationError:
@@ -153,7 +184,7 @@ class Instances:
         return self._plain(name, named[name])
 
     def _plain(self, name: str, raw: bytes) -> bytes:
-        if self._specs[name].kind in _BINARY and raw.startswith(b"{"):
+        if name in self._binary and raw.startswith(b"{"):
             try:
                 return msgspec.json.encode(_texts_of.decode(raw)["b64"])
             except (msgspec.DecodeError, KeyError):
