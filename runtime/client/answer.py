@@ -54,7 +54,7 @@ class Answer:
 
     @property
     def body(self) -> bytes | bytearray:
-        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+        return self.pieces[0] if len(self.pieces) == 1 else bytearray().join(self.pieces)
 
     def take(self) -> bytes | bytearray:
         """What came of the body since the last time."""
@@ -62,9 +62,9 @@ class Answer:
         self.pieces = []
         return found
 
-    def filled(self, came: bytes | bytearray, rest: bytearray) -> None:
-        """The body is whole: what was taken of it, and what was read elsewhere."""
-        self.pieces = [came, rest] if came else [rest]
+    def filled(self, body: bytearray) -> None:
+        """The body is whole: it was read elsewhere."""
+        self.pieces = [body]
         self.missing = 0
         self.whole = True
 

@@ -11,6 +11,7 @@ from ..schema import media
 from ..schema.calling import CALLING
 from ..schema.encode import msgpack_bytes
 from ..schema.file import OCTETS
+from ..schema.kind import Buffer
 from . import arguments, results
 
 MEDIA_TYPE = media.MSGPACK
@@ -40,8 +41,8 @@ class Api:
         self._known = {each["name"]: each for each in self.parameters}
         self._required = frozenset(each["name"] for each in self.parameters if each["required"])
 
-    def body(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        """The request body of a call.
+    def body(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Buffer]:
+        """The request body of a call, in pieces.
 
         Raises:
             TypeError: other arguments than the api has, as for any Python function.

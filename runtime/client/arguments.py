@@ -12,16 +12,22 @@ import numpy as np
 
 from ...errors import InvalidInputError
 from ..schema.file import File
+from ..schema.kind import Buffer
+from ..schema.npy import octets
 
 _ARRAYS = ("array", "tensor")
 _BINARY = ("file", "bytes", "image")
 _NUMBERS = "biuf"
+LARGE_BYTES = 256 * 1024
+"""From this size on an array is sent from where it is."""
+_FIXMAP = 16
+_BIN32 = 2**32
 
 
 def packed(
     given: Mapping[str, Any], parameters: Mapping[str, Mapping[str, Any]], encode: Callable[[Any], bytes]
-) -> bytes:
-    """The body.
+) -> list[Buffer]:
+    """The body, in pieces: large arrays as they lie in memory.
 
     Args:
         given: name to value.
@@ -33,9 +39,34 @@ def packed(
     """
     values = {name: _prepared(value, parameters[name], name) for name, value in given.items()}
     try:
-        return encode(values)
+        if any(map(_is_large, values.values())) and len(values) < _FIXMAP:
+            return _spliced(values, encode)
+        return [encode(values)]
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInputError(f"it cannot be sent: {error}", path=_culprit(values, encode)) from error
+
+
+def _is_large(value: Any) -> bool:
+    return (
+        isinstance(value, np.ndarray)
+        and LARGE_BYTES <= value.nbytes < _BIN32
+        and value.dtype.kind in _NUMBERS
+    )
+
+
+def _spliced(values: Mapping[str, Any], encode: Callable[[Any], bytes]) -> list[Buffer]:
+    """msgpack around arrays that are not copied: `{"dtype": …, "shape": […], "data": bin}`, data last."""
+    pieces: list[Buffer] = [bytes((0x80 | len(values),))]
+    for name, value in values.items():
+        pieces.append(encode(name))
+        if not _is_large(value):
+            pieces.append(encode(value))
+            continue
+        array = value.astype(value.dtype.newbyteorder("<"), copy=False)
+        head = {"dtype": array.dtype.name, "shape": array.shape}
+        pieces += [b"\x83", encode(head)[1:], encode("data"), b"\xc6", array.nbytes.to_bytes(4, "big")]
+        pieces.append(octets(array))
+    return pieces
 
 
 def _culprit(values: Mapping[str, Any], encode: Callable[[Any], bytes]) -> str:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 
 from ..schema import media
+from ..schema.kind import Buffer
 from .address import Address
 from .answer import Answer
 from .events import EventReader
@@ -31,12 +32,12 @@ class AsyncHttpTransport:
         return Reply(answer.headers.get("content-type", ""), answer.body)
 
     async def schema(self, options: CallOptions, deadline: float) -> bytes:
-        return bytes((await self._ask(self._heads.get("/schema", options), b"", deadline)).body)
+        return bytes((await self._ask(self._heads.get("/schema", options), [], deadline)).body)
 
     async def ready(self, options: CallOptions, deadline: float) -> None:
-        await self._ask(self._heads.get("/readyz", options), b"", deadline)
+        await self._ask(self._heads.get("/readyz", options), [], deadline)
 
-    async def _ask(self, head: bytes, body: bytes, deadline: float) -> Answer:
+    async def _ask(self, head: bytes, body: list[Buffer], deadline: float) -> Answer:
         answer = Answer()
         protocol = await self._pool.take(deadline)
         usable = False

@@ -6,6 +6,7 @@ A field is a key (number << 3 | 2, for text and bytes), a length as a varint, an
 from __future__ import annotations
 
 from ...errors import ConnectionFailedError
+from ..schema.kind import Buffer
 from .transport import Reply
 
 CALL = "/tiffin.v1.Service/Call"
@@ -18,10 +19,10 @@ SERVING = b"\x08\x01"
 _BYTES = 2
 
 
-def call_request(api: str, media_type: str, body: bytes, accept: str) -> bytes:
+def call_request(api: str, media_type: str, body: list[Buffer], accept: str) -> bytes:
     """`CallRequest{api = 1, media_type = 2, body = 3, accept = 4}`"""
     texts = _field(1, api.encode()) + _field(2, media_type.encode()) + _field(4, accept.encode())
-    return b"".join((texts, b"\x1a", _varint(len(body)), body))
+    return b"".join((texts, b"\x1a", _varint(sum(map(len, body))), *body))
 
 
 def call_reply(message: bytes) -> Reply:

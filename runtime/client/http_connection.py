@@ -11,6 +11,7 @@ import time
 from collections import deque
 
 from ...errors import ConnectionFailedError
+from ..schema.kind import Buffer
 from .address import Address
 from .answer import Answer
 from .patience import remaining_s, too_late
@@ -45,15 +46,12 @@ class Connection:
         self._poll.register(self._socket, select.POLLIN)
         self.used = time.monotonic()
 
-    def send(self, head: bytes, body: bytes, deadline: float) -> None:
+    def send(self, head: bytes, body: list[Buffer], deadline: float) -> None:
         """Raises ConnectionFailedError; the server did not get the whole request then."""
         try:
             self._socket.settimeout(remaining_s(deadline))
-            if len(body) <= _TOGETHER_BYTES:
-                self._socket.sendall(head + body)
-            else:
-                self._socket.sendall(head)
-                self._socket.sendall(body)
+            for piece in together(head, body):
+                self._socket.sendall(piece)
         except TimeoutError as error:
             raise too_late() from error
         except OSError as error:
@@ -82,9 +80,10 @@ class Connection:
                 self.receive(answer, deadline)
 
     def _fill(self, answer: Answer, deadline: float) -> None:
-        body = bytearray(answer.missing)
         came = answer.take()
-        at, space = 0, memoryview(body)
+        body = bytearray(len(came) + answer.missing)
+        at, space = len(came), memoryview(body)
+        space[:at] = came
         while at < len(body):
             try:
                 self._socket.settimeout(remaining_s(deadline))
@@ -97,7 +96,7 @@ class Connection:
                 answer.eof()
             at += count
         space.release()
-        answer.filled(came, body)
+        answer.filled(body)
 
     def is_fresh(self) -> bool:
         """Whether nothing came since the last answer: neither the end nor what nobody asked for."""
@@ -105,6 +104,19 @@ class Connection:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def together(head: bytes, body: list[Buffer]) -> list[Buffer]:
+    """As few pieces as there are large ones: what is small goes with what stands before it."""
+    pieces: list[Buffer] = []
+    small = [head]
+    for piece in body:
+        if len(piece) <= _TOGETHER_BYTES:
+            small.append(bytes(piece))
+        else:
+            pieces += [b"".join(small), piece]
+            small = []
+    return [*pieces, b"".join(small)] if small else pieces
 
 
 class Pool:

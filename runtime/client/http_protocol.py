@@ -8,11 +8,12 @@ import time
 from collections import deque
 
 from ...errors import ConnectionFailedError, TiffinError
+from ..schema.kind import Buffer
 from .address import Address
 from .answer import Answer
+from .http_connection import together
 from .patience import remaining_s, too_late
 
-_TOGETHER_BYTES = 64 * 1024
 _IDLE_S = 60.0
 _MOST_WAITING_BYTES = 1024 * 1024
 """Of a stream that nobody takes: reading stops until somebody does."""
@@ -65,17 +66,14 @@ class HttpProtocol(asyncio.Protocol):
             )
             self._fail(ConnectionFailedError(f"lost {self._address}: {reason}", sent=True))
 
-    def send(self, head: bytes, body: bytes, answer: Answer, *, streams: bool = False) -> None:
+    def send(self, head: bytes, body: list[Buffer], answer: Answer, *, streams: bool = False) -> None:
         """Raises ConnectionFailedError when the connection is gone already."""
         transport = self._transport
         if transport is None or self.lost or transport.is_closing():
             raise ConnectionFailedError(f"lost {self._address} before sending")
         self._answer, self._failure, self._streams = answer, None, streams
-        if len(body) <= _TOGETHER_BYTES:
-            transport.write(head + body)
-        else:
-            transport.write(head)
-            transport.write(body)
+        for piece in together(head, body):
+            transport.write(piece)
 
     async def more(self, deadline: float) -> None:
         """Waits until something came, or the answer is whole; raises what ended it."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ...errors import ConnectionFailedError
 from ..schema import media
+from ..schema.kind import Buffer
 from .address import Address
 from .answer import Answer
 from .events import EventReader
@@ -38,7 +39,7 @@ class HttpTransport:
         self._get("/readyz", options, deadline)
 
     def _get(self, path: str, options: CallOptions, deadline: float) -> bytes:
-        answer = self._ask(self._heads.get(path, options), b"", deadline)
+        answer = self._ask(self._heads.get(path, options), [], deadline)
         if answer.status >= 300:
             raise failure(answer.status, answer.headers, answer.body)
         return bytes(answer.body)
@@ -60,7 +61,7 @@ class HttpTransport:
         finally:
             self._pool.give(connection, usable=usable)
 
-    def _ask(self, head: bytes, body: bytes, deadline: float) -> Answer:
+    def _ask(self, head: bytes, body: list[Buffer], deadline: float) -> Answer:
         connection, _ = self._pool.take(deadline)
         answer = Answer()
         try:
@@ -76,7 +77,7 @@ class HttpTransport:
         self._pool.close()
 
 
-def _send(connection: Connection, head: bytes, body: bytes, deadline: float, answer: Answer) -> None:
+def _send(connection: Connection, head: bytes, body: list[Buffer], deadline: float, answer: Answer) -> None:
     """A server that refuses early (413, 401) may close before it has read all: its answer counts then."""
     try:
         connection.send(head, body, deadline)

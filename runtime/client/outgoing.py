@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..schema.kind import Buffer
 from ..service.context import current_context
 from .options import CallOptions
 
@@ -23,10 +24,16 @@ class Outgoing:
     """One call on its way."""
 
     api: Api
-    body: bytes
+    body: list[Buffer]
+    """Its pieces, one after the other."""
     options: CallOptions
     deadline: float
     """`time.monotonic()` seconds."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the body."""
+        return sum(map(len, self.body))
 
     @classmethod
     def of(cls, api: Api, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions) -> Outgoing:

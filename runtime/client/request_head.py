@@ -30,7 +30,7 @@ class RequestHeads:
         lines = "".join(f"{name}: {value}\r\n" for name, value in pairs).encode("ascii") if pairs else b""
         return b"%bcontent-length: %d\r\nx-request-timeout: %.3f\r\n%b%b\r\n" % (
             fixed,
-            len(outgoing.body),
+            outgoing.size_bytes,
             max(0.001, remaining_s(outgoing.deadline)),
             options.lines,
             lines,

@@ -37,7 +37,7 @@ def result(media_type: str, body: bytes | bytearray, output: Mapping[str, Any]) 
     kind = media_type.partition(";")[0].strip().lower()
     try:
         if kind == media.NPY:
-            return npy.read(body)
+            return npy.view(body) if isinstance(body, bytearray) else npy.read(body)
         if kind == media.MSGPACK:
             value = msgspec.msgpack.decode(body)
             return _shaped(_raised(value) if any(mark in body for mark in _MARKS) else value, output)

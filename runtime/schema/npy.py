@@ -43,6 +43,22 @@ def read(body: Buffer) -> np.ndarray[Any, Any]:
         raise MalformedInputError(f"npy: {error}") from error
 
 
+def view(body: bytearray) -> np.ndarray[Any, Any]:
+    """The array in `body`, without a copy where its elements can lie there: it keeps `body` alive.
+
+    Raises:
+        MalformedInputError: as `read`.
+    """
+    start = _length_of_head(body)
+    dtype, order, shape = _parsed_head(bytes(body[:start]))
+    if order != "C" or not dtype.isnative or dtype.kind not in "iuf" or not math.prod(shape):
+        return read(body)
+    if len(body) - start != math.prod(shape) * dtype.itemsize:
+        return read(body)  # which says what is wrong
+    array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, body, start)
+    return array
+
+
 def _length_of_head(body: Buffer) -> int:
     """Bytes in front of the elements: magic, version, length and header; all of them are there."""
     if len(body) < 10 or body[:6] != _MAGIC:

@@ -106,7 +106,7 @@ def test_messages_of_grpc(api: str, media_type: str, body: bytes) -> None:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     request = message_factory.GetMessageClass(pool.FindMessageTypeByName("t.CallRequest"))()
-    request.ParseFromString(call_request(api, media_type, body, ""))
+    request.ParseFromString(call_request(api, media_type, [body[:100], body[100:]], ""))
     assert (request.api, request.media_type, request.body, request.accept) == (api, media_type, body, "")
     reply = (
         b"\x0a"
