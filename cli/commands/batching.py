@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import click
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 LIMIT_S = 10.0
 """A server that says nothing for so long is hung."""
 EVERY_S = 1.0
+VARIABLE = "TIFFIN_CLIENT_TOKEN"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -25,11 +29,26 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 @click.argument("url", default="", metavar="[URL]")
 @click.option("--port", type=int, help="Of the server of this machine that is meant, when several run.")
 @click.option("--pid", type=int, help="Of its supervisor, likewise.")
+@click.option(
+    "--token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with a token of the scope manage.  [default: the token in TIFFIN_CLIENT_TOKEN]",
+)
+@click.option(
+    "--ca-file", type=click.Path(dir_okay=False), help="Who signed the certificate of the URL, in PEM."
+)
 @click.option("--process", default="", metavar="NAME", help="Only this API process: api-0.")
 @click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
 def command(  # noqa: PLR0917 - click passes them by name
-    url: str, port: int | None, pid: int | None, process: str, watch: bool, as_json: bool
+    url: str,
+    port: int | None,
+    pid: int | None,
+    token_file: Path | None,
+    ca_file: str | None,
+    process: str,
+    watch: bool,
+    as_json: bool,
 ) -> None:
     """Explain how a running server batches: learned times, cap, holds, and why the last batches left.
 
@@ -40,14 +59,42 @@ def command(  # noqa: PLR0917 - click passes them by name
             "--watch draws on a terminal: leave it out, and ask with --json as often as you like"
         )
     where = _address(url, port, pid, process)
+    access = Access(_token(token_file), ca_file or "", verify=bool(url))
     if watch:
-        _watch(where)
+        _watch(where, access)
         return
-    told = fetch(where)
+    told = fetch(where, access)
     if as_json:
         console.emit_json(told)
     else:
         _show(told)
+
+
+class Access(NamedTuple):
+    """How to get at a server."""
+
+    token: str = ""
+    ca_file: str = ""
+    """Empty: the authorities that this machine trusts."""
+    verify: bool = True
+    """False: its own supervisor has said where it listens; the certificate is for another name."""
+
+
+def _token(file: Path | None) -> str:
+    """
+    Raises:
+        UsageError: the file cannot be read, or what is in it is no token.
+    """
+    text = os.environ.get(VARIABLE, "")
+    if file is not None:
+        try:
+            text = file.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--token-file {file} cannot be read: {error}") from error
+    token = text.strip()
+    if token and not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
+        raise UsageError(f"what is in {file or VARIABLE} is no token: one word, as bundle token prints it")
+    return token
 
 
 def _address(url: str, port: int | None, pid: int | None, process: str) -> str:
@@ -79,7 +126,10 @@ def base_url(text: str) -> str:
     return text.partition("?")[0].partition("#")[0].rstrip("/")
 
 
-def fetch(address: str) -> dict[str, Any]:
+_ANYBODY = Access()
+
+
+def fetch(address: str, access: Access = _ANYBODY) -> dict[str, Any]:
     """What the server explains.
 
     Raises:
@@ -91,9 +141,11 @@ def fetch(address: str) -> dict[str, Any]:
     import urllib.request
 
     request = urllib.request.Request(address, headers={"accept": "application/json"})  # noqa: S310 - http only
+    if access.token:  # not for whoever the server may send us on to
+        request.add_unredirected_header("authorization", f"Bearer {access.token}")
     where = address.partition("/debug/")[0]
     try:
-        with _opener(urlsplit(address).hostname or "").open(request, timeout=LIMIT_S) as answer:
+        with _opener(urlsplit(address).hostname or "", access).open(request, timeout=LIMIT_S) as answer:
             return _told(answer.read(), answer.headers, where)
     except urllib.error.HTTPError as error:
         with error:
@@ -114,11 +166,24 @@ def fetch(address: str) -> dict[str, Any]:
         ) from error
 
 
-def _opener(host: str) -> urllib.request.OpenerDirector:
-    """A proxy of the environment is for other machines."""
+def _opener(host: str, access: Access) -> urllib.request.OpenerDirector:
+    """A proxy of the environment is for other machines.
+
+    Raises:
+        UsageError: the file of certificates cannot be used.
+    """
+    import ssl
     import urllib.request
 
-    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if host in LOOPBACK else []))
+    try:
+        context = ssl.create_default_context(cafile=access.ca_file or None)
+    except OSError as error:
+        raise UsageError(f"--ca-file {access.ca_file} holds no certificates in PEM: {error}") from error
+    if not access.verify and not access.ca_file:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    proxies = [urllib.request.ProxyHandler({})] if host in LOOPBACK else []
+    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), *proxies)
 
 
 def _told(body: bytes, headers: Message, where: str) -> dict[str, Any]:
@@ -148,6 +213,8 @@ def _refusal(status: int, body: bytes, headers: Message, where: str) -> Exceptio
     if headers.get_content_type() != "application/problem+json":
         return ServerError(f"what answers at {where} is no tiffin server: it answered {status}")
     detail = str(json.loads(body).get("detail", status))
+    if status in (401, 403):
+        return ServerError(f"{where}: {detail}: give one with --token-file or in {VARIABLE}")
     return UsageError(detail) if status == 422 else ServerError(f"{where}: {detail}")
 
 
@@ -164,12 +231,12 @@ def _show(told: dict[str, Any]) -> None:
         console.note("No batches yet: send a request, then ask again.")
 
 
-def _watch(address: str) -> None:
+def _watch(address: str, access: Access) -> None:
     import time
 
     from .. import batching_view
 
     with console.live() as show:
         while True:
-            show(batching_view.drawn(fetch(address)))
+            show(batching_view.drawn(fetch(address, access)))
             time.sleep(EVERY_S)

@@ -109,6 +109,14 @@ def test_all_of_it_at_once(project: Path, tmp_path: Path) -> None:
             env={**os.environ, **home}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (health.returncode, health.stderr.startswith("ready: https://")) == (0, True), health.stderr
+        for token, told in (("root-secret-000000", '"processes"'), ("", "--token-file")):
+            explained = subprocess.run(
+                [sys.executable, "-m", "tiffin", "batching", "--json", "--pid", str(server.pid)],
+                env={**os.environ, **home, "TIFFIN_CLIENT_TOKEN": token},
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert explained.returncode == (0 if token else 1), explained.stderr
+            assert told in explained.stdout + explained.stderr
         assert server.stop() == 0
         log = server.log()
         assert "-secret-" not in log
@@ -116,7 +124,8 @@ def test_all_of_it_at_once(project: Path, tmp_path: Path) -> None:
 
 
 def test_tokens_of_the_environment_stay_in_the_supervisor(project: Path) -> None:
-    with Server(project, "--no-grpc", environ={"TIFFIN_AUTH_TOKENS": TOKENS.strip().replace("\n", ";")}) as server:
+    environ = {"TIFFIN_AUTH_TOKENS": TOKENS.strip().replace("\n", ";")}
+    with Server(project, "--no-grpc", environ=environ) as server:
         url = f"{server.base_url}/secrets"
         assert httpx.post(url).status_code == 401
         assert httpx.post(url, headers=bearer("shop")).json() == {"seen": False}
