@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import BuildError, ConfigError, IntegrityError, NotFoundError
+from ..errors import BuildError, ConfigError, IntegrityError, NotFoundError, UsageError
 from ..runtime.cgroup import cpu_count
 from ..runtime.home import models_folder
 from ..runtime.manifest import BUNDLE_FILE, MODEL_FILE, BundleInfo, FileEntry, ServiceSpec, dump_yaml
@@ -39,11 +39,12 @@ from .image.plan import (
     TEMPLATE_FILE,
     WHEELS_FOLDER,
     plan_of,
+    platform_lock,
     template_text,
 )
 from .image.sbom import SBOM_FILE, render_sbom
 from .image.wheel import runtime_wheel
-from .lock import Lock, make_lock
+from .lock import Lock, machine_of, make_lock, this_platform
 from .provenance import provenance
 from .readme import render_readme
 from .requirements import collect_requirements
@@ -70,6 +71,7 @@ def build(
     labels: Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
     lock: bool | None = None,
+    platforms: Sequence[str] = (),
 ) -> Bundle:
     """Makes a bundle of a service, its models and what it needs.
 
@@ -84,9 +86,11 @@ def build(
         on_progress: told what is going on.
         lock: None: lock the Python requirements when `uv` and an index can be reached, else say in
             `options` of the manifest why not; True: that is an error; False: do not try.
+        platforms: that images will be for besides Linux on this machine's processor, `linux/arm64`: the
+            requirements are locked for each, and it is an error when they cannot be.
 
     Raises:
-        ConfigError: there is nothing to build there, or the bundlefile is wrong.
+        ConfigError: there is nothing to build there, the bundlefile is wrong, or so is a platform.
         ServiceDefinitionError: the service cannot work, or cannot be imported from the bundle's files.
         SecretFoundError: a file that looks like a secret would go in.
         NotFoundError: a model is not in the store.
@@ -101,6 +105,10 @@ def build(
         )
     if name is not None:
         Tag(name, version or "0")
+    if platforms and lock is False:
+        raise UsageError("requirements are locked for the platforms that are named: leave out lock=False")
+    for each in platforms:
+        machine_of(each)
     progress = on_progress or _silent
     progress("look for files", 0, 0)
     found = project_target(target)
@@ -110,7 +118,7 @@ def build(
     refuse_secrets(sources, allow=wishes.allow_secrets)
     store = bundle_store()
     with store.begin() as draft:
-        content = _fill(draft, found, wishes, sources, lock=lock, progress=progress)
+        content = _fill(draft, found, wishes, sources, lock=lock, platforms=platforms, progress=progress)
         info = _manifest(content, wishes, labels or {}, project)
         _put_dockerfile(draft, info, content.texts)
         progress("write to the store", 0, 0)
@@ -143,6 +151,7 @@ def _fill(
     sources: Sequence[SourceFile],
     *,
     lock: bool | None,
+    platforms: Sequence[str],
     progress: Progress,
 ) -> _Content:
     project = Path(target.source)
@@ -156,12 +165,22 @@ def _fill(
     infos = [model.info for model in models]
     progress("lock requirements" if lock is not False else "collect requirements", 0, 0)
     requirements = collect_requirements(project, wishes.python, infos, spec)
-    locked = make_lock(requirements, python=_python(), required=lock is True) if lock is not False else None
+    locked = (
+        make_lock(requirements, python=_python(), required=lock is True or bool(platforms))
+        if lock is not False
+        else None
+    )
     pins = locked.text if locked is not None else ""
+    others = {
+        platform_lock(each): make_lock(requirements, python=_python(), platform=each, required=True).text
+        for each in platforms
+        if each != this_platform()
+    }
     sources_of_image = {
         REQUIREMENTS_FILE: requirements,
         LOCK_FILE: pins,
         TEMPLATE_FILE: _template(project, wishes),
+        **others,
     }
     image_texts = {path: text for path, text in sources_of_image.items() if text}
     wheel = runtime_wheel()

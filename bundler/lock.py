@@ -1,7 +1,9 @@
 """`env/python/requirements.lock`: every package with its version and the hashes of its files, made by `uv`.
 
-https://docs.astral.sh/uv/pip/compile/. Versions that are installed here are preferred, because the service
-was checked with them. The result is kept in `<home>/cache/locks` by everything that it depends on.
+https://docs.astral.sh/uv/pip/compile/. A lock is for one platform: which packages there are, and which
+versions have files, differs; so a bundle has one more, `requirements.linux-arm64.lock`, for each other
+platform that is asked for. Versions that are installed here are preferred, because the service was checked
+with them. The result is kept in `<home>/cache/locks` by everything that it depends on.
 """
 
 from __future__ import annotations
@@ -9,16 +11,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import platform
 import re
 import shutil
 import subprocess
 import tempfile
 from importlib.metadata import distributions
 from pathlib import Path
+from platform import machine as this_machine
 from typing import NamedTuple
 
-from ..errors import BuildError
+from ..errors import BuildError, ConfigError
 from ..runtime.home import home
 from .requirements import EDITABLE
 
@@ -28,6 +30,7 @@ TIMEOUT_S = 300.0
 _RECIPE = "2"
 """Changes when the same inputs give another lock."""
 _REASON_LINES = 3
+_IN, _OUT = "requirements.in", "requirements.lock"
 _INDEX_VARIABLES = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -40,12 +43,13 @@ class Lock(NamedTuple):
     reason: str = ""
 
 
-def make_lock(requirements: str, *, python: str, required: bool = False) -> Lock:
-    """Resolves requirements for Linux on this machine's architecture.
+def make_lock(requirements: str, *, python: str, platform: str = "", required: bool = False) -> Lock:
+    """Resolves requirements for Linux.
 
     Args:
         requirements: the text of `requirements.in`.
         python: `3.11`
+        platform: `linux/arm64`; empty: that of this machine.
         required: an error, in place of no lock.
 
     Raises:
@@ -55,24 +59,25 @@ def make_lock(requirements: str, *, python: str, required: bool = False) -> Lock
     if uv is None:
         return _without("uv is not installed: pip install 'tiffin[lock]'", required)
     installed = _installed()
-    cached = home() / "cache" / "locks" / f"{_key(requirements, python, installed)}.lock"
+    machine = machine_of(platform) if platform else _machine()
+    cached = home() / "cache" / "locks" / f"{_key(requirements, python, machine, installed)}.lock"
     if cached.is_file():
         return Lock(cached.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory(prefix="tiffin-lock-") as folder:
-        made = _compile(uv, Path(folder), requirements, python, installed)
+        kept = Path(folder)
+        (kept / _IN).write_text(requirements, encoding="utf-8")
+        (kept / _OUT).write_text(installed, encoding="utf-8")  # uv keeps the versions that it finds here
+        made = _compile(uv, kept, python, machine, _indexes(requirements))
     if not made.text:
-        return _without(made.reason, required)
+        return _without(made.reason, required, platform)
     _keep(cached, made.text)
     return made
 
 
-def _compile(uv: str, folder: Path, requirements: str, python: str, installed: str) -> Lock:
-    (folder / "requirements.in").write_text(requirements, encoding="utf-8")
-    output = folder / "requirements.lock"
-    output.write_text(installed, encoding="utf-8")  # uv keeps the versions that it finds here where they fit
-    command = [uv, "pip", "compile", "requirements.in", "--output-file", output.name, "--generate-hashes"]
+def _compile(uv: str, folder: Path, python: str, machine: str, head: str) -> Lock:
+    command = [uv, "pip", "compile", _IN, "--output-file", _OUT, "--generate-hashes"]
     command += ["--no-header", "--no-annotate", "--quiet", "--no-python-downloads"]
-    command += ["--python-version", python, "--python-platform", f"{_machine()}-manylinux_2_28"]
+    command += ["--python-version", python, "--python-platform", f"{machine}-manylinux_2_28"]
     # Offline is common here and a lock is not vital: do not spend ten seconds on finding out.
     environment = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15", **os.environ, "NO_COLOR": "1"}
     try:
@@ -91,7 +96,7 @@ def _compile(uv: str, folder: Path, requirements: str, python: str, installed: s
     if done.returncode != 0:
         log.debug("uv failed: %s", done.stderr)
         return Lock("", _reason(done.stderr))
-    return Lock(_indexes(requirements) + output.read_text(encoding="utf-8"))
+    return Lock(head + (folder / _OUT).read_text(encoding="utf-8"))
 
 
 def _indexes(requirements: str) -> str:
@@ -103,9 +108,10 @@ def _indexes(requirements: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _without(reason: str, required: bool) -> Lock:
+def _without(reason: str, required: bool, platform: str = "") -> Lock:
     if required:
-        raise BuildError(f"the requirements could not be locked: {reason}")
+        there = f" for {platform}" if platform else ""
+        raise BuildError(f"the requirements could not be locked{there}: {reason}")
     return Lock("", reason)
 
 
@@ -136,14 +142,32 @@ def _installed() -> str:
     return "".join(sorted(pins))
 
 
-def _key(requirements: str, python: str, installed: str) -> str:
+def _key(requirements: str, python: str, machine: str, installed: str) -> str:
     indexes = [f"{name}={os.environ.get(name, '')}" for name in _INDEX_VARIABLES]
-    parts = [_RECIPE, requirements, python, _machine(), installed, *indexes]
+    parts = [_RECIPE, requirements, python, machine, installed, *indexes]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+def machine_of(platform: str) -> str:
+    """`aarch64` of `linux/arm64`.
+
+    Raises:
+        ConfigError: no platform that images are made for.
+    """
+    system, _, machine = platform.partition("/")
+    if system != "linux" or machine not in _MACHINES:
+        raise ConfigError(f"platform {platform!r}: use linux/amd64 or linux/arm64")
+    return _MACHINES[machine]
+
+
+def this_platform() -> str:
+    """`linux/amd64`: of the lock that every bundle has."""
+    machine = _machine()
+    return f"linux/{next((name for name, other in _MACHINES.items() if other == machine), machine)}"
+
+
 def _machine() -> str:
-    machine = platform.machine().lower()
+    machine = this_machine().lower()
     return _MACHINES.get(machine, machine)
 
 

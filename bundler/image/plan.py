@@ -7,6 +7,7 @@ are not in it either. They come to the image as `labels`, given to the engine be
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from .lockfile import Locked, read_lock, read_requirements, without_hash
 
 REQUIREMENTS_FILE = "env/python/requirements.in"
 LOCK_FILE = "env/python/requirements.lock"
+"""For Linux on the processor of the machine that built the bundle."""
+LOCK_PATTERN = re.compile(r"env/python/requirements\.[a-z0-9]+-[a-z0-9]+\.lock")
+"""For other platforms: `platform_lock`."""
 WHEELS_FOLDER = "env/python/wheels/"
 DOCKERFILE = "env/docker/Dockerfile"
 IGNORE_FILE = f"{DOCKERFILE}.dockerignore"
@@ -102,10 +106,11 @@ def image_plan(
         BuildError: the bundle is of a tiffin that made no images.
         IntegrityError: its lock is damaged.
     """
+    read = {REQUIREMENTS_FILE, LOCK_FILE, TEMPLATE_FILE}
     texts = {
-        path: (bundle.path / path).read_text(encoding="utf-8")
-        for path in (REQUIREMENTS_FILE, LOCK_FILE, TEMPLATE_FILE)
-        if any(entry.path == path for entry in bundle.info.files)
+        entry.path: (bundle.path / entry.path).read_text(encoding="utf-8")
+        for entry in bundle.info.files
+        if entry.path in read or LOCK_PATTERN.fullmatch(entry.path)
     }
     plan = plan_of(
         bundle.info,
@@ -129,11 +134,12 @@ def plan_of(
 
     Args:
         info: of the bundle, with every file but the Dockerfile.
-        texts: content of `requirements.in`, `requirements.lock` and the project's template, by their paths.
+        texts: content of `requirements.in`, of each lock and of the project's template, by their paths.
     """
     wheel = _wheel(info)
-    locked = LOCK_FILE in texts
-    packages = read_lock(texts[LOCK_FILE]) if locked else read_requirements(texts.get(REQUIREMENTS_FILE, ""))
+    lock = _lock(info, texts, platform)
+    locked = lock in texts
+    packages = read_lock(texts[lock]) if locked else read_requirements(texts.get(REQUIREMENTS_FILE, ""))
     base = resolve_base(
         options,
         python=info.python,
@@ -146,7 +152,7 @@ def plan_of(
         service=info.service.name,
         base=base,
         options=options,
-        requirements=LOCK_FILE if locked else REQUIREMENTS_FILE,
+        requirements=lock if locked else REQUIREMENTS_FILE,
         locked=locked,
         hashed=hashed,
         builder_packages=["git"] if any(package.url.startswith("git+") for package in packages) else [],
@@ -162,7 +168,7 @@ def plan_of(
         build_args={"SOURCE_DATE_EPOCH": str(epoch())},
         warnings=[
             *_lock_warnings(info, packages, locked=locked),
-            *_platform_warnings(info, platform),
+            *_platform_warnings(info, platform, lock if locked else ""),
             *filter(None, [base.advice]),
         ],
     )
@@ -248,14 +254,26 @@ def _labels(info: BundleInfo) -> dict[str, str]:
     return {name: value for name, value in {**found, **info.labels, **own}.items() if value}
 
 
-def _platform_warnings(info: BundleInfo, platform: str) -> list[str]:
+def platform_lock(platform: str) -> str:
+    """`env/python/requirements.linux-arm64.lock` of `linux/arm64`; a variant behind it has the same files."""
+    return f"env/python/requirements.{'-'.join(platform.split('/')[:2])}.lock"
+
+
+def _lock(info: BundleInfo, texts: Mapping[str, str], platform: str) -> str:
+    """The path of the lock for a platform: one of its own, else the one that every bundle has."""
+    own = platform_lock(platform)
+    return own if platform and not platform.startswith(_platform(info)) and own in texts else LOCK_FILE
+
+
+def _platform_warnings(info: BundleInfo, platform: str, lock: str) -> list[str]:
     """Hashes are those of all platforms; which packages there are was decided on one."""
     built_on = _platform(info)
-    if not platform or platform.startswith(built_on):
+    if not platform or platform.startswith(built_on) or lock != LOCK_FILE:
         return []
     warning = (
         f"the requirements were locked for {built_on} and the image is for {platform}: what only the latter "
-        "needs is missing, and a package without a file for it stops the build; build the bundle there"
+        "needs is missing, and a package without a file for it stops the build; "
+        f"bundle build --platform {platform} locks for both"
     )
     return [warning]
 

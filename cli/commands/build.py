@@ -18,6 +18,13 @@ from ..tags import Target
     default=None,
     help="Demand, or skip, requirements with versions and hashes  [lock when uv and an index are there]",
 )
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="linux/arm64",
+    help="Lock for images of this platform too; may be repeated.  [this machine's]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     target: str,
@@ -26,6 +33,7 @@ def command(
     version: str | None,
     labels: tuple[str, ...],
     lock: bool | None,
+    platforms: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Make a bundle: service, models and dependencies, one version.
@@ -41,7 +49,15 @@ def command(
         def show(step: str, done: int, total: int) -> None:
             progress.update(step, done=done, total=total or None)
 
-        made = build(target, name=name, version=version, labels=parsed, lock=lock, on_progress=show)
+        made = build(
+            target,
+            name=name,
+            version=version,
+            labels=parsed,
+            lock=lock,
+            platforms=platforms,
+            on_progress=show,
+        )
     locked = bool(made.info.options.get("locked"))
     reason = str(made.info.options.get("unlocked_because", ""))
     if as_json:

@@ -12,6 +12,7 @@ from projects import SERVICE, adder_project, echo_project, write
 import tiffin
 from tiffin.bundler import build as build_module
 from tiffin.bundler import bundles
+from tiffin.bundler.image.plan import image_plan
 from tiffin.bundler.image.wheel import runtime_wheel
 from tiffin.bundler.lock import Lock
 from tiffin.errors import (
@@ -22,6 +23,7 @@ from tiffin.errors import (
     NotFoundError,
     SecretFoundError,
     ServiceDefinitionError,
+    UsageError,
 )
 from tiffin.runtime.manifest import BUNDLE_FILE, BundleInfo, FileEntry, ModelInfo, dump_yaml, load_yaml
 from tiffin.runtime.model.model import model_digest
@@ -340,6 +342,32 @@ def test_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: bool | None
     assert made.info.options == (
         {"locked": True} if required else {"locked": False, "unlocked_because": "no uv here"}
     )
+
+
+def test_a_lock_for_each_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fake(requirements: str, *, python: str, platform: str = "", required: bool) -> Lock:
+        assert required
+        return Lock(f"click=={8 if platform else 7} --hash=sha256:{'ab' * 32}\n")
+
+    monkeypatch.setattr(build_module, "make_lock", fake)
+    monkeypatch.setattr(build_module, "this_platform", lambda: "linux/amd64")
+    monkeypatch.setattr(build_module.platform, "machine", lambda: "x86_64")
+    project = echo_project(tmp_path / "project")
+    made = build(project, lock=None, platforms=["linux/amd64", "linux/arm64"])
+    locks = {path.name: path.read_text()[:8] for path in (made.path / "env/python").glob("*.lock")}
+    assert locks == {"requirements.lock": "click==7", "requirements.linux-arm64.lock": "click==8"}
+    for platform, name in (
+        ("", "requirements.lock"),
+        ("linux/amd64", "requirements.lock"),
+        ("linux/arm64", "requirements.linux-arm64.lock"),
+        ("linux/arm64/v8", "requirements.linux-arm64.lock"),
+    ):
+        plan = image_plan(made, platform=platform)
+        assert (plan.requirements, plan.warnings) == (f"env/python/{name}", [])
+    with pytest.raises(UsageError, match="leave out lock=False"):
+        build(project, lock=False, platforms=["linux/arm64"])
+    with pytest.raises(ConfigError, match="'linux/s390x': use linux/amd64 or linux/arm64"):
+        build(project, lock=None, platforms=["linux/s390x"])
 
 
 def test_a_store_relative_to_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

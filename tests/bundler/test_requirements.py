@@ -10,7 +10,7 @@ from projects import write
 
 from tiffin.bundler import lock as lock_module
 from tiffin.bundler import requirements as requirements_module
-from tiffin.bundler.lock import Lock, make_lock
+from tiffin.bundler.lock import Lock, make_lock, this_platform
 from tiffin.bundler.requirements import collect_requirements
 from tiffin.errors import BuildError, ConfigError
 from tiffin.runtime.manifest import ApiSpec, ModelInfo, ServiceSpec, TypeSpec
@@ -237,6 +237,20 @@ def test_a_lock_is_made_once(calls: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("UV_INDEX_URL", "https://example.org/simple")
     make_lock("click\n", python="3.11")
     assert len(calls.read_text().splitlines()) == 4
+
+
+def test_a_lock_for_another_platform(calls: Path) -> None:
+    make_lock("click\n", python="3.11", platform="linux/arm64")
+    make_lock("click\n", python="3.11", platform="linux/amd64")
+    first, second = calls.read_text().splitlines()
+    assert "--python-platform aarch64-manylinux_2_28" in first
+    assert "--python-platform x86_64-manylinux_2_28" in second
+    assert this_platform() == f"linux/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[os.uname().machine] }"
+    for wrong in ("linux/riscv64", "windows/amd64", "arm64"):
+        with pytest.raises(ConfigError, match="use linux/amd64 or linux/arm64"):
+            make_lock("click\n", python="3.11", platform=wrong)
+    with pytest.raises(BuildError, match="could not be locked for linux/arm64: uv: error: No solution"):
+        make_lock("impossible\n", python="3.11", platform="linux/arm64", required=True)
 
 
 @pytest.mark.usefixtures("calls")

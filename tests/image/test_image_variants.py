@@ -16,6 +16,8 @@ from built_image import Built, Make
 
 import tiffin
 from tiffin.bundler import bundles
+from tiffin.bundler.containerize import dockerfile_of
+from tiffin.bundler.image.lockfile import read_lock
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FLOWERS = {"flowers": [[5.1, 3.5, 1.4, 0.2]]}
@@ -48,6 +50,25 @@ def test_torch(digits: Built) -> None:
         assert called.returncode == 0, called.stderr
         code, _ = box.stop(60)
         assert code == 0
+
+
+def test_a_lock_for_another_platform(engines: list[str], iris: Path, tmp_path: Path) -> None:
+    """Resolved by uv itself, with the hashes of the index: exactly what that platform installs."""
+    project = tmp_path / "project"
+    shutil.copytree(iris, project)
+    with (project / "requirements.txt").open("a") as requirements:
+        requirements.write("\ncolorama; platform_machine == 'aarch64'\n")
+    bundle = tiffin.build(project, platforms=["linux/amd64", "linux/arm64"])
+    locks = {path.name: read_lock(path.read_text()) for path in (bundle.path / "env/python").glob("*.lock")}
+    names = {name: {package.name for package in packages} for name, packages in locks.items()}
+    (other,) = set(locks) - {"requirements.lock"}
+    arm = other if "arm64" in other else "requirements.lock"
+    amd = next(name for name in locks if name != arm)
+    assert names[arm] - names[amd] == {"colorama"}
+    assert "scikit-learn" in names[amd]
+    assert all(package.hashes for packages in locks.values() for package in packages)
+    text = dockerfile_of(bundle, platform="linux/arm64")
+    assert f"uv pip sync --require-hashes {arm}" in text
 
 
 def test_cuda_with_a_python_of_its_own(docker: str, make: Make, iris_bundle: bundles.Bundle) -> None:
