@@ -26,7 +26,7 @@ def document_of(target: str) -> dict[str, Any]:
 
     Args:
         target: the tag or the folder of a bundle, a project folder, `service.py:Class`, `module:Class`, or
-            the URL of a running server (with the token of TIFFIN_TOKEN).
+            the URL of a running server (with the token of TIFFIN_CLIENT_TOKEN).
 
     Raises:
         ConfigError: nothing of these.

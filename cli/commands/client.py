@@ -32,7 +32,7 @@ def command(target: str, language: str, output: Path | None, as_json: bool) -> N
     """Write a typed client of TARGET: a bundle, a folder, module:Class, or the URL of a running server.
 
     One file that needs no tiffin: Python with its standard library (and numpy where there are arrays), or
-    TypeScript with fetch. TIFFIN_TOKEN is the token for a server that wants one.
+    TypeScript with fetch. TIFFIN_CLIENT_TOKEN is the token for a server that wants one.
     """
     from ...bundler.client_code.place import file_name, language_of, put
     from ...bundler.client_code.source import document_of

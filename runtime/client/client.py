@@ -42,7 +42,7 @@ class Client:
             limit. The server is told, and stops working on what nobody waits for.
         retries: how often a call that did no work yet is sent again: no connection, or refused with a time to
             come back. After growing pauses, within `timeout_s`.
-        token: bearer token; None: that of the environment variable TIFFIN_TOKEN, if any.
+        token: bearer token; None: that of the environment variable TIFFIN_CLIENT_TOKEN, if any.
         headers: sent with every request.
         idempotent: whether calls may run twice: then they are sent again too when the connection broke.
         ca: PEM file of the authorities to believe; default: the system's.

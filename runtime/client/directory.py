@@ -10,7 +10,8 @@ from typing import Any
 from .address import Address
 from .api import Api
 
-TOKEN = "TIFFIN_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN = "TIFFIN_CLIENT_TOKEN"  # noqa: S105 - the name of a variable
+"""Not `TIFFIN_TOKEN`: that is the secret between the containers of a service, and no server may see it."""
 
 
 def token_from_environment() -> str:

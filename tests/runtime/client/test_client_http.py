@@ -64,7 +64,7 @@ def test_one_connection_carries_many_calls(call: Call) -> None:
 
 
 def test_the_head_of_a_request(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TIFFIN_TOKEN", "from-environment")
+    monkeypatch.setenv("TIFFIN_CLIENT_TOKEN", "from-environment")
     with Scripted() as server:
         call(f"{server.url}/ml/iris", headers={"X-User": "ann"}, timeout_s=7)
         call(server.url, token="given")
