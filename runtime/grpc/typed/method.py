@@ -11,9 +11,13 @@ from ...schema.kind import Buffer
 from ...schema.wrong import WrongValueError
 from ...service.api import ApiInfo
 from .classes import read_slots
-from .slot import Slot
+from .large_tensors import LARGE_BYTES, cut_tensor, reply_with
+from .slot import Inner, Slot
+from .tensors import TensorForm
 
 MEDIA_TYPE = "application/grpc+proto"
+_RESULT = 1
+"""Number of the only field of a reply."""
 
 
 class TypedMethod:
@@ -37,10 +41,19 @@ class TypedMethod:
         self._result = result
         self._request: Any = None
         self._reply: Any = None
+        self._tensor: Any = None
+        self._tensors = [
+            (number, slot.key, slot.form)
+            for number, slot in enumerate(slots, start=1)
+            if isinstance(slot, Inner) and isinstance(slot.form, TensorForm)
+        ]
+        """Number, name and form of the parameters that are arrays."""
+        form = result.form if isinstance(result, Inner) else None
+        self._tensor_result = form if isinstance(form, TensorForm) else None
 
-    def bind(self, request: Any, reply: Any) -> None:
-        """The classes of both messages."""
-        self._request, self._reply = request, reply
+    def bind(self, request: Any, reply: Any, tensor: Any) -> None:
+        """The classes of both messages, and of tensors where the service has any."""
+        self._request, self._reply, self._tensor = request, reply, tensor
 
     def decode(self, body: Buffer) -> dict[str, Any]:
         """A request message → keyword arguments, checked as JSON is.
@@ -50,26 +63,38 @@ class TypedMethod:
             InvalidInputError: wrong type, shape, dtype or range, or a field that is not known; `.path` says
                 where.
         """
+        plain: dict[str, Any] = {}
         try:
+            if len(body) >= LARGE_BYTES:
+                body = self._without_tensors(body, plain)
             message = self._request.FromString(body)
+        except WrongValueError as error:
+            raise error.under("$") from error
         except DecodeError as error:
             raise MalformedInputError(
                 f"the bytes are no {self._request.DESCRIPTOR.full_name}, or it is nested too deeply"
             ) from error
-        plain: dict[str, Any] = {}
         try:
             read_slots(self._slots, message, plain)
         except WrongValueError as error:
             raise error.under("$") from error
         return self.api.inputs.from_plain(plain, "message")
 
+    def _without_tensors(self, body: Buffer, into: dict[str, Any]) -> Buffer:
+        """Reads the large tensors of a message; gives what is left of it."""
+        for number, key, form in self._tensors:
+            body, tensor, data = cut_tensor(body, number, self._tensor)
+            if data is not None:
+                try:
+                    into[key] = form.read(tensor, data)
+                except WrongValueError as error:
+                    raise WrongValueError(error.message, f".{key}{error.at}") from error
+        return body
+
     def __call__(self, value: Any) -> bytes:
         """A result, or an item of a stream → reply message; raises InferenceError when it does not fit."""
-        message = self._reply()
         try:
-            if self._result is not None:
-                self._result.put(message, value)
-            body: bytes = message.SerializeToString()
+            return self._written(value)
         except Exception as error:  # the user's objects may raise anything while they are read
             text = str(error)
             if isinstance(error, WrongValueError):
@@ -80,4 +105,14 @@ class TypedMethod:
                 f"{self.api.output.title} returned a {type(value).__name__} that cannot be sent: {text}",
                 remote_type=type(error).__name__,
             ) from error
-        return body
+
+    def _written(self, value: Any) -> bytes:
+        if self._tensor_result is not None and getattr(value, "nbytes", 0) >= LARGE_BYTES:
+            body = reply_with(self._tensor_result, value, _RESULT, self._tensor)
+            if body is not None:
+                return body
+        message = self._reply()
+        if self._result is not None:
+            self._result.put(message, value)
+        written: bytes = message.SerializeToString()
+        return written

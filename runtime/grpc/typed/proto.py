@@ -14,6 +14,7 @@ from .method import TypedMethod
 from .names import Names, package_name, type_name
 from .pool import message_classes
 from .slot import Slot
+from .tensors import TENSOR
 from .text import proto_text
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ class TypedProto:
         self.file = self._draft.finished(self._service, info.doc, notes)
         """With comments, in `source_code_info`."""
         find = message_classes(self.file)
+        tensor = find(f"{self.package}.Tensor") if TENSOR in self._draft.known else None
         for method, described in zip(self.methods.values(), self._service.method, strict=True):
-            method.bind(find(described.input_type[1:]), find(described.output_type[1:]))
+            method.bind(find(described.input_type[1:]), find(described.output_type[1:]), tensor)
 
     @property
     def text(self) -> str:

@@ -84,19 +84,19 @@ class Inner(Slot):
 
     def __init__(self, form: MessageForm, names: SlotNames, unsent: Any, *, skips_none: bool) -> None:
         super().__init__(names, unsent, skips_none=skips_none)
-        self._form = form
+        self.form = form
 
     def read(self, message: Any) -> Any:
         if not message.HasField(self.field):
             return self.unsent
-        return self._form.read(getattr(message, self.field))
+        return self.form.read(getattr(message, self.field))
 
     def put(self, message: Any, value: Any) -> None:
         if value is None and self.skips_none:
             return
         inner = getattr(message, self.field)
         inner.SetInParent()  # also when it stays empty
-        self._form.fill(inner, value)
+        self.form.fill(inner, value)
 
 
 class Many(Slot):

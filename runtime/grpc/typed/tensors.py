@@ -16,8 +16,9 @@ from ...schema.wrong import WrongValueError
 from .draft import FieldProto, FileDraft
 from .form import MessageForm
 
-DTYPE, SHAPE, DATA = 1, 2, 3
-"""Numbers of the fields."""
+TENSOR = "Tensor"
+DATA = 3
+"""Number of the field with the bytes."""
 _DTYPE_NOTE = (
     "Type of the elements as numpy calls it: float32, int64, bool, bfloat16 … May be left out where only\n"
     "one is possible, and with a list."
@@ -37,23 +38,23 @@ _FIELDS = (
     ("booleans", FieldProto.TYPE_BOOL, True, ""),
     ("texts", FieldProto.TYPE_STRING, True, ""),
 )
-_TEXT_KINDS = "UMmO"
+TEXT_KINDS = "UMmO"
 """numpy kinds that are sent as text; the bytes of all others mean the same everywhere."""
 
 
 def tensor_message(file: FileDraft) -> str:
     """The full name of the file's `Tensor`, which is added on first use."""
-    known = file.known.get("Tensor")
+    known = file.known.get(TENSOR)
     if known is None:
         message = file.message(
-            "Tensor",
+            TENSOR,
             "An array. Send its elements in exactly one form: `data`, or one of the lists behind it, which\n"
             "are for people; answers have `data`, and `texts` for text.",
             own=True,
         )
         for name, kind, repeated, note in _FIELDS:
             message.add(message.field_name(name), code=kind, repeated=repeated, note=note)
-        known = file.known["Tensor"] = message.full_name
+        known = file.known[TENSOR] = message.full_name
     return str(known)
 
 
@@ -74,12 +75,17 @@ class TensorForm(MessageForm):
         names = kind.dtypes.names
         self._dtype = names[0] if names is not None and len(names) == 1 else ""
 
-    def read(self, value: Any) -> Any:
-        """An array, or the compact form that msgpack has."""
+    def read(self, value: Any, data: Any = None) -> Any:
+        """An array, or the compact form that msgpack has.
+
+        Args:
+            value: the message.
+            data: its elements, when they have been taken out of it.
+        """
         given = [(name, dtype) for name, _, dtype in _LISTS if len(getattr(value, name))]
-        data = value.data
-        if len(given) + bool(data) > 1:
-            names = [*["data"] * bool(data), *(name for name, _ in given)]
+        data = value.data if data is None else data
+        if len(given) + bool(len(data)) > 1:
+            names = [*["data"] * bool(len(data)), *(name for name, _ in given)]
             raise WrongValueError(f"expected the elements in one form, got {' and '.join(names)}")
         if not given:
             return self.from_data(value.dtype, list(value.shape), data)
@@ -157,7 +163,7 @@ class TensorForm(MessageForm):
 
     def fill(self, message: Any, value: Any) -> None:
         array = self.array_of(value)
-        if array.dtype.kind in _TEXT_KINDS:
+        if array.dtype.kind in TEXT_KINDS:
             message.dtype = "str"
             message.shape.extend(array.shape)
             message.texts.extend(_texts(array))

@@ -16,6 +16,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from jaxtyping import Float32
 from PIL import Image
 from typed_messages import request_of, same
 from typed_zoo import (
@@ -454,3 +455,26 @@ def test_json_and_messages_refuse_the_same_values() -> None:
         from_message.value.message,
         from_message.value.path,
     )
+
+
+def test_large_tensors_are_read_and_written_as_small_ones_are() -> None:
+    x = np.random.default_rng(0).normal(size=(5000, 4)).astype(np.float32)
+    sent = {"x": x, "y": np.arange(5000), "anything": np.array([["ä", "b"]]), "tensor": torch.ones(3, 2)}
+    found = method("arrays").decode(request_of(method("arrays"), sent))
+    assert same({name: found[name] for name in sent}, sent)
+    twice = request_of(method("arrays"), {"x": x}) + request_of(method("arrays"), sent)
+    with pytest.raises(InvalidInputError, match=r"shape \[5000, 4, 5000, 4\]"):
+        method("arrays").decode(twice)  # protobuf joins the lists of a message that is there twice
+    assert answered(np.ndarray, x) == {"dtype": "float32", "shape": [5000, 4], "data": x.tobytes()}
+    texts_ = np.array(["abcdefgh"] * 5000)
+    assert (answered(np.ndarray, texts_) == texts_).all()
+
+
+def test_what_is_wrong_with_a_large_tensor_is_told_as_with_a_small_one() -> None:
+    large = {"data": bytes(16 * 5000), "shape": [5000, 4]}
+    for x, path in (({**large, "numbers": [1.0]}, "$.x"), ({**large, "shape": [3]}, "$.x.data")):
+        with pytest.raises(InvalidInputError) as caught:
+            asked("arrays", **{**X, **REST, "x": x})
+        assert caught.value.path == path
+    with pytest.raises(InferenceError, match=r"expected shape \[4\], got \[9000\]"):
+        answering(Float32[np.ndarray, "4"])(np.ones(9000, np.float32))
