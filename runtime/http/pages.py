@@ -98,6 +98,7 @@ def describe(state: ServerState, table: RouteTable, document: dict[str, Any]) ->
         "name": state.spec.name,
         "doc": state.spec.doc,
         "apis": [_describe_api(spec, table, document) for spec in state.spec.apis],
+        "mounts": [f"{path}/" for path in state.spec.mounts.values()],
         "problems": catalogue(),
     }
     return msgspec.json.encode(shown)

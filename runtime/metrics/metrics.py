@@ -29,7 +29,7 @@ logger = logging.getLogger("tiffin.metrics")
 
 S = TypeVar("S", bound=Series)
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
 """Anything else counts as `other`: callers must not be able to make series without end."""
 
 _FAILED = 400

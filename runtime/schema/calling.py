@@ -6,7 +6,7 @@
 The parameters stand in their order. `kind`, `dtype`, `dtypes`, `shape`, `columns` and `classes` are those of
 a `TypeSpec`; `optional` (None is allowed), `required`, `default` and `keyword_only` say how a call may leave
 them out; `items` is the kind inside `list[File]` and the like. `schema` is that of the JSON form, of one item
-for streams.
+for streams. `input_stream` names the parameter whose items may come while the api runs.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def calling(route: Route, components: dict[str, Any]) -> dict[str, Any]:
         "parameters": _parameters(route.inputs, components),
         "output": {**_typed(route.output.spec), "schema": route.output.json_schema(components)},
         "stream": route.stream,
+        **({} if route.inputs.stream is None else {"input_stream": route.inputs.stream.name}),
         "timeout_s": route.timeout_s,
     }
 

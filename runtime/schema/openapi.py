@@ -93,6 +93,8 @@ def openapi(info: Described, *, version: str = "0") -> dict[str, Any]:
         "components": {"schemas": components},
         "tags": [{"name": info.name}],
     }
+    if mounts := getattr(info, "mounts", {}):
+        document["x-tiffin-mounts"] = {name: mount.path for name, mount in mounts.items()}
     if info.doc:
         document["info"]["description"] = info.doc
         document["tags"][0]["description"] = info.doc.strip().partition("\n")[0]
@@ -163,6 +165,13 @@ def _body_schema(
         return reference
     if media_type == media.MULTIPART:
         return _multipart_schema(inputs, components)
+    if media_type == media.NDJSON and inputs.stream is not None:
+        return {
+            "type": "string",
+            "description": f"items of `{inputs.stream.name}`, one a line, read while the api runs; all other "
+            "parameters stand in the query",
+            "x-tiffin-items": schema_in(inputs.stream.element.plain, components),
+        }
     return {"type": "string"} if media_type.startswith("text/") else {}
 
 

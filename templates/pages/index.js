@@ -13,6 +13,7 @@ function show(service) {
   document.getElementById("side").append(
     element("p", {}, "Routes"),
     ...service.apis.map((api) => element("a", { href: `#api-${api.name}` }, api.route)),
+    ...service.mounts.map((path) => element("a", { href: path.slice(1) }, path)),
   );
   main.append(
     element("h1", {}, service.name),
