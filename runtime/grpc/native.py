@@ -152,8 +152,8 @@ def _written(info: ApiInfo, encoder: Encoder, value: Any) -> Written:
     return Written("", _reply(encoder.media_type_of(value), body), headers)
 
 
-def _item(encoder: Encoder, value: Any) -> bytes:
-    return _reply(encoder.media_type, encoder(value))
+def _item(encoder: Encoder, value: Any) -> Written:
+    return Written("", _reply(encoder.media_type, encoder(value)))
 
 
 def _reply(media_type: str, body: Body) -> bytes:
