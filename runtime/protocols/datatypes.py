@@ -41,9 +41,7 @@ NAMES: dict[str, str] = {
 """numpy's names, torch's bfloat16, and what a saved model calls strings."""
 
 
-BY_DTYPE: dict[np.dtype[Any], str] = {
-    dtype: name for name, dtype in DTYPES.items() if name != BF16
-}
+BY_DTYPE: dict[np.dtype[Any], str] = {dtype: name for name, dtype in DTYPES.items() if name != BF16}
 """Those whose arrays can be sent as they lie: `dtype.name` takes ten times as long as looking here."""
 
 

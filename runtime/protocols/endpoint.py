@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..service.api import ApiInfo
     from ..supervisor.control import ServerOptions
 
+Labels = Callable[[], tuple[str, ...]]
 VERSION = "1"
 """Of every endpoint: a server serves one version of its service."""
 
@@ -27,7 +28,7 @@ class Endpoint:
         method: name of the api or the runner's method.
         call: takes the arguments by name; gives an awaitable when `is_async`, an async iterator when
             `stream`.
-        labels: words for the positions of a classifier's scores; empty: not known.
+        labels: gives the words for the positions of a classifier's scores; asked once, when first needed.
     """
 
     version = VERSION
@@ -51,7 +52,7 @@ class Endpoint:
         timeout_s: float,
         max_body_bytes: int,
         heavy_bytes: int,
-        labels: tuple[str, ...] = (),
+        labels: Labels = tuple,
     ) -> None:
         self.name = name
         self.method = method
@@ -61,11 +62,11 @@ class Endpoint:
         self.max_body_bytes = max_body_bytes if options.max_body_bytes is None else options.max_body_bytes
         self.heavy_bytes = heavy_bytes
         """Bodies from this size on are decoded in a thread."""
-        self.labels = labels
+        self._labels = labels
 
     @classmethod
     def of_api(
-        cls, name: str, info: ApiInfo, instance: object, options: ServerOptions, labels: tuple[str, ...] = ()
+        cls, name: str, info: ApiInfo, instance: object, options: ServerOptions, labels: Labels = tuple
     ) -> Endpoint:
         """An api of the service object `instance`."""
         made = cls(
@@ -93,7 +94,7 @@ class Endpoint:
         *,
         timeout_s: float,
         max_body_bytes: int,
-        labels: tuple[str, ...] = (),
+        labels: Labels = tuple,
     ) -> Endpoint:
         """A method of a runner of the service object `instance`: its inputs are its rows, by position."""
         spec = runner.methods[method]
@@ -114,6 +115,11 @@ class Endpoint:
         )
         made.runner, made.spec = runner, spec
         return made
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Words for the positions of a classifier's scores; empty: not known."""
+        return self._labels()
 
     @cached_property
     def inputs(self) -> TensorInputs:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ...errors import NotFoundRouteError
+from ...errors import NotFoundError, NotFoundRouteError
 from ..http.target import VARIABLE
 from ..service.options import nearest
 from .endpoint import VERSION, Endpoint
 
 if TYPE_CHECKING:
     from ..http.state import ServerState
+    from ..manifest import RunnerSpec
+
+logger = logging.getLogger("tiffin.http")
 
 
 class UnknownModelError(NotFoundRouteError):
@@ -38,8 +43,7 @@ class Endpoints:
     def of(cls, state: ServerState, environ: Mapping[str, str] = os.environ) -> Endpoints:
         """Those of one API process."""
         info, options, instance = state.info, state.options, state.instance
-        labels = _labels(state)
-        common = next(iter(labels.values())) if len(set(labels.values())) == 1 else ()
+        common = partial(_common_labels, state)
         apis = [
             Endpoint.of_api(f"{info.name}.{api.name}", api, instance, options, common)
             for api in info.apis.values()
@@ -57,7 +61,7 @@ class Endpoints:
                 options,
                 timeout_s=info.options.timeout_s,
                 max_body_bytes=info.options.max_body_bytes,
-                labels=labels.get(runner.name, ()),
+                labels=partial(_labels, state, runner),
             )
             for runner in (state.spec.runners if options.expose_runners else ())
             for method in runner.methods
@@ -95,12 +99,18 @@ class Endpoints:
         return f"Request for unknown model: {shown!r} is not found{near} (models: {known})"
 
 
-def _labels(state: ServerState) -> dict[str, tuple[str, ...]]:
-    """Runner to the words of its model's label file, for those that have one."""
-    found = {}
-    for runner in state.spec.runners:
-        if runner.model:
-            classes = getattr(state.instance, runner.name).model.classes
-            if classes:
-                found[runner.name] = tuple(classes)
-    return found
+def _labels(state: ServerState, runner: RunnerSpec) -> tuple[str, ...]:
+    """The words of its model's label file; none where the model has none, or its files are elsewhere."""
+    if not runner.model:
+        return ()
+    try:
+        return tuple(getattr(state.instance, runner.name).model.classes)
+    except NotFoundError as error:
+        logger.info("the classes of runner %s have no words: %s", runner.name, error)
+        return ()
+
+
+def _common_labels(state: ServerState) -> tuple[str, ...]:
+    """What all runners of a service that have labels agree on: an api may pass scores of any of them on."""
+    found = {labels for runner in state.spec.runners if (labels := _labels(state, runner))}
+    return found.pop() if len(found) == 1 else ()

@@ -140,7 +140,7 @@ def state(folder: Path, service: type = Tensors, **options: Any) -> ServerState:
 def endpoint(name: str, service: type = Tensors, labels: tuple[str, ...] = ()) -> Endpoint:
     """One api as protocols see it."""
     info = service_info(service)
-    return Endpoint.of_api(f"{info.name}.{name}", info.apis[name], service(), ServerOptions(), labels)
+    return Endpoint.of_api(f"{info.name}.{name}", info.apis[name], service(), ServerOptions(), lambda: labels)
 
 
 class Answer(NamedTuple):
