@@ -23,12 +23,20 @@ $(VENV)/.dev: $(BIN)/python $(INPUTS)
 	mkdir -p $(VENV)/src && ln -sfn "$(CURDIR)" $(LINK)
 	touch $@ $(VENV)/.run
 
+# The tests of written TypeScript clients need a compiler; without npm or a network they are skipped.
+TYPESCRIPT := typescript@5.9.3
+
+$(VENV)/.typescript: $(BIN)/python
+	if command -v npm >/dev/null; then \
+		npm install --silent --no-fund --no-audit --prefix $(VENV)/node $(TYPESCRIPT) || echo "no TypeScript"; fi
+	touch $@
+
 .PHONY: help
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: install
-install: $(VENV)/.dev ## make the development environment in .venv
+install: $(VENV)/.dev $(VENV)/.typescript ## make the development environment in .venv
 
 .PHONY: quickstart
 quickstart: $(VENV)/.run ## train, save, build, serve and call the iris example
@@ -40,7 +48,7 @@ lint: $(VENV)/.dev ## ruff and mypy
 	MYPYPATH=$(VENV)/src $(BIN)/mypy -p tiffin.runtime -p tiffin.bundler -p tiffin.cli -m tiffin -m tiffin.errors
 
 .PHONY: test
-test: lint ## lint, then every test
+test: lint $(VENV)/.typescript ## lint, then every test
 	$(BIN)/python -m pytest
 
 # make test-image ENGINES=docker: with that engine only.

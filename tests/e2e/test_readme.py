@@ -12,6 +12,8 @@ import httpx
 import pytest
 from server import Server
 
+import tiffin
+
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 LIMIT_S = 120
 
@@ -59,15 +61,20 @@ def test_the_journey(newcomer: Path) -> None:
     assert re.search(r"^iris:\w+$", python(newcomer, "train.py"), re.MULTILINE)
     typed = [line for line in commands() if line.startswith("bundle ")]
     assert [line.split()[1] for line in typed] == [
-        "build", "list", "show", "verify", "export", "import", "serve", "containerize", "run",
+        "build", "list", "show", "verify", "export", "import", "serve", "client", "containerize", "run",
     ]  # fmt: skip
-    *before, serve, _, _ = typed  # the last two want a container engine: tests/image types them
+    *before, serve, client, _, _ = typed  # the last two want a container engine: tests/image types them
     for line in before:
         assert python(newcomer, "-m", "tiffin", *shlex.split(line)[1:])
     _, _, tag = serve.split()
     with Server(tag, cwd=newcomer) as server:
         curl = next(line for line in commands() if line.startswith("curl "))
         assert answer_to(curl, server) == ["setosa"]
+        (call,) = (line for line in commands() if line.startswith("client.classify("))
+        with tiffin.Client(server.base_url) as caller:
+            assert eval(call, {"client": caller}) == ["setosa"]
+    python(newcomer, "-m", "tiffin", *shlex.split(client)[1:])
+    assert "class IrisClient" in (newcomer / "iris-client.ts").read_text()
 
 
 def answer_to(curl: str, server: Server) -> object:

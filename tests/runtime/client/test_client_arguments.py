@@ -27,7 +27,7 @@ def sent(**values: Any) -> Any:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int8", "uint64", "bool", ">f4", ">i8"])
 def test_large_arrays_are_the_same_in_pieces(dtype: str) -> None:
-    large = np.arange(LARGE_BYTES).astype(dtype)
+    large = (np.arange(LARGE_BYTES) % 100).astype(dtype)
     small = large[:5]
     found = sent(a=large, b=small, c=2.5, d=large.reshape(2, -1)[:, ::2], e="text")
     whole = {"a": large, "b": small, "c": 2.5, "d": large.reshape(2, -1)[:, ::2], "e": "text"}
