@@ -112,7 +112,7 @@ def _tell(event: Event) -> None:
             fields["seconds"],
             cgroup.cpu_count(),
             memory,
-            extra={key: fields[key] for key in ("url", "routes", "processes", "runners")},
+            extra={key: fields[key] for key in ("url", "grpc", "routes", "processes", "runners")},
         )
     elif event.kind == "draining":
         logger.info("stopping: requests in hand have %g s", fields["limit_s"])

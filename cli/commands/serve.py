@@ -248,12 +248,18 @@ def _tell_ready(fields: dict[str, Any]) -> None:
         f"Serving {fields['title']}: ready in {fields['seconds']:.2f} s",
         [
             ("url", url),
+            ("grpc", _grpc_url(fields["grpc"], url)),
             ("routes", "  ".join(f"POST {route}" for route in routes)),
             ("pages", "  ".join(f"{url}{page}" for page in ("/", "/docs", "/debug/batching", "/metrics"))),
             ("api", _count(fields["processes"], "process", "processes")),
             ("runners", _runners(fields) or "all elsewhere"),
         ],
     )
+
+
+def _grpc_url(where: str, url: str) -> str:
+    """As `tiffin.Client` takes it; empty when gRPC is not served."""
+    return f"grpc{'s' if url.startswith('https:') else ''}://{where}" if where else ""
 
 
 def _tell_worker_ready(fields: dict[str, Any]) -> None:

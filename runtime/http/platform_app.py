@@ -83,6 +83,12 @@ class PlatformRoutes:
     def pages(self, otherwise: AsgiApp) -> AsgiApp:
         """Answers what is no prediction, and leaves the rest to `otherwise`."""
         state, routes = self._state, self.routes
+        limit_bytes = state.options.max_body_bytes
+        apis = [
+            api if limit_bytes is None else msgspec.structs.replace(api, max_body_bytes=limit_bytes)
+            for api in state.spec.apis
+        ]
+        spec = msgspec.structs.replace(state.spec, apis=apis)
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             path, reads = scope.get("path", ""), scope.get("method") in _READ
@@ -92,7 +98,7 @@ class PlatformRoutes:
             elif path in routes.documents and reads:
                 if await self._turned_away(scope, send):
                     return
-                await _reply(scope, send, 200, JSON, msgspec.json.encode(routes.documents[path](state.spec)))
+                await _reply(scope, send, 200, JSON, msgspec.json.encode(routes.documents[path](spec)))
             elif path in routes.predict or path in routes.instances:
                 await self._refuse(scope, send)
             else:

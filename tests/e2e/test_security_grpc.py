@@ -54,7 +54,7 @@ def test_tokens_over_tls(project: Path, tmp_path: Path) -> None:
     tokens.write_text(TOKENS)
     with Server(
         project, "--grpc-port", "0", "--tls-cert", cert, "--tls-key", key, "--auth-file", str(tokens),
-        "--path-prefix", "/ml",
+        "--path-prefix", "/ml", "--max-body-mb", "0.01",
     ) as server:  # fmt: skip
         where = server.events[-1]["grpc"]
         trusted = grpc.ssl_channel_credentials(Path(authority.file).read_bytes())
@@ -71,6 +71,7 @@ def test_tokens_over_tls(project: Path, tmp_path: Path) -> None:
             assert code(channel, STATISTICS, named, "shop") == grpc.StatusCode.PERMISSION_DENIED
             assert code(channel, STATISTICS, named, "root") == grpc.StatusCode.OK
             assert code(channel, LIVE, b"") == grpc.StatusCode.OK
+            assert code(channel, METADATA, b"x" * 200_000, "shop") == grpc.StatusCode.RESOURCE_EXHAUSTED
         with grpc.insecure_channel(where) as channel:
             assert code(channel, LIVE, b"") == grpc.StatusCode.UNAVAILABLE
         assert "-secret-" not in server.log()
