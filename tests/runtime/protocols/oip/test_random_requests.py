@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tensor_service import endpoint
+from tensor_service import Caller, endpoint
 
 from tiffin.errors import RequestError
 from tiffin.runtime.http.dialect import Asked
@@ -164,3 +164,23 @@ def test_numbers_in_json_come_back(values: list[float], nested: bool, space: str
         np.testing.assert_array_equal(asked.arguments["x"], array)
     answer = json.loads(bytes(asked.write(asked.arguments["x"]).body))
     np.testing.assert_array_equal(np.array(answer["outputs"][0]["data"], np.float32), array)
+
+
+CALLER = Caller()
+texts = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12)
+
+
+@given(
+    requests.map(json.dumps).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.sampled_from(["0", "1", "2", "-1", "99999999999999999999", ""]) | texts | st.integers(0, 300).map(str),
+    st.sampled_from(["", "gzip", "deflate", "identity"]) | texts,
+    st.sampled_from(["gzip", "deflate;q=0.5, gzip;q=x", "*", "identity;q=0"]) | texts,
+)
+def test_random_headers_over_http(body: bytes, length: str, coding: str, accepted: str) -> None:
+    headers = {"inference_header_content_length": length, "accept_encoding": accepted}
+    if coding:
+        headers["content_encoding"] = coding
+    answer = CALLER.ask("/v2/models/tensors.any/infer", body, **headers)
+    assert answer.status in (200, 400, 413, 501)
+    if answer.status != 200:
+        assert list(json.loads(answer.body)) == ["error"]
