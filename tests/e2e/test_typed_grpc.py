@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -202,3 +205,30 @@ def test_calls_are_counted_like_all_others(shop: Shop) -> None:
     shop.stub.Wait(shop.messages.WaitRequest())
     text = httpx.get(f"{shop.server.base_url}/metrics").text
     assert 'route="/flower_shop.FlowerShop/Wait"' in text
+
+
+IRIS = """
+import numpy as np
+import tiffin
+from jaxtyping import Float32
+
+
+@tiffin.service
+class Iris:
+    @tiffin.api
+    async def classify(self, flowers: Float32[np.ndarray, "n 4"]) -> list[str]:
+        return ["setosa" if flower[2] < 2 else "other" for flower in flowers]
+"""
+EXAMPLE = Path(__file__).parents[2] / "examples/iris_sklearn/call_grpc.py"
+
+
+def test_the_example_calls_a_server_it_knows_nothing_of(tmp_path: Path) -> None:
+    with Server(write(tmp_path, {"service.py": IRIS})) as server:
+        said = subprocess.run(
+            [sys.executable, str(EXAMPLE), server.events[-1]["grpc"]],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert said.stdout == "classify       ['setosa', 'other', 'other']\n", said.stderr
