@@ -77,6 +77,12 @@ def test_grpc_is_served_where_a_second_port_can_be_reached(
     assert read(arguments, environ).serve.grpc_port == port
 
 
+def test_lambda_speaks_tls_itself() -> None:
+    given = {"TIFFIN_SERVE_TLS_CERT": "/c", "TIFFIN_SERVE_TLS_KEY": "/k"}
+    with pytest.raises(ConfigError, match="Lambda"):
+        read(["lambda"], {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1", **given})
+
+
 def test_tokens_of_callers_may_be_in_the_environment_and_are_shown_nowhere() -> None:
     options = read([], {"TIFFIN_AUTH_TOKENS": "open sesame"}).serve
     assert options.auth_tokens == "open sesame"

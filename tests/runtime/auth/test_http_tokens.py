@@ -184,6 +184,23 @@ def test_a_known_head_does_not_outlive_its_token(tmp_path: Path) -> None:
     serve_file(tmp_path, test)
 
 
+def test_a_known_head_does_not_outlive_the_end_of_its_token(tmp_path: Path) -> None:
+    async def main() -> None:
+        state = server_state(tmp_path, auth_tokens="brief brief-secret-00000 all 2099-01-31")
+        async with running(state) as server, await server.connect() as client:
+            assert state.serving is not None
+            guard = state.serving.guard
+            assert guard is not None
+            for now, status in ((0.0, 200), (0.0, 200), (5e9, 401)):
+                guard._clock = lambda now=now: now  # type: ignore[misc]
+                guard.look()  # it is called at that moment: test_guard.py
+                await client.send(post("/echo", b'{"x": 1}', "authorization: Bearer brief-secret-00000"))
+                assert (await client.answer()).status == status
+                assert len(state.serving.known_heads.by_bytes) == (status == 200)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_the_file_is_watched_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tiffin.runtime.auth.guard.LOOK_EVERY_S", 0.005)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from http_server import Running, get, on_server, post
+from http_server import Running, get, on_server, post, running
 from http_service import server_state
 from words_service import words_state
 
@@ -62,6 +62,28 @@ async def test_a_prefix_may_look_like_a_route(server: Running) -> None:
         for path in ("/v2/v2/health/live", "/v2/health/live", "/v2/livez"):
             await client.send(get(path))
             assert (await client.answer()).status == 200, path
+
+
+def test_websockets_are_below_the_prefix_too(tmp_path: Path) -> None:
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import InvalidStatus
+
+    from tiffin.runtime.http.websocket_protocol import websocket_options
+
+    async def main() -> None:
+        state = words_state(tmp_path, path_prefix="/ml")
+        async with running(state, **websocket_options(state)) as server:
+            where = f"ws://127.0.0.1:{server.port}"
+            async with connect(f"{where}/ml/count", proxy=None) as connection:
+                await connection.send('{"text": "a b c"}')
+                assert "3" in str(await connection.recv())
+            with pytest.raises(InvalidStatus) as refusal:
+                async with connect(f"{where}/count", proxy=None):
+                    pass
+            assert refusal.value.response.status_code == 403
+        state.metrics.close()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 def fetch(tmp_path: Path, *requests: tuple[str, str, dict[str, str]], **options: Any) -> list[httpx.Response]:
