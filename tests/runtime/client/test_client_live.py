@@ -8,14 +8,12 @@ import io
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import client_service
 import numpy as np
 import pytest
-from grpc_door import GrpcDoor
 from PIL import Image
 from server import Server
 
@@ -33,10 +31,8 @@ from tiffin.errors import (
 @pytest.fixture(scope="module")
 def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     folder = client_service.write_project(tmp_path_factory.mktemp("kinds"))
-    with ExitStack() as stack:
-        server = stack.enter_context(Server(folder, "--no-access-log"))
-        door = stack.enter_context(GrpcDoor(server.base_url))
-        yield {"http": server.base_url, "grpc": door.url}
+    with Server(folder, "--no-access-log") as server:
+        yield {"http": server.base_url, "grpc": f"grpc://{server.events[-1]['grpc']}"}
 
 
 class Blocking:
