@@ -31,6 +31,10 @@ _RPC = re.compile(r"/(\w+(?:\.\w+)+)/(\w+)(?:/(.+))?")
 """Label of a call over gRPC: service, method, and what was asked for where that does not tell."""
 _OWN_SERVICE = "tiffin.v1.Service"
 """Names apis, not endpoints."""
+_COMMON = ("inference.", "grpc.", "tiffin.")
+"""Packages of services that every server has."""
+_CALLS = ("POST", "WEBSOCKET")
+"""Methods of requests that call something."""
 
 
 class Sums(NamedTuple):
@@ -103,7 +107,8 @@ def labels_of(
 def _is_asked(endpoint: Endpoint, names: set[str], rpc: re.Match[str]) -> bool:
     service, method, asked = rpc.groups()
     if asked is None:  # `/iris.Iris/Classify`: a service of its own, with a method an api
-        return endpoint.runner is None and _letters(method) == _letters(endpoint.method)
+        typed = endpoint.runner is None and not service.startswith(_COMMON)
+        return typed and _letters(method) == _letters(endpoint.method)
     return asked == endpoint.method if service == _OWN_SERVICE else asked in names
 
 
@@ -115,7 +120,7 @@ def _letters(name: str) -> str:
 def _of_requests(table: Table, routes: frozenset[str]) -> Sums:
     answered = fail = duration_s = fail_s = last_s = 0.0
     for (_, route, method, code), (count,) in table.get(catalog.REQUESTS.name, {}).items():
-        if route in routes and method == "POST":
+        if route in routes and method in _CALLS:
             answered += count
             fail += count if int(code) >= _FAILED else 0.0
     for (_, route), cells in table.get(catalog.REQUEST_DURATION.name, {}).items():

@@ -103,17 +103,19 @@ def test_requests_of_all_processes_doors_and_names_are_summed(server: Server) ->
     answer(living, f"{GRPC}/demo", 503, 16.0)
     answer(living, "/tiffin.v1.Service/Call/double", 200, 32.0)
     answer(living, "/demo.Demo/Double", 200, 64.0)
+    answer(living, "/double", 200, 128.0, "WEBSOCKET")
     for other in (
         "/shout",
         f"{GRPC}/demo.shout",
         "/tiffin.v1.Service/Call/shout",
         "/demo.Demo/Shout",
+        "/inference.GRPCInferenceService/Double",
         "/livez",
     ):
         answer(living, other, 200, 1000.0)
     for name in ("demo", "demo.double"):
         found = server.stats(name)
-        assert found["inference_stats"]["success"] == duration(6, 111.0)
+        assert found["inference_stats"]["success"] == duration(7, 239.0)
         assert found["inference_stats"]["fail"] == duration(2, 16.5)
         assert before <= found["last_inference"] <= time.time() * 1000
 
