@@ -120,9 +120,13 @@ class Socket:
         while len(self._calls) >= CALLS and not self._lost:
             self._over.clear()
             await self._over.wait()
+        if self._lost:
+            return
         if said.id is not None and (said.id in self._open or any(call.id == said.id for call in self._calls)):
             raise InvalidInputError("a call with this id is not over yet", path="$.$id")
         intake = self._intake(said)
+        if intake is not None and len(self._open) >= CALLS:
+            raise InvalidInputError(f"{CALLS} input streams have not ended: send $end for each", path="$.$id")
         call = WebSocketPrediction(
             self._serving, self._heads[said.form], self._client, self, said=said, intake=intake
         )

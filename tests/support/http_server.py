@@ -65,6 +65,8 @@ async def running(state: ServerState, **config: Any) -> AsyncIterator[Running]:
         for connection in list(server.server_state.connections):
             connection.transport.abort()
         await asyncio.sleep(0)
+        if server.server_state.tasks:
+            await asyncio.wait(server.server_state.tasks, timeout=5)
         await server.lifespan.shutdown()
 
 

@@ -11,33 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 from http_server import Running, on_server
+from socket_client import asked, opened, received, streamed
 from stream_service import stream_state
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-
-
-def opened(server: Running, path: str, **options: Any) -> Any:
-    return connect(f"ws://127.0.0.1:{server.port}{path}", proxy=None, **options)
-
-
-async def asked(socket: ClientConnection, message: Any) -> Any:
-    """The answer to one message in JSON."""
-    await socket.send(json.dumps(message))
-    return json.loads(await received(socket))
-
-
-async def received(socket: ClientConnection) -> Any:
-    return await asyncio.wait_for(socket.recv(), 10)
-
-
-async def streamed(socket: ClientConnection) -> list[Any]:
-    """JSON messages up to the one that ends the call."""
-    found = []
-    while True:
-        found.append(json.loads(await received(socket)))
-        if found[-1].keys() & {"end", "error", "cancelled", "result"}:
-            return found
-
 
 served = on_server(make=stream_state)
 

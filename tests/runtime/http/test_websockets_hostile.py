@@ -1,0 +1,123 @@
+"""WebSockets under callers that send what they like, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import Any
+
+import msgspec
+import pytest
+from http_server import Running, get, on_server
+from hypothesis import given
+from hypothesis import strategies as st
+from socket_client import asked, opened, received
+from stream_service import stream_state
+from websockets.exceptions import ConnectionClosed
+
+from tiffin.errors import RequestError
+from tiffin.runtime.http.websocket import CALLS
+from tiffin.runtime.http.websocket_messages import Envelopes, Form, names, read
+
+served = on_server(make=stream_state)
+words = st.dictionaries(
+    st.sampled_from(["$id", "$item", "$end", "$cancel", "$more", "numbers", "start", ""]),
+    st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.text(max_size=3), st.lists(st.integers(0, 3))),
+)
+
+
+@given(st.one_of(st.binary(max_size=40), words.map(msgspec.json.encode), words.map(msgspec.msgpack.encode)))
+def test_every_message_is_read_or_refused(data: bytes) -> None:
+    for text in (True, False):
+        try:
+            said = read(data, text=text)
+        except RequestError:
+            continue
+        names(said, "numbers")
+        envelopes = Envelopes(said.form, said.id)
+        decode: Any = msgspec.json.decode if said.form is Form.JSON else msgspec.msgpack.decode
+        encode: Any = msgspec.json.encode if said.form is Form.JSON else msgspec.msgpack.encode
+        answer = decode(envelopes.result(encode([1])))
+        assert answer == {**({"id": said.id} if said.id is not None else {}), "result": [1]}
+
+
+@served
+async def test_any_messages_leave_the_server_well(server: Running) -> None:
+    chance = random.Random(7)
+    keys = ["$id", "$item", "$end", "$cancel", "numbers", "start", "$x"]
+    values = [True, 1, "a", [1], None, {}]
+    for path in ("/running", "/total", "/shout", "/double"):
+        for _ in range(20):
+            async with opened(server, path) as socket:
+                for _ in range(chance.randrange(1, 12)):
+                    body = {chance.choice(keys): chance.choice(values) for _ in range(chance.randrange(4))}
+                    message: Any = json.dumps(body)
+                    if chance.random() < 0.3:
+                        message = chance.choice([chance.randbytes(20), msgspec.msgpack.encode(body)])
+                    await socket.send(message)
+    await server.until(lambda: server.state.in_flight == 0)
+    async with opened(server, "/total") as socket:
+        assert await asked(socket, {"numbers": [1]}) == {"result": 1.0}
+    assert all(code < 500 for _, _, code in server.state.metrics.ended)  # type: ignore[attr-defined]
+
+
+@served
+async def test_no_more_calls_than_the_limit_run_at_once(server: Running) -> None:
+    service: Any = server.state.instance
+    async with opened(server, "/hold") as socket:
+        for number in range(CALLS + 10):
+            await socket.send(json.dumps({"$id": number, "text": "x"}))
+        await server.until(lambda: server.state.in_flight == CALLS)
+        await asyncio.sleep(0.05)
+        assert server.state.in_flight == CALLS
+        service.release.set()
+        answers = [json.loads(await received(socket)) for _ in range(CALLS + 10)]
+        assert {answer["id"] for answer in answers} == set(range(CALLS + 10))
+
+
+@served
+async def test_a_caller_that_vanishes_while_it_is_not_read(server: Running) -> None:
+    """With all calls taken nothing more is read, and its end is noticed all the same."""
+    async with opened(server, "/hold") as socket:
+        for number in range(CALLS + 50):
+            await socket.send(json.dumps({"$id": number, "text": "x"}))
+        await server.until(lambda: server.state.in_flight == CALLS)
+        socket.transport.abort()
+    await server.until(lambda: server.state.in_flight == 0)
+    assert len(server.state.metrics.ended) == CALLS  # type: ignore[attr-defined]  # no other one began
+
+
+@on_server(make=stream_state, max_body_bytes=1000)
+async def test_a_message_that_no_api_takes_closes(server: Running) -> None:
+    async with opened(server, "/total") as socket:
+        await socket.send("x" * 2000)
+        with pytest.raises(ConnectionClosed) as closed:
+            await received(socket)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+
+
+@on_server(make=stream_state, auth_tokens="shop a-token-of-the-tests predict 2033-05-18")
+async def test_a_token_that_ends_closes(server: Running) -> None:
+    header = {"authorization": "Bearer a-token-of-the-tests"}
+    async with opened(server, "/total", additional_headers=header) as socket:
+        assert await asked(socket, {"numbers": [1]}) == {"result": 1.0}
+        serving: Any = server.state.serving
+        serving.guard._clock = lambda: 4e9
+        answer = await asked(socket, {"numbers": [1]})
+        assert answer["error"]["status"] == 401
+        with pytest.raises(ConnectionClosed) as closed:
+            await received(socket)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+
+
+@served
+async def test_a_handshake_that_is_none(server: Running) -> None:
+    async with await server.connect() as client:
+        await client.send(get("/total", "connection: upgrade", "upgrade: websocket"))
+        assert (await client.head())[0] in (400, 426)
+    async with await server.connect() as client:
+        await client.send(get("/total", "connection: upgrade", "upgrade: h2c"))
+        assert (await client.answer()).status == 405  # the wish is passed over
