@@ -62,9 +62,10 @@ def max_batch_size(endpoint: Endpoint, runners: list[RunnerSpec]) -> int:
     if not specs or not all(spec.shape and spec.shape[0] == -1 for spec in specs):
         return 0
     most = max((runner.max_batch_size for runner in runners), default=0)
-    if endpoint.runner is None:
+    method = endpoint.spec
+    if method is None:
         return most
-    return endpoint.spec.max_batch_size or most if endpoint.spec.batch else 0
+    return method.max_batch_size or most if method.batch else 0
 
 
 def _input(spec: TensorSpec, *, batched: bool) -> dict[str, Any]:
