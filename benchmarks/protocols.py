@@ -182,6 +182,13 @@ def large(served: Served) -> dict[str, list[float]]:
                 raise SystemExit(f"{title}: {answer.status} {content[:200]!r}")
             if turn:  # the first one warms
                 seconds[title].append(taken)
+        try:
+            from grpc_load import large_trip
+        except ImportError:
+            continue
+        taken = large_trip(served)
+        if turn:
+            seconds.setdefault("gRPC inference", []).append(taken)
     return seconds
 
 
