@@ -16,6 +16,8 @@ _REMOTE = re.compile(r"([A-Za-z_][\w.]*): ")
 _SHOWN = 300
 _BY_STATUS = {
     400: errors.RequestError,
+    401: errors.UnauthorizedError,
+    403: errors.ForbiddenError,
     404: errors.NotFoundRouteError,
     405: errors.MethodNotAllowedError,
     406: errors.NotAcceptableError,
@@ -100,15 +102,11 @@ def _of_status(status: int, retry_after_s: float | None) -> type[ServingError]:
 
 
 def _made(kind: type[ServingError], detail: str, status: int, *, path: str = "") -> ServingError:
-    """Constructors differ; what they set beyond the root's is set here."""
-    made = kind.__new__(kind)
-    ServingError.__init__(made, detail, path=path)
+    made = kind(detail)
+    made.path = path
     if isinstance(made, InferenceError):
         remote = _REMOTE.match(detail)
-        made.remote_type = remote.group(1) if remote else "Exception"
-        made.traceback = ""
-    if isinstance(made, OverloadedError):
-        made.retry_after_s = 1.0
+        made.remote_type = remote.group(1) if remote else made.remote_type
     if status and status != kind.status:
         made.__dict__["status"] = status  # of this one; the class says what is usual
     return made
