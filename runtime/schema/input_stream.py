@@ -114,6 +114,11 @@ class InputStream:
             return self._read(at, lambda: kind.from_raw(data, media.NPY))
         return self._read(at, lambda: self._from_msgpack(data))
 
+    def from_plain(self, plain: Any, at: int) -> Any:
+        """One item as another protocol decoded it: None, numbers, strings, bytes, lists and maps; arrays,
+        images and files as they are."""
+        return self._read(at, lambda: self._converted(plain, "message"))
+
     def from_list(self, items: list[Any]) -> AsyncIterator[Any]:
         """A request that came as a whole, item by item."""
         return _each(items)
@@ -128,10 +133,13 @@ class InputStream:
             plain = msgspec.msgpack.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
             raise MalformedInputError(f"the item is not msgpack: {error}") from error
+        return self._converted(plain, "msgpack")
+
+    def _converted(self, plain: Any, what: str) -> Any:
         try:
             value = msgspec.convert(plain, self.element.plain, dec_hook=dec_hook)
         except (msgspec.ValidationError, RecursionError) as error:
-            refused = explain(error, (), "msgpack", hint=self.element.plain)
+            refused = explain(error, (), what, hint=self.element.plain)
             raise InvalidInputError(refused.message, path=self.element.path + refused.path[1:]) from error
         if not self.element.may_be_nan:
             check_finite(plain, self.element.path)

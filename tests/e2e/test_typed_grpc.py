@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -72,6 +74,15 @@ class FlowerShop:
     @tiffin.api
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    @tiffin.api
+    async def total(self, numbers: AsyncIterator[int], start: int) -> int:
+        return start + sum([number async for number in numbers])
+
+    @tiffin.api
+    async def running(self, numbers: AsyncIterator[float], factor: float = 1.0) -> AsyncIterator[float]:
+        async for number in numbers:
+            yield number * factor
 
     @tiffin.api
     def raw(self, x: msgspec.Raw) -> None: ...
@@ -149,6 +160,42 @@ def test_streams(shop: Shop) -> None:
         seen.extend(reply.result for reply in replies)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "three is too few at $.upto" in caught.value.details()
+
+
+def test_items_come_in_while_the_api_runs(shop: Shop) -> None:
+    request = shop.messages.RunningRequest
+    said: Queue[Any] = Queue()
+    replies = shop.stub.Running(iter(said.get, None), timeout=60)
+    said.put(request(factor=2))
+    for number in (1.5, 2.5):
+        said.put(request(numbers=[number]))
+        assert next(replies).result == number * 2
+    said.put(None)
+    assert list(replies) == []
+
+
+def test_one_reply_to_many_messages(shop: Shop) -> None:
+    request = shop.messages.TotalRequest
+    assert (
+        shop.stub.Total(iter([request(start=10, numbers=[1, 2]), request(numbers=[3]), request()])).result
+        == 16
+    )
+    assert shop.stub.Total(iter([request(start=10)])).result == 10
+    assert shop.stub.Total(iter(())).result == 0
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        ({"numbers": [math.nan]}, "expected a finite number, got nan at $.numbers[1]"),
+        ({"factor": 3}, "only the first message may have it at $.factor"),
+    ],
+)
+def test_what_is_wrong_with_a_later_message(shop: Shop, later: dict[str, Any], words: str) -> None:
+    request = shop.messages.RunningRequest
+    with pytest.raises(grpc.RpcError) as caught:
+        list(shop.stub.Running(iter([request(numbers=[1]), request(**later)])))
+    assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, words)
 
 
 @pytest.mark.parametrize(

@@ -241,6 +241,11 @@ class Zoo:
             yield Point(x)
 
     @tiffin.api
+    async def follow(self, flowers: AsyncIterator[Flower], factor: float = 1) -> AsyncIterator[Flower]:
+        async for flower in flowers:
+            yield flower
+
+    @tiffin.api
     def refused(self, x: msgspec.Raw) -> None: ...
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from ....errors import InferenceError, MalformedInputError
+from ....errors import InferenceError, InvalidInputError, MalformedInputError
 from ...schema.kind import Buffer
 from ...schema.wrong import WrongValueError
 from ...service.api import ApiInfo
@@ -48,6 +49,9 @@ class TypedMethod:
             if isinstance(slot, Inner) and isinstance(slot.form, TensorForm)
         ]
         """Number, name and form of the parameters that are arrays."""
+        stream = api.inputs.stream
+        self._items = next((slot for slot in slots if stream and slot.key == stream.name), None)
+        """The field of an input stream."""
         form = result.form if isinstance(result, Inner) else None
         self._tensor_result = form if isinstance(form, TensorForm) else None
 
@@ -63,22 +67,62 @@ class TypedMethod:
             InvalidInputError: wrong type, shape, dtype or range, or a field that is not known; `.path` says
                 where.
         """
+        return self.api.inputs.from_plain(self._plain(body), "message")
+
+    def begun(self, requests: AsyncIterator[bytes], body: Buffer) -> dict[str, Any]:
+        """The same for the first message of an input stream, whose items come in others too.
+
+        Args:
+            requests: the others, while they come in.
+        """
+        plain = self._plain(body)
+        arguments = self.api.inputs.from_plain(plain, "message")
+        assert self._items is not None  # noqa: S101 - who asks has looked
+        name = self._items.key
+        return {**arguments, name: self._joined(arguments[name], len(plain[name]), requests)}
+
+    async def _joined(
+        self, first: AsyncIterator[Any], at: int, requests: AsyncIterator[bytes]
+    ) -> AsyncIterator[Any]:
+        async for item in first:
+            yield item
+        async for body in requests:
+            for item in self._later(body, at):
+                yield item
+                at += 1
+
+    def _later(self, body: Buffer, at: int) -> list[Any]:
+        """The items of a message, whose first has the number `at`."""
+        slot, stream = self._items, self.api.inputs.stream
+        assert slot is not None and stream is not None  # noqa: S101 - as above
+        message = self._parsed(body)
+        for field, _ in message.ListFields():
+            if field.name != slot.field:
+                raise InvalidInputError("only the first message may have it", path=f"$.{field.name}")
+        plain: dict[str, Any] = {}
+        try:
+            read_slots([slot], message, plain)
+        except WrongValueError as error:
+            raise error.under("$") from error
+        return [stream.from_plain(item, number) for number, item in enumerate(plain[slot.key], at)]
+
+    def _plain(self, body: Buffer) -> dict[str, Any]:
         plain: dict[str, Any] = {}
         try:
             if len(body) >= LARGE_BYTES:
                 body = self._without_tensors(body, plain)
-            message = self._request.FromString(body)
+            read_slots(self._slots, self._parsed(body), plain)
         except WrongValueError as error:
             raise error.under("$") from error
+        return plain
+
+    def _parsed(self, body: Buffer) -> Any:
+        try:
+            return self._request.FromString(body)
         except DecodeError as error:
             raise MalformedInputError(
                 f"the bytes are no {self._request.DESCRIPTOR.full_name}, or it is nested too deeply"
             ) from error
-        try:
-            read_slots(self._slots, message, plain)
-        except WrongValueError as error:
-            raise error.under("$") from error
-        return self.api.inputs.from_plain(plain, "message")
 
     def _without_tensors(self, body: Buffer, into: dict[str, Any]) -> Buffer:
         """Reads the large tensors of a message; gives what is left of it."""

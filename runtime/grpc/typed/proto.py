@@ -26,6 +26,7 @@ _HEADER = """{name}: written by tiffin from the service's code; do not edit.
 Numbers of fields follow the order in which parameters and fields of classes are declared: add new ones at
 the end, with a default, and messages of today's callers stay valid. Fields with `optional` may be left out;
 all others without a value are 0, empty, or refused where that does not fit."""
+_ITEMS = "Items, in any message of the stream; the first message has all other parameters."
 
 
 class TypedProto:
@@ -81,6 +82,8 @@ class TypedProto:
                 place = hints.place(parameter.plain)
             except UnsupportedFormError as error:
                 raise UnsupportedFormError(f"parameter {parameter.name!r}: {error}") from error
+            if api.inputs.stream is not None and api.inputs.stream.name == parameter.name:
+                place = place._replace(note=_ITEMS)
             default = msgspec.NODEFAULT if parameter.required else parameter.default
             slots.append(
                 hints.slot(request, parameter.name, place, default=default, required=parameter.required)
@@ -96,6 +99,7 @@ class TypedProto:
             name=name,
             input_type=request.full_name,
             output_type=reply.full_name,
+            client_streaming=api.inputs.stream is not None or None,
             server_streaming=api.stream or None,
         )
         self.methods[api.name] = TypedMethod(api, name, slots, result)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from google.protobuf import descriptor_pb2
@@ -13,7 +15,7 @@ from ...http.head import Head, RawHeaders
 from ...http.routes import Route
 from ...protocols.endpoint import Endpoint
 from ..call import Call
-from ..context import ServerStream, Unary
+from ..context import BothStreams, ServerStream, Unary
 from .pool import files_of
 from .proto import TypedProto
 
@@ -66,6 +68,7 @@ class TypedRpc:
 
     def __init__(self, method: TypedMethod, service: str, serving: Serving) -> None:
         self._serving = serving
+        self._method = method
         api, state = method.api, serving.state
         endpoint = Endpoint.of_api(f"{state.info.name}.{api.name}", api, state.instance, state.options)
         path = f"/{service}/{method.name}"
@@ -74,6 +77,8 @@ class TypedRpc:
         route.encoder = method
 
     def rpc(self) -> Rpc:
+        if self._method.api.inputs.stream is not None:
+            return BothStreams(self._both)
         return ServerStream(self._stream) if self._route.stream else Unary(self._unary)
 
     async def _unary(self, request: bytes, context: Context) -> bytes:
@@ -83,6 +88,17 @@ class TypedRpc:
     async def _stream(self, request: bytes, context: Context) -> None:
         call = self._begin(context)
         await call.stream(call.head(self._route), request)
+
+    async def _both(self, requests: AsyncIterator[bytes], context: Context) -> None:
+        """The api begins with the first message, and asks for the others while it runs."""
+        call = self._begin(context)
+        first = await anext(requests, b"")
+        head = call.head(self._route)
+        head.decode = partial(self._method.begun, requests)
+        if self._route.stream:
+            await call.stream(head, first)
+        else:
+            await context.write(await call.predict(head, first))
 
     def _begin(self, context: Context) -> Call:
         call = Call(self._serving, context)
