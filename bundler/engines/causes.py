@@ -86,10 +86,43 @@ CAUSES = (
 )
 
 
-def advice(lines: Sequence[str]) -> str:
+# Of a push: the same words mean other things than in a build.
+PUSH_CAUSES = (
+    _cause(
+        r"server gave HTTP response to HTTPS client",
+        "the registry speaks plain HTTP: name it in the engine's list of insecure registries, or give it TLS",
+    ),
+    _cause(
+        r"certificate verify failed|x509:|self[- ]signed certificate",
+        "the engine does not know who signed the registry's certificate: put the authority's into "
+        "/etc/docker/certs.d/REGISTRY/ca.crt (podman, buildah: /etc/containers/certs.d)",
+    ),
+    _cause(
+        r"no basic auth credentials|unauthorized|authentication required|denied|\b40[13]\b",
+        "the registry wants a name and password that may write there: log in with `docker login REGISTRY` "
+        "(or podman, buildah, nerdctl), and check that the repository exists",
+    ),
+    _cause(
+        r"no such host|name resolution|connection refused|network is unreachable|i/o timeout|"
+        r"context deadline exceeded|TLS handshake timeout",
+        "the registry was not reached: check its name and port in --tag, and the engine's DNS and proxy",
+    ),
+    _cause(
+        r"no space left on device|quota|\b413\b|too large", "the registry has no room for the image's layers"
+    ),
+)
+
+
+def advice(lines: Sequence[str], causes: Sequence[Cause] = CAUSES) -> str:
     """What to change; empty when nothing known fits."""
     text = "\n".join(lines)
-    return next((cause.advice for cause in CAUSES if cause.pattern.search(text)), "")
+    return next((cause.advice for cause in causes if cause.pattern.search(text)), "")
+
+
+def push_failed(engine: str, image: str, said: str) -> str:
+    """Why an image was not pushed, and what to change."""
+    hint = advice([said], PUSH_CAUSES)
+    return mask(f"{engine} could not push {image}: {said}") + (f"\n{hint}" if hint else "")
 
 
 def explain(engine: str, steps: Steps, code: int) -> str:

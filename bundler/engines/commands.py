@@ -6,19 +6,26 @@ They take a folder as the context; the bundle's own is read in place, so that mo
 from __future__ import annotations
 
 import json
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import ImageError, NotFoundError
-from .causes import explain
+from .causes import explain, push_failed
 from .command import PUSH_LIMIT_S, ask, follow
 from .docker import build_options, first_port
 from .engine import BuildRequest, Container, ImageFacts, Progress, RunRequest
 from .found import numbers, programs
 from .process_container import CommandContainer
 from .steps import Steps
+
+_READ_BY_ENGINES = (
+    *("LD_", "XDG_", "TMP", "CONTAINER", "BUILDAH_", "STORAGE_", "REGISTRY_"),
+    *("NERDCTL_", "DOCKER_"),
+)
+"""How the names of variables begin that podman and nerdctl take settings from."""
 
 
 class CommandEngine:
@@ -65,8 +72,15 @@ class CommandEngine:
         on_progress(f"push {image}", 0, 0)
         with tempfile.TemporaryDirectory(prefix="tiffin-image-") as scratch:
             file = Path(scratch) / "digest"
-            ask([self.program, "push", "--digestfile", str(file), image], limit_s=PUSH_LIMIT_S)
+            self.send(image, "--digestfile", str(file))
             return file.read_text().strip()
+
+    def send(self, image: str, *options: str) -> None:
+        """To its registry."""
+        try:
+            ask([self.program, "push", *options, image], limit_s=PUSH_LIMIT_S)
+        except ImageError as error:
+            raise ImageError(push_failed(self.name, image, str(error))) from error
 
     def save(self, image: str, path: Path, on_progress: Progress) -> None:
         on_progress("write the image", 0, 0)
@@ -79,12 +93,13 @@ class CommandEngine:
     def run(self, request: RunRequest) -> Container:
         command = [self.program, "create"]
         command += ["--name", request.name] if request.name else []
-        command += ["--publish", f"{request.host}:{request.port or ''}:{request.container_port}"]
+        command += ["--publish", f"{request.host_in_url}:{request.port or ''}:{request.container_port}"]
         for inside, outside in request.more_ports.items():
-            command += ["--publish", f"{request.host}:{outside}:{inside}"]
+            command += ["--publish", f"{request.host_in_url}:{outside}:{inside}"]
         command += self.gpu_options(request.gpus) if request.gpus else []
-        command += [part for key, value in request.env.items() for part in ("--env", f"{key}={value}")]
-        made = ask([*command, request.image, *request.options]).strip().splitlines()
+        variables, inherited = _environment(request.env)
+        command += [*variables, request.image, *request.options]
+        made = ask(command, env=inherited).strip().splitlines()
         container = CommandContainer(self.program, made[-1], request.container_port)
         try:
             ask([self.program, "start", container.id])
@@ -95,6 +110,22 @@ class CommandEngine:
 
     def gpu_options(self, gpus: str) -> list[str]:
         return ["--gpus", gpus]
+
+
+def _environment(env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Options, and the environment that they take values from: command lines are shown to everybody.
+
+    What the program itself would read, or has with another value, is on the command line nevertheless.
+    """
+    own = {
+        key
+        for key, value in env.items()
+        if key.startswith(_READ_BY_ENGINES) or os.environ.get(key, value) != value
+    }
+    options = [
+        part for key, value in env.items() for part in ("--env", f"{key}={value}" if key in own else key)
+    ]
+    return options, {key: value for key, value in env.items() if key not in own}
 
 
 def find_program(name: str, ask_version: list[str]) -> tuple[str, str]:

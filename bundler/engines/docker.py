@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ...errors import ImageError, MissingDependencyError, NotFoundError
 from .buildkit_log import PlainLog, RawJsonLog
-from .causes import explain
+from .causes import explain, push_failed
 from .command import ASK_LIMIT_S, PUSH_LIMIT_S, ask, follow
 from .engine import BuildRequest, ImageFacts, Progress, RunRequest
 from .found import numbers, programs
@@ -141,7 +141,7 @@ class DockerEngine:
         with _words(image), self._patience():
             for event in self._sdk.api.push(image, stream=True, decode=True):
                 if "error" in event:
-                    raise ImageError(f"docker could not push {image}: {event['error']}")
+                    raise ImageError(push_failed("docker", image, event["error"]))
                 detail = event.get("progressDetail") or {}
                 if event.get("id") and detail.get("total"):
                     layers[event["id"]] = (detail["current"], detail["total"])

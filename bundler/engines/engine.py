@@ -83,6 +83,11 @@ class RunRequest:
     """Arguments for the program in the image: `serve`."""
     name: str = ""
 
+    @property
+    def host_in_url(self) -> str:
+        """As it stands before a port: `[::1]`."""
+        return f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
+
 
 class Container(Protocol):
     """One that was started."""

@@ -34,7 +34,7 @@ class NerdctlEngine(CommandEngine):
 
     def push(self, image: str, on_progress: Progress) -> str:
         on_progress(f"push {image}", 0, 0)
-        ask([self.program, "push", image], limit_s=PUSH_LIMIT_S)
+        self.send(image)
         names = ask([self.program, "image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', image])
         return next((line.rpartition("@")[2] for line in names.split() if "@" in line), "")
 

@@ -8,14 +8,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from ...errors import ImageError, NoEngineError, NotFoundError
+from ...errors import ImageError, InvalidTagError, NoEngineError, NotFoundError
 from ...runtime.platforms.detect import port_number
+from .. import bundles
 from .choose import ENGINES, choose
 from .engine import Container, Engine, ImageFacts, RunRequest
 
 DEFAULT_PORT = 3000
 GRPC_PORT = "TIFFIN_GRPC_PORT"
 """Where the server in the container listens for gRPC."""
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}  # noqa: S104 - only compared
+"""Addresses that stand for all of this machine's, and where to ask for an answer then."""
 _ASK_EVERY_S = 0.25
 _ANSWER_LIMIT_S = 2.0
 
@@ -51,7 +54,17 @@ def find_image(image: str, engine: str = "") -> tuple[Engine, ImageFacts]:
     if not asked:
         choose(engine)  # says of all of them at once why they do not answer
     have = "has" if len(asked) == 1 else "have"
-    raise NotFoundError(f"{' and '.join(asked)} {have} no image {image}: bundle containerize {image}")
+    raise NotFoundError(f"{' and '.join(asked)} {have} no image {image}: {_how_to_get(image)}")
+
+
+def _how_to_get(image: str) -> str:
+    try:
+        tag = bundles.get(image).tag
+    except InvalidTagError:
+        return "no bundle can have this name; `bundle list` shows those that there are"
+    except NotFoundError as error:
+        return f"{error}; `bundle list` shows those that there are"
+    return f"make it of the bundle with `bundle containerize {tag}`"
 
 
 def start(engine: Engine, facts: ImageFacts, request: RunRequest, *, grpc_port: int | None = None) -> Started:
@@ -78,7 +91,7 @@ def start(engine: Engine, facts: ImageFacts, request: RunRequest, *, grpc_port: 
     except BaseException:
         container.remove()
         raise
-    host = "127.0.0.1" if request.host == "0.0.0.0" else request.host  # noqa: S104 - only compared
+    host = _ANY.get(request.host, request.host_in_url)
     grpc = f"{host}:{grpc_port}" if grpc_port is not None else ""
     return Started(container, engine, f"http://{host}:{port}" if port else "", grpc)
 
@@ -118,7 +131,7 @@ def wait_until_ready(
 
 def _ready(url: str) -> bool:
     host, _, port = url.removeprefix("http://").rpartition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=_ANSWER_LIMIT_S)
+    connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=_ANSWER_LIMIT_S)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == http.client.OK

@@ -30,6 +30,11 @@ _CPU_BUILDS = {
 }
 """Packages that are there for the CPU only, and who is for both."""
 
+_IDLE_ROCM = (
+    "image.accelerator is rocm and no runner asks for a GPU: all of them run on the CPU, in an image with "
+    "gigabytes of ROCm; say tiffin.runner(…, gpus=1), or leave image.accelerator out"
+)
+
 
 def resolve_base(
     options: ImageOptions,
@@ -58,7 +63,8 @@ def resolve_base(
     if options.base:
         return own_base(options.base, python=python, packages=known, wanted=wanted, gpus=gpus)
     if options.accelerator:
-        return accelerator_base(options, python=python, packages=known, wanted=wanted, arch=arch)
+        found = accelerator_base(options, python=python, packages=known, wanted=wanted, arch=arch)
+        return found if gpus or found.kind != "rocm" else msgspec.structs.replace(found, advice=_IDLE_ROCM)
     if options.cuda == "none" and gpus:
         raise ConfigError(
             f"image.cuda is none and the runners ask for GPUs ({gpus:g}): remove one of the two"

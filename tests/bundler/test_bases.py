@@ -397,6 +397,11 @@ def test_rocm_without_a_release_gets_the_newest() -> None:
     assert base(accelerator="rocm", distro="ubuntu22.04").image == "rocm/dev-ubuntu-22.04:6.4.1"
 
 
+def test_rocm_that_nobody_uses() -> None:
+    assert "no runner asks for a GPU" in base(accelerator="rocm").advice
+    assert base(accelerator="rocm", gpus=1).advice == ""
+
+
 def test_rocm_that_cannot_be() -> None:
     assert "is built for CUDA 12.4" in refused(TORCH, accelerator="rocm")
     assert "there is: 6.0, 6.1, 6.2" in refused({"torch": "2.1.0+rocm5.6"}, accelerator="rocm")

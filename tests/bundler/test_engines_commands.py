@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from fake_program import FakeProgram
 
-from tiffin.bundler.engines import buildah, docker, nerdctl, podman
+from tiffin.bundler.engines import buildah, commands, docker, nerdctl, podman
+from tiffin.bundler.engines.causes import push_failed
 from tiffin.bundler.engines.choose import choose
 from tiffin.bundler.engines.command import words
 from tiffin.bundler.engines.engine import BuildRequest, Engine, RunRequest, Secret
@@ -208,7 +209,7 @@ def test_run(programs: Path) -> None:
     )
     container = podman.find().run(wanted)
     start = ["create", "--name", "mine", "--publish", "127.0.0.1::3000"]
-    end = ["--env", "A=1", "iris:1", "serve"]
+    end = ["--env", "A", "iris:1", "serve"]
     assert pod.arguments("create") == [*start, "--device", "nvidia.com/gpu=all", *end]
     assert (container.id, container.port(), container.exit_code()) == ("abc123", 49153, 3)
     container.stop(7.0)
@@ -219,6 +220,62 @@ def test_run(programs: Path) -> None:
     assert ctl.arguments("create") == [*start, "--gpus", "all", *end]
     two = ["--device", "nvidia.com/gpu=0", "--device", "nvidia.com/gpu=1"]
     assert podman.find().gpu_options("2") == two
+
+
+def test_values_of_variables_are_not_on_the_command_line(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("SAME", "same")
+    pod = fake_podman(programs)
+    pod.say("create", stdout="abc123\n")
+    pod.say("start", "abc123")
+    env = {"TOKEN": "geheim\nin lines", "HOME": "/tmp", "SAME": "same", "LD_PRELOAD": "x.so"}
+    asked: list[dict[str, str]] = []
+
+    def ask(command: list[str], *, env: dict[str, str] | None = None, limit_s: float = 1.0) -> str:
+        asked.append(env or {})
+        return real_ask(command, env=env, limit_s=limit_s)
+
+    real_ask = commands.ask
+    monkeypatch.setattr(commands, "ask", ask)
+    engine = podman.find()
+    engine.run(RunRequest(image="iris:1", container_port=3000, host="::1", env=env))
+    command = pod.arguments("create")
+    assert "geheim" not in " ".join(command)
+    # What podman itself would read stays an option.
+    assert command[command.index("--env") :] == [
+        *("--env", "TOKEN", "--env", "HOME=/tmp", "--env", "SAME", "--env", "LD_PRELOAD=x.so"),
+        "iris:1",
+    ]
+    assert {"TOKEN": "geheim\nin lines", "SAME": "same"} in asked
+    assert command[command.index("--publish") + 1] == "[::1]::3000"
+
+
+def test_a_push_that_is_refused(programs: Path) -> None:
+    pod = fake_podman(programs)
+    pod.say("push", stderr="Error: trying to reuse blob: unauthorized: authentication required", code=125)
+    with pytest.raises(
+        ImageError, match=r"(?s)podman could not push r/iris:1: .*\nthe registry wants a name"
+    ):
+        podman.find().push("r/iris:1", silent)
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("http: server gave HTTP response to HTTPS client", "plain HTTP"),
+        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", "certs.d"),
+        ("denied: requested access to the resource is denied", "docker login"),
+        ("dial tcp: lookup nowhere: no such host", "was not reached"),
+        ("no space left on device", "no room"),
+        ("received unexpected HTTP status: 500", ""),
+    ],
+)
+def test_what_to_do_about_a_push(said: str, hint: str) -> None:
+    first, _, last = push_failed("docker", "r/iris:1", said).partition("\n")
+    assert first == f"docker could not push r/iris:1: {said}"
+    assert (hint in last) if hint else last == ""
 
 
 def test_buildah_runs_by_podman(programs: Path) -> None:

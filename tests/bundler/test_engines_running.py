@@ -6,13 +6,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from projects import echo_project
 
+import tiffin
+from tiffin.bundler.engines import running
+from tiffin.bundler.engines.choose import Choice
 from tiffin.bundler.engines.engine import Container, ImageFacts, RunRequest
-from tiffin.bundler.engines.running import Started, start, wait_until_ready
-from tiffin.errors import ConfigError, ImageError
+from tiffin.bundler.engines.running import Started, find_image, start, wait_until_ready
+from tiffin.errors import ConfigError, ImageError, NotFoundError
 
 FACTS = ImageFacts(
     id="sha256:5", size_bytes=1, layers=[], port=8080, platform="linux/amd64", labels={}, env={}
@@ -121,6 +126,31 @@ def test_the_port_of_the_image_is_used_whatever_the_platform() -> None:
     assert started.url == "http://127.0.0.1:49153"
     assert engine.asked.container_port == 8080
     assert engine.asked.env == {"BUNDLE_PORT": "8080", "A": "1"}
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("::1", "http://[::1]:49153"), ("::", "http://[::1]:49153"), ("127.0.0.2", "http://127.0.0.2:49153")],
+)
+def test_addresses(host: str, url: str) -> None:
+    request = RunRequest(image="iris:1", container_port=3000, host=host)
+    assert start(cast(Any, Engine()), FACTS, request).url == url
+
+
+def test_no_such_image_says_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Empty(Engine):
+        def inspect(self, image: str) -> ImageFacts:
+            raise NotFoundError(f"docker has no image {image}")
+
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path))
+    monkeypatch.setattr(running, "choose", lambda _: Choice(cast(Any, Empty()), ""))
+    made = tiffin.build(echo_project(tmp_path / "project"), lock=False)
+    with pytest.raises(NotFoundError, match=rf"no image echo:latest: .*`bundle containerize {made.tag}`"):
+        find_image("echo:latest", "docker")
+    with pytest.raises(NotFoundError, match=r"docker has no image ecko:latest: .*echo"):
+        find_image("ecko:latest", "docker")
+    with pytest.raises(NotFoundError, match=r"docker has no image Ä: no bundle can have this name"):
+        find_image("Ä", "docker")
 
 
 def test_nothing_is_left_of_a_container_whose_port_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
