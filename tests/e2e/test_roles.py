@@ -7,53 +7,21 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 from apart import api, free_port, project, worker
+from callers import Callers
 from certificates import Authority
 from server import Server
 
 LIMIT_S = 40.0
 
 
-class Callers:
-    """Threads that call without a pause, each checking its own answer, until they are told to stop."""
-
-    def __init__(self, url: str, number: int = 8) -> None:
-        self.answers: Counter[Any] = Counter()
-        self._url = url
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call, args=(seed,)) for seed in range(number)]
-
-    def __enter__(self) -> Callers:  # noqa: PYI034 - Self came with 3.11
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _call(self, seed: int) -> None:
-        with httpx.Client(timeout=LIMIT_S) as client:
-            number = float(seed)
-            while not self._stop.is_set():
-                number += 100
-                answer = client.post(f"{self._url}/slow", json={"x": [[number]]})
-                right = answer.status_code == 200 and answer.json() == [[number * 2]]
-                self.answers["right" if right else (answer.status_code, answer.text)] += 1
-
-    def more(self, number: int = 50) -> None:
-        """Until so many more are answered."""
-        target = self.answers["right"] + number
-        until(lambda: self.answers["right"] >= target)
+def doubled(number: int) -> tuple[object, object]:
+    return {"x": [[float(number)]]}, [[number * 2.0]]
 
 
 def until(holds: Callable[[], object]) -> None:
@@ -101,7 +69,7 @@ def test_containers_come_and_go_under_load(tmp_path: Path) -> None:
         two = stack.enter_context(worker(folder, host="127.0.0.2", port=ports[1]))
         connected(here, 4)
         assert serving(here.base_url, 4) == {*one.pids("worker"), *two.pids("worker")}
-        with Callers(here.base_url) as callers:
+        with Callers(f"{here.base_url}/slow", doubled) as callers:
             callers.more()
             kill_container(one)
             callers.more(100)
@@ -133,7 +101,7 @@ def test_a_worker_container_with_tls_grows_shrinks_and_reloads(tmp_path: Path) -
         there = stack.enter_context(worker(folder, port=port, **environ, **tls(authority, "localhost")))
         here.wait_ready()
         assert status(f"{here.base_url}/readyz") == 200
-        with Callers(here.base_url) as callers:
+        with Callers(f"{here.base_url}/slow", doubled) as callers:
             callers.more()
             for number in (3, 1):
                 scale(there, f"twice={number}")

@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import twice
+from callers import RIGHT, Callers
 from server import Server
 
 
@@ -37,39 +35,10 @@ def bundle(*arguments: str | Path, code: int = 0) -> str:
     return done.stdout if code == 0 else done.stderr
 
 
-class Callers:
-    """Threads that call without a pause until they are told to stop."""
-
-    def __init__(self, url: str, number: int) -> None:
-        self.answers: Counter[Any] = Counter()
-        self.workers: set[int] = set()
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call, args=(url,)) for _ in range(number)]
-
-    def __enter__(self) -> Callers:  # noqa: PYI034 - Self came with 3.11
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _call(self, url: str) -> None:
-        with httpx.Client(timeout=30) as client:
-            while not self._stop.is_set():
-                try:
-                    answer = client.post(f"{url}/twice", json={"x": [1, 2.5]})
-                    self.answers[answer.status_code if answer.json() == [2, 5] else "wrong"] += 1
-                except httpx.HTTPError as error:  # noqa: PERF203 - counted, and the next call is made
-                    self.answers[type(error).__name__] += 1
-
-
 def test_up_and_down_under_load_loses_nothing(folder: Path) -> None:
     with Server(folder) as server:
         port = ("--port", server.base_url.rpartition(":")[2])
-        with Callers(server.base_url, 8) as callers:
+        with Callers(f"{server.base_url}/twice", lambda _: ({"x": [1, 2.5]}, [2, 5])) as callers:
             up = json.loads(bundle("scale", "doubler=3", "api=2", "--json", *port))
             assert (len(server.pids("worker")), len(server.pids("server"))) == (3, 2)
             assert (up["before"]["runners"]["doubler"]["workers"], up["runners"]["doubler"]["workers"]) == (
@@ -79,7 +48,7 @@ def test_up_and_down_under_load_loses_nothing(folder: Path) -> None:
             shown = bundle("scale", "doubler=1", "api=1", *port)
             assert (len(server.pids("worker")), len(server.pids("server"))) == (1, 1)
             assert "doubler  3 → 1" in shown and "api      2 → 1" in shown
-        assert set(callers.answers) == {200}, callers.answers
+        assert set(callers.answers) == {RIGHT}, callers.answers
         assert "did you mean 'doubler'" in bundle("scale", "doublr=2", code=2)
         assert bundle("scale", "doubler=1..2", "--quiet") == ""
         page = httpx.get(f"{server.base_url}/metrics").text

@@ -20,52 +20,30 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 
-CACHE = Path(os.environ.get("TIFFIN_STAND_INS") or Path.home() / ".cache" / "tiffin-stand-ins")
-MIRROR = "http://deb.debian.org/debian"
-SUITE = "bookworm"
-CA_FILE = Path("/etc/ssl/certs/ca-certificates.crt")
-RECIPE = "3"
-"""Changes when the same machine would get other images."""
-LABEL = "tiffin.stand-in"
-VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-ARCHIVE = "/opt/stand-in/python.tar.gz"
-# What interpreters are linked against; the official images have them too.
-LIBRARIES = [
-    "libbz2-1.0",
-    "libcrypt1",
-    "libexpat1",
-    "libffi8",
-    "liblzma5",
-    "libncursesw6",
-    "libreadline8",
-    "libsqlite3-0",
-    "libssl3",
-    "libuuid1",
-    "zlib1g",
-    "libgomp1",
-]
-PACKAGES = ["ca-certificates", "netbase", "tzdata", *LIBRARIES]
-NOT_IN_AN_IMAGE = re.compile(
-    r"site-packages|test|tests|idlelib|tkinter|turtledemo|config-.*|__pycache__|_tkinter.*|nis.*"
+from stand_in_roots import (
+    CACHE,
+    RECIPE,
+    VERSION,
+    CannotStandInError,
+    bare_root,
+    machine_key,
+    python_root,
+    run,
+    uv_root,
+    wheel_folders,
 )
 
-PIP_CONF = f"[global]\ncert = {CA_FILE}\nfind-links = /opt/wheels\n"
-UV_TOML = f'system-certs = true\nfind-links = ["/opt/wheels"]\npython-downloads-json-url = "file://{ARCHIVE}.json"\n'
+__all__ = ["CannotStandInError", "full_name", "images_of", "maker_of", "stand_in", "wheel_folders"]
 
-
-class CannotStandInError(Exception):
-    """No stand-in can be made here; the message says why."""
+LABEL = "tiffin.stand-in"
 
 
 def images_of(dockerfile: str) -> list[str]:
@@ -88,7 +66,7 @@ def stand_in(engine: str, images: Iterable[str]) -> None:
     """
     for image in images:
         kind = maker_of(image)
-        mark = f"{RECIPE}-{_machine_key()}"
+        mark = f"{RECIPE}-{machine_key()}"
         if _label(engine, image) != mark:
             _import(engine, image, kind(image), mark)
 
@@ -101,219 +79,12 @@ def maker_of(image: str) -> Callable[[str], Path]:
             raise CannotStandInError(
                 f"{image}: this interpreter is Python {VERSION}: run the tests with {tag}"
             )
-        return _python_root
+        return python_root
     if name in {"nvidia/cuda", "debian", "ubuntu"}:
-        return _bare_root
+        return bare_root
     if name == "ghcr.io/astral-sh/uv":
-        return _uv_root
+        return uv_root
     raise CannotStandInError(f"{image}: there is no stand-in for this image")
-
-
-def _bare_root(image: str) -> Path:
-    return _cached("bare.tar", _make_bare)
-
-
-def _python_root(image: str) -> Path:
-    return _cached(f"python-{VERSION}.tar", _make_python)
-
-
-def _uv_root(image: str) -> Path:
-    version = image.rpartition(":")[2].partition("-")[0]
-    return _cached(f"uv-{version}.tar", lambda path: _make_uv(path, version))
-
-
-def _cached(name: str, make: Callable[[Path], None]) -> Path:
-    """A file of the cache, made when it is not there; whole or not at all."""
-    path = CACHE / f"{RECIPE}-{_machine_key()}" / name
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        try:
-            make(unfinished)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    return path
-
-
-def _debian() -> Path:
-    """The archive of a fresh Debian; the slow part, the same for every machine."""
-    path = CACHE / f"{SUITE}-{sha256(' '.join(PACKAGES).encode()).hexdigest()[:12]}.tar"
-    if path.exists():
-        return path
-    if os.geteuid() != 0 or shutil.which("debootstrap") is None:
-        raise CannotStandInError("debootstrap is needed, and root: apt-get install debootstrap")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-        root = Path(scratch) / "root"
-        include = f"--include={','.join(PACKAGES)}"
-        _run(["debootstrap", "--variant=minbase", include, SUITE, str(root), MIRROR])
-        for litter in (
-            "var/cache/apt/archives",
-            "var/lib/apt/lists",
-            "usr/share/doc",
-            "usr/share/man",
-            "usr/share/locale",
-        ):
-            shutil.rmtree(root / litter, ignore_errors=True)
-            (root / litter).mkdir(parents=True)
-        (root / "var/lib/apt/lists/partial").mkdir()
-        (root / "var/cache/apt/archives/partial").mkdir()
-        unfinished = Path(scratch) / "root.tar"
-        _run(["tar", "--numeric-owner", "--one-file-system", "-C", str(root), "-cf", str(unfinished), "."])
-        unfinished.replace(path)
-    return path
-
-
-def _make_bare(path: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-        root = Path(scratch)
-        _furnish(root)
-        _python_archive(root / ARCHIVE.lstrip("/"))
-        # uv's managed interpreter finds its library here.
-        for library in _libraries():
-            _copy(library, root / "usr/lib" / library.name)
-        _pack(root, path)
-
-
-def _make_python(path: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-        root = Path(scratch)
-        _furnish(root)
-        _interpreter(root / "usr/local")
-        for library in _libraries():
-            _copy(library, root / "usr/local/lib" / library.name)
-        _run(["chroot", str(root), "ldconfig"])
-        _run(["chroot", str(root), "/usr/local/bin/python3", "-m", "ensurepip", "--default-pip"])
-        _pack(root, path)
-
-
-def _make_uv(path: Path, version: str) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        _run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--no-deps",
-                "--only-binary=:all:",
-                "--dest",
-                scratch,
-                f"uv=={version}",
-            ]
-        )
-        (wheel,) = Path(scratch).glob("*.whl")
-        root = Path(scratch) / "root"
-        root.mkdir()
-        with zipfile.ZipFile(wheel) as files:
-            for name in ("uv", "uvx"):
-                (root / name).write_bytes(files.read(f"uv-{version}.data/scripts/{name}"))
-                (root / name).chmod(0o755)
-        _pack(root, path)
-
-
-def _furnish(root: Path) -> None:
-    """Debian, and what belongs to this machine."""
-    _run(["tar", "--numeric-owner", "-C", str(root), "-xf", str(_debian())])
-    _copy(CA_FILE, root / str(CA_FILE).lstrip("/"))
-    wheels = root / "opt/wheels"
-    wheels.mkdir(parents=True)
-    for wheel in _wheels():
-        _copy(wheel, wheels / wheel.name)
-    (root / "etc/uv").mkdir()
-    (root / "etc/uv/uv.toml").write_text(UV_TOML)
-    (root / "etc/pip.conf").write_text(PIP_CONF)
-
-
-def _interpreter(prefix: Path) -> None:
-    """This interpreter, as it is before anything is installed into it."""
-    home = Path(sys.base_prefix)
-    if home == Path("/usr"):
-        raise CannotStandInError(
-            "this Python is the distribution's, which cannot be moved: use pyenv's or uv's"
-        )
-    library = f"lib/python{VERSION}"
-    shutil.copytree(
-        home / library,
-        prefix / library,
-        symlinks=True,
-        dirs_exist_ok=True,
-        ignore=lambda _, names: [name for name in names if NOT_IN_AN_IMAGE.fullmatch(name)],
-    )
-    (prefix / library / "site-packages").mkdir()
-    (prefix / "bin").mkdir(exist_ok=True)
-    _copy(home / "bin" / f"python{VERSION}", prefix / "bin" / f"python{VERSION}")
-    for name in ("python3", "python"):
-        (prefix / "bin" / name).symlink_to(f"python{VERSION}")
-
-
-def _python_archive(path: Path) -> None:
-    """What `uv python install` fetches, and the list that it looks it up in."""
-    path.parent.mkdir(parents=True)
-    with tempfile.TemporaryDirectory() as scratch, tarfile.open(path, "w:gz", compresslevel=1) as archive:
-        _interpreter(Path(scratch))
-        for library in _libraries():
-            _copy(library, Path(scratch) / "lib" / library.name)
-        archive.add(scratch, "python")
-    major, minor, patch = sys.version_info[:3]
-    machine = os.uname().machine
-    entry = {
-        "name": "cpython",
-        "arch": {"family": machine, "variant": None},
-        "os": "linux",
-        "libc": "gnu",
-        "major": major,
-        "minor": minor,
-        "patch": patch,
-        "prerelease": "",
-        "url": f"file://{ARCHIVE}",
-        "sha256": sha256(path.read_bytes()).hexdigest(),
-        "variant": None,
-        "build": "20260101",
-    }
-    key = f"cpython-{major}.{minor}.{patch}-linux-{machine}-gnu"
-    path.with_name(f"{path.name}.json").write_text(json.dumps({key: entry}))
-
-
-def _libraries() -> list[Path]:
-    return sorted((Path(sys.base_prefix) / "lib").glob(f"libpython{VERSION}*.so*"))
-
-
-@cache
-def wheel_folders() -> list[str]:
-    """Where pip of this machine looks for wheels besides the index: for packages that no index has."""
-    named = os.environ.get("PIP_FIND_LINKS", "")
-    if not named:
-        command = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
-        named = subprocess.run(command, check=False, capture_output=True, text=True).stdout
-    return [folder for folder in named.split() if Path(folder).is_dir()]
-
-
-def _wheels() -> list[Path]:
-    return sorted(wheel for folder in wheel_folders() for wheel in Path(folder).glob("*.whl"))
-
-
-def _machine_key() -> str:
-    parts = [
-        CA_FILE.read_bytes() if CA_FILE.exists() else b"",
-        sys.base_prefix.encode(),
-        sys.version.encode(),
-    ]
-    parts += [wheel.name.encode() for wheel in _wheels()]
-    parts += [PIP_CONF.encode(), UV_TOML.encode()]
-    return sha256(b"\0".join(parts)).hexdigest()[:12]
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source, target)
-
-
-def _pack(root: Path, path: Path) -> None:
-    root.chmod(0o755)
-    _run(["tar", "--numeric-owner", "--owner=0", "--group=0", "-C", str(root), "-cf", str(path), "."])
 
 
 def _label(engine: str, image: str) -> str:
@@ -330,7 +101,7 @@ def _label(engine: str, image: str) -> str:
 def _import(engine: str, image: str, root: Path, mark: str) -> None:
     if _label(engine, image) == "a real one":
         return
-    bare = maker_of(image) is _uv_root
+    bare = maker_of(image) is uv_root
     config = {
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine),
         "os": "linux",
@@ -359,7 +130,7 @@ def _import(engine: str, image: str, root: Path, mark: str) -> None:
             if engine == "buildah"
             else ["load", "--input", str(path)]
         )
-        _run([engine, *load])
+        run([engine, *load])
 
 
 def full_name(image: str) -> str:
@@ -376,13 +147,6 @@ def _digest(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        last = "\n".join((done.stderr or done.stdout).splitlines()[-5:])
-        raise CannotStandInError(f"{' '.join(command)[:200]}: exit code {done.returncode}\n{last}")
 
 
 def main() -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -13,6 +11,7 @@ import httpx
 import pytest
 from boxes import Box, ask
 from built_image import Built, Make
+from callers import Callers
 
 from tiffin.bundler import bundles
 
@@ -31,39 +30,6 @@ def network(docker: str) -> Iterator[str]:
     name = ask(docker, "network", "create", f"tiffin-roles-{time.time_ns()}")
     yield name
     ask(docker, "network", "rm", name)
-
-
-class Callers:
-    """Threads that call without a pause."""
-
-    def __init__(self, box: Box, number: int = 4) -> None:
-        self.answers: Counter[Any] = Counter()
-        self._url = box.url
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(number)]
-
-    def __enter__(self) -> Callers:  # noqa: PYI034 - Self came with 3.11
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _call(self) -> None:
-        with httpx.Client(timeout=60) as client:
-            while not self._stop.is_set():
-                answer = client.post(f"{self._url}/classify", json=FLOWERS)
-                right = answer.status_code == 200 and answer.json() == NAMES
-                self.answers["right" if right else (answer.status_code, answer.text)] += 1
-
-    def more(self, number: int = 50) -> None:
-        end, target = time.monotonic() + LIMIT_S, self.answers["right"] + number
-        while self.answers["right"] < target:
-            assert time.monotonic() < end, self.answers
-            time.sleep(0.05)
 
 
 def workers(box: Box, number: int) -> None:
@@ -91,7 +57,7 @@ def test_a_worker_container_is_killed_and_replaced_under_load(image: Built, netw
         assert web.post("/classify", FLOWERS).json() == NAMES
         assert one.run("python -m tiffin.runtime.healthcheck && echo healthy").endswith("healthy")
         workers(web, 2)
-        with Callers(web) as callers:
+        with Callers(f"{web.url}/classify", lambda _: (FLOWERS, NAMES), number=4, limit_s=LIMIT_S) as callers:
             callers.more()
             ask(image.program, "kill", one.id)
             callers.more()
