@@ -39,6 +39,8 @@ class Served:
             if event["event"] == "ready":
                 self.ready_s = time.perf_counter() - began
                 self.url: str = event["url"]
+                self.grpc: str = event.get("grpc", "")
+                """`127.0.0.1:3001`; empty: off."""
                 return self
         raise SystemExit(f"{' '.join(self.command)} ended with {self.process.wait()}")
 

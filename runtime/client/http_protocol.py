@@ -45,7 +45,7 @@ class HttpProtocol(asyncio.Protocol):
         except TiffinError as error:
             self._fail(error)
             return
-        if not answer.whole and sum(map(len, answer.pieces)) > _MOST_WAITING_BYTES and self._streams:
+        if self._streams and not answer.whole and sum(map(len, answer.pieces)) > _MOST_WAITING_BYTES:
             self._pause()
         self._wake()
 
