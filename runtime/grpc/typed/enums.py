@@ -11,6 +11,9 @@ from .draft import FieldProto, FileDraft
 from .form import ScalarForm
 from .names import Names, identifier, snake, type_name
 
+_NO_DOC = "An enumeration."
+"""What Python 3.10 writes where there is none."""
+
 
 class EnumForm(ScalarForm):
     """Made by `EnumForm.of`.
@@ -40,7 +43,8 @@ class EnumForm(ScalarForm):
         for member in members:
             name = names.take(f"{prefix}_{identifier(member.name, 'VALUE').upper()}")
             values.append((name, f"{member.value!r} in JSON"))
-        doc = inspect.cleandoc(kind.__dict__.get("__doc__") or "")
+        doc = kind.__dict__.get("__doc__") or ""
+        doc = "" if doc == _NO_DOC else inspect.cleandoc(doc)
         return cls(file.enum(type_name(kind.__name__), values, doc), members)
 
     def read(self, value: Any) -> Any:

@@ -52,6 +52,9 @@ class TypedMethod:
         stream = api.inputs.stream
         self._items = next((slot for slot in slots if stream and slot.key == stream.name), None)
         """The field of an input stream."""
+        kinds = {name: each.array for name, each in api.inputs.parameters.items() if each.array is not None}
+        self._arrays = kinds if len(kinds) == len(slots) else None
+        """Of an api that takes nothing but arrays."""
         form = result.form if isinstance(result, Inner) else None
         self._tensor_result = form if isinstance(form, TensorForm) else None
 
@@ -67,7 +70,16 @@ class TypedMethod:
             InvalidInputError: wrong type, shape, dtype or range, or a field that is not known; `.path` says
                 where.
         """
-        return self.api.inputs.from_plain(self._plain(body), "message")
+        plain = self._plain(body)
+        if self._arrays is None:
+            return self.api.inputs.from_plain(plain, "message")
+        values = {}
+        for name, value in plain.items():
+            try:
+                values[name] = None if value is None else self._arrays[name].from_plain(value)
+            except WrongValueError as error:  # noqa: PERF203 - says where
+                raise error.under(f"$.{name}") from error
+        return self.api.inputs.completed(values)
 
     def begun(self, requests: AsyncIterator[bytes], body: Buffer) -> dict[str, Any]:
         """The same for the first message of an input stream, whose items come in others too.

@@ -13,7 +13,7 @@ import msgspec
 from ...schema.encode import json_bytes
 from .classes import ClassForm
 from .draft import FileDraft
-from .form import Form, Place
+from .form import Form, Place, UnsupportedFormError
 from .names import type_name
 from .scalars import TEXT_KEY, BoolForm, FloatForm, IntForm, TextForm
 
@@ -47,15 +47,22 @@ class ModelSchemas:
         """Whether what is made now is written, and not read: computed fields are then there too."""
 
     def place(self, model: Any) -> Place:
-        schema = model.model_json_schema()
-        if self.answers:
-            written = model.model_json_schema(mode="serialization")
-            if _fields(written) != _fields(schema):
-                schema = written
+        try:
+            schema = self._schema(model)
+        except Exception as error:  # models have hooks of the user's
+            raise UnsupportedFormError(f"{model.__name__} gives no JSON Schema: {error}") from error
         definitions = schema.pop("$defs", {})
         if "$ref" not in schema and "properties" not in schema:
             return Place(self._hints.value(schema.get("description", "") or "any JSON"), nullable=False)
         return self._place(schema, definitions)
+
+    def _schema(self, model: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = model.model_json_schema()
+        if self.answers:
+            written: dict[str, Any] = model.model_json_schema(mode="serialization")
+            if _fields(written) != _fields(schema):
+                return written
+        return schema
 
     def _place(self, schema: dict[str, Any], definitions: dict[str, Any]) -> Place:
         if "$ref" in schema:
