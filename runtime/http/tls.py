@@ -117,6 +117,9 @@ def load(files: TlsFiles) -> ssl.SSLContext:
                 f"--tls-client-ca {files.client_ca} holds no certificate in PEM: {_said(error)}"
             ) from error
         context.verify_mode = ssl.CERT_REQUIRED
+        # A resumed session shows no certificate: it would outlive an authority that is trusted no more.
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
     return context
 
 

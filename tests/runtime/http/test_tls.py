@@ -183,6 +183,32 @@ def test_a_renewed_certificate_is_served_without_a_restart(
     serve(tmp_path, TlsFiles(str(files[0]), str(files[1]), ""), test)
 
 
+def test_the_authorities_of_callers_are_renewed_as_well(tmp_path: Path, authority: Authority) -> None:
+    others = Authority(tmp_path / "others")
+    trusted = tmp_path / "trusted.pem"
+    old, new = authority.issue("caller"), others.issue("caller")
+
+    async def let_in(connect: Connect, own: tuple[str, str]) -> bool:
+        try:
+            async with await connect(trusting(authority, *own)) as client:
+                await client.send(get("/livez"))
+                return (await client.answer()).status == 200
+        except (ssl.SSLError, ConnectionError, AssertionError, asyncio.IncompleteReadError):
+            return False
+
+    async def test(connect: Connect, _state: ServerState, listener: Listener) -> None:
+        assert listener._tls is not None
+        assert [await let_in(connect, own) for own in (old, new)] == [True, False]
+        shutil.copy(others.file, trusted)
+        listener._tls.look()
+        listener._tls.look()
+        assert [await let_in(connect, own) for own in (old, new)] == [False, True]
+        shutil.copy(authority.file, trusted)
+
+    shutil.copy(authority.file, trusted)
+    serve(tmp_path, TlsFiles(*authority.issue("localhost"), str(trusted)), test)
+
+
 def test_another_kind_of_key_is_taken_as_well(tmp_path: Path, authority: Authority) -> None:
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(
