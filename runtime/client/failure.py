@@ -14,7 +14,7 @@ from ...errors import InferenceError, OverloadedError, ServingError
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _REMOTE = re.compile(r"([A-Za-z_][\w.]*): ")
 _SHOWN = 300
-_BY_STATUS = {
+_BY_STATUS: dict[int, type[ServingError]] = {
     400: errors.RequestError,
     401: errors.UnauthorizedError,
     403: errors.ForbiddenError,
