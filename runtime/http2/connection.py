@@ -325,8 +325,9 @@ class Connection(asyncio.Protocol):
             self._ours.append(fault.stream)
             self.write(frame(RST_STREAM, 0, fault.stream, number.pack(fault.code)))
         else:
+            receiver = stream.receiver
             stream.reset(fault.code)
-            stream.receiver.lost()
+            receiver.lost()
 
     def _nuisance(self) -> None:
         self.nuisances += 1

@@ -50,5 +50,6 @@ class Patience:
             and now - stream.opened > HEAD_LIMIT_S + stream.received / BODY_RATE
         )
         if stream.stalled(now) > STALL_LIMIT_S or slow:
+            receiver = stream.receiver
             stream.reset(CANCEL)
-            stream.receiver.lost()
+            receiver.lost()

@@ -42,6 +42,22 @@ class Receiver(Protocol):
         """The peer gave the stream up, or the connection is gone: nothing that is sent will arrive."""
 
 
+class _Nobody:
+    """The receiver of a stream that is over: without it each call would leave a cycle behind."""
+
+    def data(self, piece: bytes | memoryview) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+    def lost(self) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
+
+
 class Stream:
     """Made by the connection, used by the application; all of it in the event loop's thread."""
 
@@ -208,7 +224,8 @@ class Stream:
         if not self.closed:
             self.closed = True
             self._drop()
-            self.receiver.lost()
+            receiver, self.receiver = self.receiver, _NOBODY
+            receiver.lost()
 
     def _write_end(self, last: bytes | None) -> None:
         if last:
@@ -240,6 +257,7 @@ class Stream:
 
     def _close(self) -> None:
         self.closed = True
+        self.receiver = _NOBODY
         if not self.ended:  # the rest of the body is not worth sending (RFC 9113, 8.1)
             self.connection.write(frame(RST_STREAM, 0, self.id, number.pack(NO_ERROR)))
         self.connection.forget(self)

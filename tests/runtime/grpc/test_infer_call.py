@@ -1,0 +1,192 @@
+"""ModelInfer in one process: what the client of grpcio gets, and what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensor_service
+from http_server import running
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tiffin.runtime.grpc import wire
+from tiffin.runtime.grpc.infer_plans import Plans
+from tiffin.runtime.grpc.messages import message
+from tiffin.runtime.http.serving import Serving
+
+grpc = pytest.importorskip("grpc")
+
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+Request, Response = message("inference.ModelInferRequest"), message("inference.ModelInferResponse")
+
+
+def with_client(folder: Path, talk: Callable[[Any, Any], Awaitable[None]]) -> None:
+    async def both() -> None:
+        async with (
+            running(tensor_service.state(folder, grpc_addresses=["here"])) as server,
+            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        ):
+            await talk(server, channel.unary_unary(INFER))
+
+    asyncio.run(both())
+
+
+def request(model: str, **tensors: np.ndarray) -> bytes:
+    made = Request(model_name=model)
+    for name, array in tensors.items():
+        made.inputs.add(name=name, datatype="FP32", shape=array.shape)
+        made.raw_input_contents.append(array.tobytes())
+    return bytes(made.SerializeToString())
+
+
+def first_float_api(server: Any) -> tuple[str, str, tuple[int, ...]]:
+    """An endpoint with one FP32 input: its name, the input's, a shape for it."""
+    for endpoint in server.state.serving.endpoints.all:
+        specs = endpoint.inputs.specs
+        if len(specs) == 1 and specs[0].datatype == "FP32" and not endpoint.stream:
+            return endpoint.name, specs[0].name, tuple(2 if size < 0 else size for size in specs[0].shape)
+    raise AssertionError("the service has no such api")
+
+
+def test_calls_leave_no_cycles_behind(tmp_path: Path) -> None:
+    """The collector is told to look rarely: what a call leaves would stay for long."""
+
+    async def talk(server: Any, infer: Any) -> None:
+        name, tensor, shape = first_float_api(server)
+        asked = request(name, **{tensor: np.ones(shape, np.float32)})
+        await infer(asked)
+        gc.collect()
+        gc.disable()
+        try:
+            before = _left()
+            for _ in range(100):
+                await infer(asked)
+            assert _left() - before < 10
+        finally:
+            gc.enable()
+
+    def _left() -> int:
+        kinds = ("InferCall", "Stream", "RequestContext")
+        return sum(type(each).__name__ in kinds for each in gc.get_objects())
+
+    with_client(tmp_path, talk)
+
+
+def test_the_same_bytes_around_other_numbers_are_one_plan(tmp_path: Path) -> None:
+    async def plans() -> None:
+        serving = Serving.of(tensor_service.state(tmp_path))
+        server = type("Running", (), {"state": serving.state})
+        name, tensor, shape = first_float_api(server)
+        known = Plans(serving, INFER)
+        one = known.of(request(name, **{tensor: np.zeros(shape, np.float32)}))
+        assert known.of(request(name, **{tensor: np.ones(shape, np.float32)})) is one
+        larger = np.ones((shape[0] + 1, *shape[1:]), np.float32)
+        assert known.of(request(name, **{tensor: larger})) is not one
+        named = Request.FromString(request(name, **{tensor: np.zeros(shape, np.float32)}))
+        named.id = "7"
+        assert known.of(named.SerializeToString()) is not known.of(named.SerializeToString())
+
+    asyncio.run(plans())
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=200))
+def test_no_bytes_are_a_failure_of_the_server(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    from tiffin.errors import RequestError
+
+    serving = _serving(tmp_path_factory)
+    try:
+        Plans(serving, INFER).of(data).asked(data)
+    except RequestError as error:
+        assert error.status < 500
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_message_is_a_failure_of_the_server(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Well-formed messages with anything in them, for endpoints that there are."""
+    from tiffin.errors import RequestError
+
+    serving = _serving(tmp_path_factory)
+    names = [endpoint.name for endpoint in serving.endpoints.all]
+    made = Request(model_name=data.draw(st.sampled_from(names)))
+    inputs = data.draw(st.integers(0, 3))
+    for _ in range(inputs):
+        given = made.inputs.add(
+            name=data.draw(st.sampled_from(["x", "a", "b", "flowers", ""])),
+            datatype=data.draw(st.sampled_from(["FP32", "INT8", "BYTES", "BF16", "BOOL", "no"])),
+            shape=data.draw(st.lists(st.integers(-1, 2**40), max_size=3)),
+        )
+        if data.draw(st.booleans()):
+            given.contents.int_contents.extend(data.draw(st.lists(st.integers(-300, 300), max_size=3)))
+        if data.draw(st.booleans()):
+            given.parameters["shared_memory_region"].string_param = "r"
+    made.raw_input_contents.extend(data.draw(st.lists(st.binary(max_size=16), max_size=3)))
+    if data.draw(st.booleans()):
+        made.outputs.add(name="output").parameters["classification"].int64_param = data.draw(
+            st.integers(-1, 3)
+        )
+    sent = made.SerializeToString()
+    try:
+        Plans(serving, INFER).of(sent).asked(sent)
+    except RequestError as error:
+        assert error.status < 500 or error.status == 501
+
+
+_MADE: list[Serving] = []
+
+
+def _serving(folders: pytest.TempPathFactory) -> Serving:
+    if not _MADE:
+
+        async def make() -> Serving:
+            return Serving.of(tensor_service.state(folders.mktemp("state")))
+
+        _MADE.append(asyncio.run(make()))
+    return _MADE[0]
+
+
+# wire
+
+
+@given(
+    parts=st.lists(st.binary(max_size=300), max_size=5),
+    name=st.text(max_size=5),
+    where=st.integers(0, 5),
+)
+def test_what_is_cut_out_and_the_rest_are_the_message(parts: list[bytes], name: str, where: int) -> None:
+    other = Request(model_name=name, id="x" * 200).SerializeToString()
+    fields = [wire.key(7, len(part)) + part for part in parts]
+    fields.insert(min(where, len(fields)), other)
+    whole = b"".join(fields)
+    rest, spans = wire.cut_out(whole, 7)
+    assert rest == other
+    assert [whole[begin:end] for begin, end in spans] == parts
+    assert list(Request.FromString(whole).raw_input_contents) == parts
+
+
+@given(data=st.binary(max_size=64))
+def test_bytes_that_protobuf_refuses_are_refused(data: bytes) -> None:
+    from google.protobuf.message import DecodeError
+
+    from tiffin.errors import MalformedInputError
+
+    try:
+        rest, spans = wire.cut_out(data, 7)
+    except MalformedInputError:
+        return
+    assert len(rest) <= len(data)
+    assert all(0 <= begin <= end <= len(data) for begin, end in spans)
+    try:
+        read = Request.FromString(data)
+    except DecodeError:
+        return
+    assert list(read.raw_input_contents) == [data[begin:end] for begin, end in spans]
