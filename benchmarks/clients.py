@@ -2,7 +2,7 @@
 
     python benchmarks/clients.py [seconds each]
 
-`tiffin.Client` sends msgpack and takes npy; the libraries send and take JSON, which they are given ready made.
+`tiffin.Client` sends msgpack and takes npy; the libraries send and take JSON, given to them ready made.
 All run in this process, one after the other; the server is on the same cores.
 """
 

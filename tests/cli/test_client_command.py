@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
+import sys
 from pathlib import Path
 
-import httpx
 import pytest
 from click.testing import CliRunner, Result
 from server import Server
@@ -77,9 +78,10 @@ def test_from_a_running_server(project: Path) -> None:
         assert done.exit_code == 0, done.output
         told = json.loads(done.stdout)
         assert told["service"] == "shop"
-        found: dict[str, object] = {}
-        exec(compile(told["code"], "shop_client.py", "exec"), {"__name__": "shop"} | found, found)
-        assert httpx.post(f"{server.base_url}/total", json={"prices": [2.0]}).json() == 2.0
+        (project / "shop_client.py").write_text(told["code"])
+        use = "import sys, shop_client; print(shop_client.ShopClient(sys.argv[1]).total([2.0]))"
+        run = [sys.executable, "-W", "error", "-c", use, server.base_url]
+        assert subprocess.run(run, cwd=project, capture_output=True, check=False).stdout == b"2.0\n"
 
 
 @pytest.mark.parametrize(
