@@ -112,3 +112,21 @@ async def test_the_deadline_counts_from_the_header(server: Running) -> None:
     async with await server.connect() as client:
         await client.send(head("/longest", "x-request-timeout: 0.05") + chunk(b'{"text": "a"}\n'))
         assert (await problem(client))[0] == 504
+
+
+@on_server(make=stream_state, path_prefix="/ml")
+async def test_below_a_prefix(server: Running) -> None:
+    async with await server.connect() as client:
+        await client.send(post("/ml/longest", b'{"text": "a"}\n', LINES))
+        assert (await client.answer()).body == b'"a"'
+
+
+@on_server(make=stream_state, auth_tokens="shop a-token-of-the-tests predict")
+async def test_tokens(server: Running) -> None:
+    async with await server.connect() as client:
+        await client.send(post("/longest", b'{"text": "a"}\n', LINES))
+        assert (await problem(client))[0] == 401
+        await client.send(
+            post("/longest", b'{"text": "a"}\n', LINES, "authorization: Bearer a-token-of-the-tests")
+        )
+        assert (await client.answer()).body == b'"a"'

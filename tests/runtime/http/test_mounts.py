@@ -13,6 +13,7 @@ from litestar import Litestar, WebSocket, websocket
 from litestar import get as litestar_get
 from stream_service import stream_state
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 import tiffin
 from tiffin.errors import ServerError
@@ -233,3 +234,19 @@ def test_an_application_that_cannot_start_keeps_the_server_from_starting(tmp_pat
             await mounts.open()
 
     asyncio.run(serve())
+
+
+@on_server(make=mounted, path_prefix="/ml/iris")
+async def test_below_a_prefix(server: Running) -> None:
+    async with await server.connect() as client:
+        status, seen = await asked(client, get("/ml/iris/echo/a"))
+        assert (status, seen["path"], seen["root_path"]) == (200, "/ml/iris/echo/a", "/ml/iris/echo")
+        await client.send(get("/ml/iris/echo"))
+        assert (await client.answer()).headers["location"] == "/ml/iris/echo/"
+        assert await asked(client, get("/ml/iris/ui/")) == (200, {"double": 42})
+        assert (await asked(client, get("/echo/a")))[0] == 404
+    async with connect(f"ws://127.0.0.1:{server.port}/ml/iris/double", proxy=None) as socket:
+        await socket.send('{"x": 4}')
+        assert await socket.recv() == '{"result":8}'
+    with pytest.raises(InvalidStatus, match="403"):
+        await connect(f"ws://127.0.0.1:{server.port}/double", proxy=None)

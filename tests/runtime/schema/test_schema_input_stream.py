@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+import tiffin
 from tiffin.errors import InvalidInputError, RequestError, ServiceDefinitionError
 from tiffin.runtime.schema.inputs import Inputs
+from tiffin.runtime.schema.openapi import openapi
+from tiffin.runtime.service.service import service_info
 
 
 async def total(self: Any, numbers: AsyncIterator[float], start: float = 0.0) -> float:
@@ -79,3 +82,23 @@ def test_what_cannot_work() -> None:
     assert "write `async def`" in refused(plain)
     assert "a" in refused(default)
     assert "complex" in refused(unreadable)
+
+
+@tiffin.service
+class Described:
+    ui = tiffin.mount("/ui", "some.module:app")
+
+    @tiffin.api
+    async def add(self, numbers: AsyncIterator[float], start: float = 0.0) -> float:
+        return 0.0
+
+
+def test_the_openapi_document_tells_of_streams_and_mounts() -> None:
+    document = openapi(service_info(Described))
+    operation = document["paths"]["/add"]["post"]
+    lines = operation["requestBody"]["content"]["application/x-ndjson"]["schema"]
+    assert lines["x-tiffin-items"] == {"type": "number"}
+    assert "items of `numbers`" in lines["description"]
+    assert operation["x-tiffin"]["input_stream"] == "numbers"
+    assert document["x-tiffin-mounts"] == {"ui": "/ui"}
+    assert service_info(Described).apis["add"].spec().input_stream == "numbers"
