@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+import numpy as np
+
 from ....errors import InvalidInputError, RequestError
 from ...http.dialect import Asked
 from ...schema.kind import Buffer
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 _LIMIT = 512
 _LIMIT_BYTES = 4096
 """Of one JSON that is remembered."""
+_SMALL_BYTES = 64 * 1024
+"""Of a body that is worth looking up."""
 _DATA = b'"data":'
 
 
@@ -46,35 +51,44 @@ class Infer:
         Raises:
             RequestError: anything about it that is wrong; `.path` says where.
         """
-        text = body if isinstance(body, bytes) else bytes(body)
-        start = text.find(_DATA) + len(_DATA)
-        if start >= len(_DATA):
-            while text[start : start + 1] == b" ":
-                start += 1
-            known = self._by_front.get(text[:start]) if start < _LIMIT_BYTES else None
-            # What stands in front decides that a value comes now; what stands behind it was read once.
-            if known is not None and text.endswith(known[0]):
-                behind, plan = known
-                try:
-                    return plan.asked_of(text[start : len(text) - len(behind)])
-                except RequestError:
-                    pass  # it may be a request with more in between: read in full, which finds the words
-        asked = request.read(text)
-        plan = Plan(self._endpoint, self._regions, asked, None)
-        self._remember(text, start, asked, plan)
-        return plan.asked(text, len(text))
+        if not isinstance(body, bytes) or len(body) > _SMALL_BYTES:
+            return self._read(body)[1].asked(body, len(body))
+        start = body.find(_DATA) + len(_DATA)
+        if start < len(_DATA) or start > _LIMIT_BYTES:
+            return self._read(body)[1].asked(body, len(body))
+        while body[start : start + 1] == b" ":
+            start += 1
+        known = self._by_front.get(body[:start])
+        # What stands in front decides that a value comes now; what stands behind it was read once.
+        if known is not None and body.endswith(known[0]):
+            behind, plan = known
+            try:
+                return plan.asked_of(body[start : len(body) - len(behind)])
+            except RequestError:
+                pass  # it may be a request with more in between: read in full, which finds the words
+        asked, plan = self._read(body)
+        arguments = plan.asked(body, len(body))
+        self._remember(body, start, asked, plan)
+        return arguments
 
-    def _remember(self, text: bytes, start: int, asked: request.InferRequest, plan: Plan) -> None:
+    def _read(self, body: Buffer) -> tuple[request.InferRequest, Plan]:
+        asked = request.read(body)
+        return asked, Plan(self._endpoint, self._regions, asked, None)
+
+    def _remember(self, body: bytes, start: int, asked: request.InferRequest, plan: Plan) -> None:
         """Requests with an id of their own come once only."""
         if len(asked.inputs) != 1 or asked.id or not plan.inline:
             return
-        data = bytes(asked.inputs[0].data)
-        behind = text[start + len(data) :]
-        if start + len(behind) > _LIMIT_BYTES or not text.startswith(data, start) or text.count(_DATA) != 1:
+        data = asked.inputs[0].data
+        if _address(data) - _address(body) != start:
+            return  # something else is called so, too
+        behind = body[start + len(memoryview(data)) :]
+        if len(behind) > _LIMIT_BYTES:
             return
         if len(self._by_front) >= _LIMIT:
             self._by_front.clear()
-        self._by_front[text[:start]] = behind, plan
+        plan.forget_data()
+        self._by_front[body[:start]] = behind, plan
 
     def binary(self, body: Buffer, json_bytes: int) -> Asked:
         """A body that begins with so many bytes of JSON; raises RequestError."""
@@ -103,3 +117,8 @@ class Infer:
             array = binary.array_of(body, datatype, shape, "$")
         arguments = endpoint.inputs.arguments([Tensor(name, datatype, shape, array)], {})
         return Asked(arguments, Reply(endpoint, "", {}, Wanted(binary=True), self._regions).write)
+
+
+def _address(data: bytes | msgspec.Raw) -> int:
+    address: int = np.frombuffer(data, np.uint8).ctypes.data
+    return address

@@ -22,7 +22,7 @@ class Plan:
 
     Args:
         regions: shared memory of callers.
-        asked: the JSON. Its data is copied, so that the request's body is not kept.
+        asked: the JSON; it is kept, and with it the bytes that it was read from.
         binary_start: where its binary tensors begin; None: it has none.
 
     Raises:
@@ -72,6 +72,10 @@ class Plan:
         tensor = self._sources[0].tensor_of(text)
         arguments = self._endpoint.inputs.arguments((tensor,), self._parameters)
         return Asked(arguments, self._write, self._timeout_s)
+
+    def forget_data(self) -> None:
+        """For plans that live long: the body that they were read from need not."""
+        self._sources[0].text = None
 
     def _with(self, tensors: list[Tensor]) -> Asked:
         arguments = self._endpoint.inputs.arguments(tensors, self._parameters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from ....errors import InvalidInputError
@@ -42,7 +43,7 @@ class Source:
                 f"expected at most {MAX_AXES} sizes of 0 or more", path=f"{path}.shape"
             )
         self._shape = tuple(asked.shape)
-        self.text = bytes(asked.data) or None
+        self.text = asked.data if memoryview(asked.data) else None
         self._start = start or 0
         self.size = 0
         """Bytes in the binary part."""
@@ -80,7 +81,7 @@ class Source:
         array = binary.array_of(body, self._datatype, self._shape, self._path, start=start, size=size)
         return self._made(array)
 
-    def tensor_of(self, text: bytes) -> Tensor:
+    def tensor_of(self, text: bytes | msgspec.Raw) -> Tensor:
         """The input with this data; raises RequestError."""
         return self._made(json_data.elements(text, self._datatype, self._shape, self._path))
 

@@ -184,3 +184,18 @@ def test_random_headers_over_http(body: bytes, length: str, coding: str, accepte
     assert answer.status in (200, 400, 413, 501)
     if answer.status != 200:
         assert list(json.loads(answer.body)) == ["error"]
+
+
+@given(st.lists(st.sampled_from(range(4)), min_size=2, max_size=6))
+def test_requests_that_look_alike_are_told_apart(turns: list[int]) -> None:
+    """One is remembered by what stands around its data: none of these may be read as another."""
+    bodies = [
+        b'{"inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":[1]}]}',
+        b'{"inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":[2],"data":[3]}]}',
+        b'{"parameters":{"data":[5]},"inputs":[{"name":"x","datatype":"FP32","shape":[1],"data" :[5]}]}',
+        b'{"parameters":{"data":[6]},"inputs":[{"name":"x","datatype":"FP32","shape":[1],"data" :[5]}]}',
+    ]
+    infer = Infer(endpoint("any"), REGIONS)
+    for turn in turns:
+        value = infer.json(bodies[turn]).arguments["x"].tolist()
+        assert value == [[1.0], [3.0], [5.0], [5.0]][turn]
