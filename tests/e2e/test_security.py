@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from certificates import Authority
+from certificates import Authority, trusting
 from server import ServeFailedError, Server
 
 SERVICE = """
@@ -70,7 +69,7 @@ def test_all_of_it_at_once(project: Path, tmp_path: Path) -> None:
     ) as server:  # fmt: skip
         assert server.base_url.startswith("https://127.0.0.1:")
         assert server.base_url.endswith("/ml/open")
-        context = ssl.create_default_context(cafile=authority.file)
+        context = trusting(authority.file)
         with httpx.Client(base_url=server.base_url, verify=context) as client:
 
             def post(name: str, path: str = "secrets", body: bytes = b"") -> httpx.Response:
@@ -137,7 +136,7 @@ def test_callers_show_certificates_and_the_health_check_needs_none(project: Path
     home = {"TIFFIN_HOME": str(tmp_path / "home")}
     options = ("--tls-cert", cert, "--tls-key", key, "--tls-client-ca", authority.file)
     with Server(project, "--no-grpc", *options, environ=home) as server:
-        context = ssl.create_default_context(cafile=authority.file)
+        context = trusting(authority.file)
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{server.base_url}/livez", verify=context)
         context.load_cert_chain(*authority.issue("caller"))

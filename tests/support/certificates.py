@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -37,6 +38,20 @@ class Authority:
             *("-CAcreateserial", "-days", str(days), "-extfile", f"{stem}.ext", "-out", f"{stem}.pem"),
         )
         return f"{stem}.pem", f"{stem}.key"
+
+
+def trusting(file: str, *own: str) -> ssl.SSLContext:
+    """Of a caller. `create_default_context` wants more of certificates from 3.13 on than these have.
+
+    Args:
+        file: of the authority.
+        own: files of certificate and key that the caller shows.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(file)
+    if own:
+        context.load_cert_chain(*own)
+    return context
 
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")

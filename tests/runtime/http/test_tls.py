@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from certificates import Authority
+from certificates import Authority, trusting
 from http_server import Client, get, post
 from http_service import server_state
 
@@ -26,15 +26,6 @@ from tiffin.runtime.supervisor.sockets import listen
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("tls") / "ca")
-
-
-def trusting(authority: Authority, *own: str, protocols: tuple[str, ...] = ()) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=authority.file)
-    if own:
-        context.load_cert_chain(*own)
-    if protocols:
-        context.set_alpn_protocols(list(protocols))
-    return context
 
 
 Connect = Callable[[ssl.SSLContext], Awaitable[Client]]
@@ -74,7 +65,8 @@ def serve(
 
 def test_predictions_and_pages(tmp_path: Path, authority: Authority) -> None:
     async def test(connect: Connect, state: ServerState, _: Listener) -> None:
-        context = trusting(authority, protocols=("h2", "http/1.1"))
+        context = trusting(authority.file)
+        context.set_alpn_protocols(["h2", "http/1.1"])
         async with await connect(context) as client:
             shown = client.writer.get_extra_info("ssl_object")
             assert shown.version() in ("TLSv1.2", "TLSv1.3")
@@ -97,7 +89,7 @@ def test_predictions_and_pages(tmp_path: Path, authority: Authority) -> None:
 
 def test_whoever_sends_too_much_can_read_why(tmp_path: Path, authority: Authority) -> None:
     async def test(connect: Connect, _state: ServerState, _listener: Listener) -> None:
-        async with await connect(trusting(authority)) as client:
+        async with await connect(trusting(authority.file)) as client:
             client.writer.write(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 999999999999\r\n\r\n")
             client.writer.write(b"x" * 5_000_000)
             answer = await client.answer()
@@ -109,7 +101,7 @@ def test_whoever_sends_too_much_can_read_why(tmp_path: Path, authority: Authorit
 
 def test_old_versions_and_plain_http_are_turned_away(tmp_path: Path, authority: Authority) -> None:
     async def test(connect: Connect, _state: ServerState, _listener: Listener) -> None:
-        old = trusting(authority)
+        old = trusting(authority.file)
         old.set_ciphers("DEFAULT@SECLEVEL=0")
         with pytest.warns(DeprecationWarning):
             old.minimum_version = ssl.TLSVersion.TLSv1
@@ -117,7 +109,7 @@ def test_old_versions_and_plain_http_are_turned_away(tmp_path: Path, authority: 
             old.maximum_version = ssl.TLSVersion.TLSv1_1
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await connect(old)
-        async with await connect(trusting(authority)) as client:
+        async with await connect(trusting(authority.file)) as client:
             await client.send(get("/livez"))
             assert (await client.answer()).status == 200
 
@@ -130,10 +122,10 @@ def test_callers_show_a_certificate(tmp_path: Path, authority: Authority) -> Non
     async def test(connect: Connect, _state: ServerState, _listener: Listener) -> None:
         for own in ((), strangers.issue("caller")):
             with pytest.raises((ssl.SSLError, ConnectionError, AssertionError, asyncio.IncompleteReadError)):
-                async with await connect(trusting(authority, *own)) as client:
+                async with await connect(trusting(authority.file, *own)) as client:
                     await client.send(get("/livez"))  # TLS 1.3: only now the caller learns that it is refused
                     await client.answer()
-        async with await connect(trusting(authority, *authority.issue("caller"))) as client:
+        async with await connect(trusting(authority.file, *authority.issue("caller"))) as client:
             await client.send(post("/echo", b'{"x": 1}'))
             assert (await client.answer()).body == b"1"
 
@@ -152,7 +144,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(
             shutil.copy(path, target)
 
     async def serial(connect: Connect) -> str:
-        async with await connect(trusting(authority)) as client:
+        async with await connect(trusting(authority.file)) as client:
             await client.send(get("/livez"))
             assert (await client.answer()).status == 200
             found: str = client.writer.get_extra_info("ssl_object").getpeercert()["serialNumber"]
@@ -162,7 +154,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(
         tls = listener._tls
         assert tls is not None
         before = await serial(connect)
-        async with await connect(trusting(authority)) as kept:
+        async with await connect(trusting(authority.file)) as kept:
             files[0].write_text("half")
             tls.look()
             tls.look()
@@ -190,7 +182,7 @@ def test_the_authorities_of_callers_are_renewed_as_well(tmp_path: Path, authorit
 
     async def let_in(connect: Connect, own: tuple[str, str]) -> bool:
         try:
-            async with await connect(trusting(authority, *own)) as client:
+            async with await connect(trusting(authority.file, *own)) as client:
                 await client.send(get("/livez"))
                 return (await client.answer()).status == 200
         except (ssl.SSLError, ConnectionError, AssertionError, asyncio.IncompleteReadError):
@@ -216,19 +208,19 @@ def test_another_kind_of_key_is_taken_as_well(tmp_path: Path, authority: Authori
          "-subj", "/CN=localhost", "-days", "3", "-addext", "subjectAltName=DNS:localhost"],
         check=True, capture_output=True,
     )  # fmt: skip
-    trusted = ssl.create_default_context(cafile=str(cert))
+    trusted = trusting(str(cert))
 
     async def test(connect: Connect, _state: ServerState, listener: Listener) -> None:
         assert listener._tls is not None
         with pytest.raises(ssl.SSLError):
-            await connect(trusting(authority))
+            await connect(trusting(authority.file))
         async with await connect(trusted):
             pass
         for path, target in zip(authority.issue("localhost"), (cert, key), strict=True):
             shutil.copy(path, target)
         listener._tls.look()
         listener._tls.look()
-        async with await connect(trusting(authority)) as client:
+        async with await connect(trusting(authority.file)) as client:
             await client.send(get("/livez"))
             assert (await client.answer()).status == 200
         shutil.copy(tmp_path / "old.pem", cert)
