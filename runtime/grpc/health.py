@@ -10,9 +10,11 @@ from google.protobuf.message import DecodeError
 from ...errors import MalformedInputError, NotFoundRouteError
 from ..protocols.oip.health import model_readiness, server_readiness
 from .call import Call
+from .code import Code
 from .context import Rpc, ServerStream, Unary
 from .messages import POOL, message
 from .question import Question
+from .status import CallEndedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,12 +60,16 @@ class Health:
         except DecodeError:
             error = MalformedInputError("the message is no grpc.health.v1.HealthCheckRequest")
             raise Call(self._serving, context).refused(error) from None
-        told = None
-        while not self._serving.state.draining or told != NOT_SERVING:
+        state, told = self._serving.state, None
+        while True:
+            if state.draining and state.ready:  # another process has taken over: nothing has changed
+                raise CallEndedError(Code.UNAVAILABLE, "this process is stopping: ask again")
             status = self._status(name)
             if status != told:
                 told = status
                 await context.write(bytes(HealthCheckResponse(status=status).SerializeToString()))
+            if state.draining:
+                return
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _status(self, name: str) -> int:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from ...errors import ServingError
 from .call import Call
+from .code import Code
+from .health import LOOK_EVERY_S
 from .infer_reply import final
 from .messages import message
-from .status import details_of, ended
+from .status import CallEndedError, details_of, ended
 
 if TYPE_CHECKING:
     from ..http.problem import Problem
@@ -51,13 +53,15 @@ class InferStream:
             raise self._call.refused(error) from None
         self._context.compress()
         reading = asyncio.ensure_future(self._read(requests))
+        stopping = asyncio.ensure_future(self._stop())
         try:
-            await asyncio.wait({reading, self._failed}, return_when=asyncio.FIRST_COMPLETED)
-            if self._failed.done():
-                self._failed.result()
-            reading.result()
+            await asyncio.wait({reading, stopping, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            for each in (self._failed, stopping, reading):
+                if each.done():
+                    each.result()
         finally:
             reading.cancel()
+            stopping.cancel()
             for task in self._tasks:
                 task.cancel()
             self._failed.cancel()
@@ -72,6 +76,13 @@ class InferStream:
             del data
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def _stop(self) -> None:
+        """Ends the call when the server stops and nothing is in hand: such calls are kept open for long."""
+        state = self._call.serving.state
+        while not state.draining or self._tasks:  # noqa: ASYNC110 - a drain tells nobody
+            await asyncio.sleep(LOOK_EVERY_S)
+        raise CallEndedError(Code.UNAVAILABLE, "the server is stopping")
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

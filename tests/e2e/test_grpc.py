@@ -469,6 +469,27 @@ def test_a_reload_loses_no_call(folder: Path) -> None:
             assert sum(each.result() for each in callers) > 0
 
 
+def test_idle_streams_do_not_hold_up_the_end(folder: Path) -> None:
+    from queue import Queue
+
+    with (
+        Server(folder, "--drain-s", "60") as server,
+        grpc.insecure_channel(server.events[-1]["grpc"]) as channel,
+    ):
+        waiting: Queue[bytes] = Queue()
+        waiting.put(request("double", np.ones(1, np.float32)))
+        replies = channel.stream_stream(STREAM)(iter(waiting.get, b"over"))
+        watching = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
+        assert StreamResponse.FromString(next(replies)).infer_response.raw_output_contents
+        assert next(watching) == b"\x08\x01"
+        assert server.stop(limit_s=20) == 0
+        with pytest.raises(grpc.RpcError) as failed:
+            next(replies)
+        assert failed.value.code() == Code.UNAVAILABLE
+        assert list(watching) == [b"\x08\x02"]
+        waiting.put(b"over")
+
+
 def test_no_grpc(folder: Path) -> None:
     with Server(folder, "--no-grpc") as server:
         assert server.events[-1]["grpc"] == ""
