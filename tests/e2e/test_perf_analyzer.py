@@ -1,6 +1,6 @@
 """NVIDIA's load generator against a served project; skipped where it is not installed.
 
-Its binary is in the Linux wheel of tritonclient 2.41 (`bin/perf_analyzer`), and needs libb64 and libcudart 12.
+Its binary is in the Linux wheel of tritonclient 2.41, `bin/perf_analyzer`; it needs libb64 and libcudart 12.
 """
 
 from __future__ import annotations
