@@ -76,6 +76,12 @@ class Described(Protocol):
     def apis(self) -> Any: ...
 
 
+_EVENTS = (
+    "server-sent events: `data` is an item in JSON; the last is named `end`, or `error` and holds a problem"
+)
+"""No type: tools hold it against the text, or against each event."""
+
+
 def openapi(info: Described, *, version: str = "0") -> dict[str, Any]:
     """The document, ready for JSON or YAML.
 
@@ -197,7 +203,7 @@ def _responses(route: Route, components: dict[str, Any]) -> dict[str, Any]:
     for media_type in route.output.media_types:
         if media_type == media.EVENTS:
             # One event an item; each `data:` line is one such JSON value.
-            content[media_type] = {"schema": {"type": "string", "description": "server-sent events"}}
+            content[media_type] = {"schema": {"description": _EVENTS}}
         elif media_type in (media.JSON, media.MSGPACK):
             content[media_type] = {"schema": json_schema}
         else:
