@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from ...errors import InvalidInputError
+
+_MOST = 2**59
+"""Elements of 8 bytes that numpy can count; it looks at axes of size 0 as if they had size 1."""
 
 
 class Tensor(NamedTuple):
@@ -23,3 +30,10 @@ class TensorSpec(NamedTuple):
     shape: tuple[int, ...]
     """-1 for an axis of any size."""
     optional: bool = False
+
+
+def check_extent(shape: Sequence[int], path: str) -> None:
+    """Raises InvalidInputError for a shape that no array has: one with an axis of size 0 needs no bytes, so that
+    nothing else would notice."""
+    if math.prod(size or 1 for size in shape) > _MOST:
+        raise InvalidInputError(f"shape {list(shape)[:8]} is larger than any array", path=path)

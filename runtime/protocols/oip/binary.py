@@ -12,7 +12,7 @@ from ...schema import npy
 from ...schema.kind import Buffer
 from .. import byte_strings
 from ..datatypes import BYTES, DTYPES
-from ..tensor import Tensor
+from ..tensor import Tensor, check_extent
 
 _SMALL_BYTES = 64 * 1024
 
@@ -46,6 +46,7 @@ def array_of(
             f"shape {list(shape)} of {datatype} needs {expected} bytes, got {given}", path=path
         )
     if not expected:
+        check_extent(shape, path)
         return np.empty(shape, dtype)
     array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, data, start)
     if datatype == "BOOL" and int(array.view(np.uint8).max()) > 1:

@@ -11,7 +11,7 @@ from ....errors import InvalidInputError
 from ...schema.dims import MAX_AXES
 from ...schema.kind import Buffer
 from ..datatypes import DATATYPES
-from ..tensor import Tensor
+from ..tensor import Tensor, check_extent
 from . import binary, json_data
 from .places import REGION, region_of, size_of
 
@@ -42,6 +42,7 @@ class Source:
             raise InvalidInputError(
                 f"expected at most {MAX_AXES} sizes of 0 or more", path=f"{path}.shape"
             )
+        check_extent(asked.shape, f"{path}.shape")
         self._shape = tuple(asked.shape)
         self.text = asked.data if memoryview(asked.data) else None
         self._start = start or 0
