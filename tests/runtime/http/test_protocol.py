@@ -192,7 +192,6 @@ async def test_not_http(server: Running) -> None:
         b"POST /echo HTTP/1.1\r\nbad header: x\r\n\r\n",
         b"POST http:///\xff HTTP/1.1\r\n\r\n",
         b"CONNECT host:80 HTTP/1.1\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ):
         async with await server.connect() as client:
             await client.send(bad)
