@@ -77,7 +77,16 @@ class Instances:
         Raises:
             InvalidInputError: instances that do not fit the parameters.
         """
-        return self._bodies(self._list(instances), self._parameters(parameters or b"null"))
+        shared = self._parameters(parameters or b"null")
+        if self._all_at_once and len(self._required) == 1 and not shared and self._is_value(instances):
+            return [_object({self._required[0]: instances})]
+        return self._bodies(self._list(instances), shared)
+
+    def _is_value(self, instances: bytes) -> bool:
+        """Whether the list as it stands is the value of the only parameter: no names to be cut out."""
+        if self._required[0] in self._binary or not instances.startswith(b"["):
+            return False
+        return not instances[1:].lstrip().startswith(b"{")
 
     def _bodies(self, instances: list[bytes], parameters: _Object) -> list[bytes]:
         if not self._all_at_once:

@@ -18,5 +18,7 @@ def predictions(calls: JsonCalls, body: bytes, results: Results) -> Written:
         body: of the request.
         results: of its calls.
     """
-    instances = calls.instances
-    return Written(JSON, instances.answer(calls.written(results), instances.count(body)))
+    instances, answers = calls.instances, calls.written(results)
+    is_object = bool(answers) and answers[0].lstrip().startswith(b"{")  # else nobody asks how many there were
+    count = instances.count(body) if is_object else 0
+    return Written(JSON, instances.answer(answers, count))
