@@ -398,9 +398,11 @@ def test_a_time_out_of_the_client(server: Server) -> None:
     given = grpc.InferInput("seconds", [1], "FP64")
     given.set_data_from_numpy(np.array([5.25]))
     began = time.monotonic()
-    with grpc.InferenceServerClient(server.events[-1]["grpc"]) as client:
-        with pytest.raises(InferenceServerException) as raised:
-            client.infer(f"{SERVICE}.nap", [given], client_timeout=0.3)
+    with (
+        grpc.InferenceServerClient(server.events[-1]["grpc"]) as client,
+        pytest.raises(InferenceServerException) as raised,
+    ):
+        client.infer(f"{SERVICE}.nap", [given], client_timeout=0.3)
     assert "DEADLINE_EXCEEDED" in str(raised.value.status())
     assert time.monotonic() - began < 4
 
