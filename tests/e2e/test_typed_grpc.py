@@ -279,3 +279,22 @@ def test_the_example_calls_a_server_it_knows_nothing_of(tmp_path: Path) -> None:
             check=False,
         )
     assert said.stdout == "classify       ['setosa', 'other', 'other']\n", said.stderr
+
+
+def test_tokens_are_asked_for(tmp_path: Path) -> None:
+    tokens = "shop a-token-for-predicting predict; ops a-token-for-numbers metrics"
+    folder = write(tmp_path, {"service.py": IRIS})
+    with (
+        Server(folder, environ={"TIFFIN_AUTH_TOKENS": tokens}) as server,
+        grpc.insecure_channel(server.events[-1]["grpc"]) as channel,
+    ):
+        classify = channel.unary_unary("/iris.Iris/Classify")
+        body = b"\x0a\x22\x22\x20" + np.ones(4).tobytes()  # a Tensor of four numbers
+        codes = []
+        for token in ("", "Bearer a-token-for-numbers"):
+            with pytest.raises(grpc.RpcError) as caught:
+                classify(body, metadata=[("authorization", token)] if token else [])
+            codes.append(caught.value.code())
+        assert codes == [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED]
+        reply = classify(body, metadata=[("authorization", "Bearer a-token-for-predicting")])
+    assert reply == b"\x0a\x06setosa"
