@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ...errors import ForbiddenError, ServingError, UnavailableError
 from ..auth.tokens import PREDICT
@@ -161,7 +160,7 @@ def _check_origin(headers: RawHeaders, allowed: list[str]) -> None:
         return
     origin = fields[b"origin"].decode("latin-1").lower()
     host = fields.get(b"host", b"").decode("latin-1").lower()
-    if origin not in allowed and (not host or urlsplit(origin).netloc != host):
+    if origin not in allowed and (not host or origin.partition("://")[2] != host):
         raise ForbiddenError(
             f"pages of {origin[:200]!r} may not call this server: serve with --cors-origin {origin[:200]}"
         )

@@ -58,6 +58,8 @@ class ServedSocket(WebSocketsSansIOProtocol):
         self._tenant = tenant
 
     def sweep(self, now: float) -> None:  # noqa: ARG002 - asked for by Swept
+        if self.transport.is_closing():
+            return
         if self.read_paused and hung_up(self.transport):
             self.transport.abort()
         elif self.serving.state.draining:

@@ -277,9 +277,15 @@ async def test_paths_that_are_none(server: Running) -> None:
 
 @served
 async def test_pages_of_other_hosts(server: Running) -> None:
-    with pytest.raises(InvalidStatus) as refused:
-        await opened(server, "/total", origin="https://evil.example")
-    assert refused.value.response.status_code == 403
+    for origin in (
+        "https://evil.example",
+        "null",
+        "http://[bad",
+        f"http://127.0.0.1:{server.port}.evil.example",
+    ):
+        with pytest.raises(InvalidStatus) as refused:
+            await opened(server, "/total", origin=origin)
+        assert refused.value.response.status_code == 403
     async with opened(server, "/total", origin=f"http://127.0.0.1:{server.port}") as socket:
         assert await asked(socket, {"numbers": []}) == {"result": 0.0}
 
