@@ -33,7 +33,7 @@ class TensorSpec(NamedTuple):
 
 
 def check_extent(shape: Sequence[int], path: str) -> None:
-    """Raises InvalidInputError for a shape that no array has: one with an axis of size 0 needs no bytes, so that
+    """Raises InvalidInputError for a shape that no array has: with an axis of size 0 it needs no bytes, and
     nothing else would notice."""
     if math.prod(size or 1 for size in shape) > _MOST:
         raise InvalidInputError(f"shape {list(shape)[:8]} is larger than any array", path=path)
