@@ -85,7 +85,8 @@ def pages(service: Any) -> Litestar:
         await socket.send_text(str(await service.double(int(await socket.receive_text()))))
         await socket.close()
 
-    return Litestar([index, below, talk], openapi_config=None)
+    # Its own logging would take over that of the whole process.
+    return Litestar([index, below, talk], openapi_config=None, logging_config=None)
 
 
 echo = Echo()
