@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
-import inspect as python
 import typing
 import uuid
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from msgspec import inspect
 
 from ...schema.array import ArrayKind
 from ...schema.dataframe import DataFrameKind
-from ...schema.encode import json_bytes, to_plain
+from ...schema.encode import to_plain
 from ...schema.file import BytesKind, FileKind
 from ...schema.image import ImageKind
 from ...schema.lower import kind_of
@@ -29,6 +28,7 @@ from .form import Form, KeyForm, Place, UnsupportedFormError
 from .media import FileForm, ImageForm
 from .model_schemas import ModelSchemas
 from .names import type_name
+from .notes import bounds, class_doc, default_note, lengths, one_of, text_note
 from .scalars import (
     BOOL_KEY,
     FLOAT_KEY,
@@ -64,9 +64,6 @@ _WRITTEN: dict[type, tuple[type, str]] = {
     inspect.UUIDType: (uuid.UUID, "UUID"),
     inspect.DecimalType: (decimal.Decimal, "decimal number, as 12.50"),
 }
-_BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most", "multiple_of": "a multiple of"}
-_LENGTHS = {"min_length": "at least", "max_length": "at most"}
-_LONGEST_DEFAULT = 60
 
 
 class Hints:
@@ -110,7 +107,7 @@ class Hints:
         empty = not required and bool(place.many) and not place.nullable and _is_empty(default)
         note = ""
         if not required and default is not msgspec.NODEFAULT and not empty:
-            note = _default_note(default)
+            note = default_note(default)
         if place.many and (place.nullable or not (required or empty)):
             place = Place(ListForm(place._replace(nullable=False), self._file), nullable=place.nullable)
         if place.nullable and not required and default is not None:
@@ -152,7 +149,7 @@ class Hints:
         if isinstance(info, inspect.LiteralType):
             return self._literal(info)
         if isinstance(info, _LISTS):
-            return Place(self.element(self._place(info.item_type)), "list", note=_lengths(info))
+            return Place(self.element(self._place(info.item_type)), "list", note=lengths(info))
         if isinstance(info, inspect.DictType):
             return self._map(info)
         if isinstance(info, inspect.TupleType):
@@ -169,11 +166,11 @@ class Hints:
         if isinstance(info, inspect.BoolType):
             return BoolForm()
         if isinstance(info, inspect.IntType):
-            return IntForm(_bounds(info))
+            return IntForm(bounds(info))
         if isinstance(info, inspect.FloatType):
-            return FloatForm(_bounds(info))
+            return FloatForm(bounds(info))
         if isinstance(info, inspect.StrType):
-            return TextForm(_text_note(info))
+            return TextForm(text_note(info))
         if isinstance(info, _BYTES):
             return BytesForm()
         if isinstance(info, inspect.EnumType):
@@ -214,9 +211,9 @@ class Hints:
         numbers = [value for value in values if not isinstance(value, str)]
         forms: list[Form] = []
         if texts:
-            forms.append(TextForm(_one_of(texts), empty_is_missing="" not in texts))
+            forms.append(TextForm(one_of(texts), empty_is_missing="" not in texts))
         if numbers:
-            form = IntForm(_one_of(numbers))
+            form = IntForm(one_of(numbers))
             form.empty_is_missing = 0 not in numbers
             forms.append(form)
         return self.union(forms, nullable=nullable) if forms else Place(self.value("null"))
@@ -226,9 +223,9 @@ class Hints:
         if isinstance(value, inspect.AnyType) and isinstance(
             _bare(info.key_type), (inspect.AnyType, inspect.StrType)
         ):
-            return Place(self.struct(), note=_lengths(info))
+            return Place(self.struct(), note=lengths(info))
         return Place(
-            self.element(self._place(info.value_type)), "map", self._key(info.key_type), note=_lengths(info)
+            self.element(self._place(info.value_type)), "map", self._key(info.key_type), note=lengths(info)
         )
 
     def _key(self, info: Any) -> KeyForm:
@@ -276,7 +273,7 @@ class Hints:
     def _class(self, info: Any) -> Form:
         if info.cls in self._file.known:
             return typing.cast(Form, self._file.known[info.cls])
-        message = self._file.message(_class_name(info.cls), _class_doc(info.cls))
+        message = self._file.message(_class_name(info.cls), class_doc(info.cls))
         kind = typing.get_origin(info.cls) or info.cls
         kind = None if isinstance(info, inspect.TypedDictType) else kind
         tag = getattr(info, "tag", None)
@@ -354,49 +351,8 @@ def _filler(field: Any) -> Filler | None:
     return None if field.required else Filler(lambda: to_plain(_default(field)))
 
 
-def _default_note(default: Any) -> str:
-    try:
-        text = json_bytes(default).decode()
-    except (TypeError, ValueError, RecursionError):
-        return ""
-    return f"default: {text}" if len(text) <= _LONGEST_DEFAULT else "has a default"
-
-
 def _class_name(cls: Any) -> str:
     """`Box[int]` → `BoxInt`."""
     origin = typing.get_origin(cls) or cls
     arguments = "".join(type_name(getattr(each, "__name__", str(each))) for each in typing.get_args(cls))
     return type_name(origin.__name__) + arguments
-
-
-def _class_doc(cls: Any) -> str:
-    origin = typing.get_origin(cls) or cls
-    doc = origin.__dict__.get("__doc__") or ""
-    return (
-        "" if doc.startswith(f"{origin.__name__}(") else python.cleandoc(doc)
-    )  # dataclasses write their own
-
-
-def _one_of(values: Sequence[Any]) -> str:
-    return "one of " + ", ".join(map(repr, values))
-
-
-def _bounds(info: Any) -> str:
-    found = [
-        f"{word} {getattr(info, name):g}" for name, word in _BOUNDS.items() if getattr(info, name) is not None
-    ]
-    return ", ".join(found)
-
-
-def _lengths(info: Any) -> str:
-    found = [
-        f"{word} {getattr(info, name)} long"
-        for name, word in _LENGTHS.items()
-        if getattr(info, name, None) is not None
-    ]
-    return ", ".join(found)
-
-
-def _text_note(info: Any) -> str:
-    pattern = f"matches {info.pattern}" if info.pattern else ""
-    return ", ".join(filter(None, [_lengths(info), pattern]))
