@@ -41,7 +41,7 @@ def test_every_file_that_is_no_code_is_package_data() -> None:
 
 def test_the_package_imports_without_any_extra() -> None:
     """A framework or pandas at the top of a module would break `pip install tiffin`."""
-    extras = ["sklearn", "xgboost", "torch", "pandas", "PIL", "pydantic", "uv", "httpx"]
+    extras = ["sklearn", "xgboost", "torch", "pandas", "PIL", "pydantic", "uv", "httpx", "grpc"]
     code = (
         f"import sys\nfor name in {extras}: sys.modules[name] = None\n"
         "import importlib, pkgutil, tiffin\n"

@@ -157,6 +157,10 @@ class Kinds:
         return CALLS["refused"]
 
     @tiffin.api
+    async def total(self, prices: AsyncIterator[float], discount: float = 0.0) -> float:
+        return sum([price async for price in prices]) * (1 - discount)
+
+    @tiffin.api
     async def close(self) -> str:
         return "closed"
 '''

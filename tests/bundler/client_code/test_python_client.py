@@ -120,6 +120,7 @@ def test_plain_values(client: Any) -> None:
     assert client.maybe() is None
     assert client.maybe(4) == 5
     assert client.close_api() == "closed"
+    assert client.total([1.0, 3.0], 0.5) == 2.0
 
 
 def test_arrays(client: Any) -> None:

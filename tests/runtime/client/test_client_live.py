@@ -202,6 +202,13 @@ def test_streams(caller: Any) -> None:
     assert caught.value.remote_type == "ValueError"
 
 
+def test_streams_of_input(caller: Any) -> None:
+    """Sent as a whole: a list, or whatever gives its items."""
+    assert caller.total([1.0, 2.5]) == 3.5
+    assert caller.total((price for price in (1.0, 3.0)), discount=0.5) == 2.0
+    assert caller.total([]) == 0.0
+
+
 def test_errors_are_those_of_the_server(caller: Any) -> None:
     with pytest.raises(InvalidInputError, match="not like that") as caught:
         caller.fail("input")
