@@ -202,9 +202,9 @@ def read(arguments: Sequence[str], environ: Mapping[str, str]) -> Entry:
     role = argument or environ.get(ROLE, "") or ("lambda" if platform is aws_lambda.PLATFORM else "serve")
     apart = read_options(environ, role="serve" if role == "lambda" else role)
     bundle = given.pop("bundle", DEFAULT_BUNDLE)
-    for option, field in _FIELDS.items():
-        if option in given:
-            given[field] = given.pop(option)
+    for given_as, field in _FIELDS.items():
+        if given_as in given:
+            given[field] = given.pop(given_as)
     if "auth_file" not in given:
         given["auth_tokens"] = environ.get(VARIABLE, "")
     defaults: dict[str, Any] = {"host": DEFAULT_HOST}

@@ -110,4 +110,3 @@ class CorsApp:
             await send(message)
 
         await self._app(scope, receive, send_on)
-
