@@ -15,8 +15,8 @@ from ..http.app import create_app
 from ..http.protocol import make_protocol
 from ..http.serving import Serving
 from ..http.state import ServerState
-from ..http.websocket_protocol import websocket_options
 from ..http.tls import Tls, TlsFiles
+from ..http.websocket_protocol import websocket_options
 from ..supervisor.sockets import BACKLOG
 
 KEEP_ALIVE_S = 75
