@@ -36,7 +36,6 @@ COMMANDS = {
     "reload": Entry(".commands.reload", "Swap a running server to another bundle; no request is lost."),
     "batching": Entry(".commands.batching", "Explain how a running server batches."),
     "token": Entry(".commands.token", "Make a token for a caller of a server."),
-    "token": Entry(".commands.token", "Make a token for a caller of a server."),
     "containerize": Entry(".commands.containerize", "Make a container image of a bundle."),
     "run": Entry(".commands.run", "Start the image of a bundle and wait until it is ready."),
     "client": Entry(".commands.client", "Write a typed client: one Python or TypeScript file."),
