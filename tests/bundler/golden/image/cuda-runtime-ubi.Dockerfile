@@ -153,7 +153,8 @@ ENV NVIDIA_DRIVER_CAPABILITIES="compute,utility" \
     TIFFIN_CUDA="12.8"
 WORKDIR /bundle/src
 USER 10001:0
-EXPOSE 3000
+# HTTP and gRPC: the first port understands both, the second is the one that gRPC is expected on.
+EXPOSE 3000 3001
 # The server says goodbye to its clients on SIGTERM. Asked whether it is ready, without a shell or curl.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=300s --retries=3 \
