@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol, cast
@@ -58,6 +58,8 @@ _JOIN_BYTES = 64 * 1024
 """More than this is not copied together first."""
 _BURST_BYTES = 256 * 1024
 """So much is given to the socket at a time; it says when that is enough."""
+_UNREAD_BYTES = 1024 * 1024
+"""With more than this waiting in the socket nothing is heard: heads and refusals have no window."""
 _REMEMBERED = 1000
 """Streams that we ended before the peer did: what it had sent by then is no fault."""
 _NUISANCES = 5000
@@ -117,8 +119,8 @@ class Connection(asyncio.Protocol):
         self._last_stream = 0
         self._receive_window = CONNECTION_WINDOW
         self._unread = 0
-        self._waiting: dict[Stream, None] = {}
-        """Streams with data that the peer has no room for."""
+        self._waiting: OrderedDict[Stream, None] = OrderedDict()
+        """Streams with data for which the connection has no room; who has sent last stands last."""
         self._ours: deque[int] = deque(maxlen=_REMEMBERED)
         self._out: list[bytes | memoryview] = []
         self._out_bytes = 0
@@ -183,6 +185,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.paused = False
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
         self._push_all()
 
     def sweep(self, now: float) -> None:
@@ -223,7 +227,9 @@ class Connection(asyncio.Protocol):
     def push(self, stream: Stream) -> None:
         """Sends what waits on a stream, as far as there is room."""
         while stream.pending_bytes:
-            if self.paused or self.send_window <= 0 or stream.send_window <= 0:
+            if stream.send_window <= 0:
+                return  # until its window opens
+            if self.paused or self.send_window <= 0:
                 self._waiting[stream] = None
                 return
             stream.push_frame(self.send_window)
@@ -233,17 +239,13 @@ class Connection(asyncio.Protocol):
     def _push_all(self) -> None:
         """One frame a stream in turn, so that a large answer does not hold up the others."""
         while self._waiting and not self.paused and self.send_window > 0:
-            sent = False
-            for stream in list(self._waiting):
-                if not stream.pending_bytes:
-                    self._waiting.pop(stream, None)
-                elif stream.send_window > 0 and self.send_window > 0 and not self.paused:
-                    stream.push_frame(self.send_window)
-                    sent = True
+            stream, _ = self._waiting.popitem(last=False)
+            if stream.pending_bytes and stream.send_window > 0:
+                stream.push_frame(self.send_window)
+                if stream.pending_bytes and stream.send_window > 0:
+                    self._waiting[stream] = None
             if self._out_bytes > _BURST_BYTES:
                 self._flush()
-            if not sent:
-                return
 
     def _flush(self) -> None:
         self._flushing = False
@@ -256,6 +258,8 @@ class Connection(asyncio.Protocol):
                 self.transport.writelines(out)
             else:
                 self.transport.write(b"".join(out))
+            if self.paused and self.transport.get_write_buffer_size() > _UNREAD_BYTES:
+                self.transport.pause_reading()
 
     def forget(self, stream: Stream) -> None:
         """A stream was answered, or given up by us."""
@@ -277,6 +281,10 @@ class Connection(asyncio.Protocol):
         at, size = 0, len(data)
         if not self._preface:
             at = self._read_preface(data)
+            if not self._preface:
+                self._parts.append(data)
+                self._have = len(data)
+                return
         unpack = head.unpack_from
         while size - at >= HEAD_BYTES and not self.deaf:
             high, low, kind, flags, number_ = unpack(data, at)
@@ -347,6 +355,8 @@ class Connection(asyncio.Protocol):
                 raise ConnectionFaultError(PROTOCOL_ERROR, "a stream that depends on itself")
             start += 5
         block = payload[start:end]
+        if len(block) > LIMIT_BYTES:
+            raise ConnectionFaultError(ENHANCE_YOUR_CALM, "the header block is too large")
         if flags & END_HEADERS:
             self._headers(stream, flags, block)
         else:
@@ -512,6 +522,8 @@ class Connection(asyncio.Protocol):
             stream.send_window += more
             if stream.send_window > MAX_WINDOW:
                 raise ConnectionFaultError(FLOW_CONTROL_ERROR, "a window above its limit")
+            if stream.pending_bytes and stream.send_window > 0:
+                self._waiting[stream] = None
         if more > 0:
             self._push_all()
 

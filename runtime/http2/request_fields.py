@@ -9,6 +9,7 @@ from .header_block import Fields
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _BAD_VALUE = re.compile(rb"[\x00\r\n]|^[ \t]|[ \t]$")
 _PSEUDO = frozenset({b":method", b":scheme", b":path", b":authority"})
+_LENGTH = re.compile(rb"[0-9]{1,18}")
 _NEEDED = (b":method", b":scheme", b":path")
 _OF_CONNECTIONS = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
@@ -18,7 +19,7 @@ _OF_CONNECTIONS = frozenset(
 def wrong_with(fields: Fields) -> str:
     """Why these are not the fields of a request; empty when they are."""
     pseudo: dict[bytes, bytes] = {}
-    regular = False
+    regular = measured = False
     for name, value in fields:
         if name[:1] == b":":
             if regular or name not in _PSEUDO or name in pseudo:
@@ -28,6 +29,10 @@ def wrong_with(fields: Fields) -> str:
             regular = True
             if name in _OF_CONNECTIONS or (name == b"te" and value != b"trailers"):
                 return "a field that is for HTTP/1.1 connections only"
+            if name == b"content-length":
+                if measured or _LENGTH.fullmatch(value) is None:
+                    return "a length that is no number, or more than one"
+                measured = True
         if _wrong(name, value):
             return "a field has a name or a value that none can have"
     if not all(pseudo.get(name) for name in _NEEDED):

@@ -31,6 +31,9 @@ class FakeTransport:
     def __init__(self) -> None:
         self.written = bytearray()
         self.closed = False
+        self.buffered = 0
+        """What the peer has not taken, so says the socket."""
+        self.reading = True
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -43,7 +46,13 @@ class FakeTransport:
         return ("127.0.0.1", 1) if name == "peername" else None
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.buffered
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
     def is_closing(self) -> bool:
         return self.closed

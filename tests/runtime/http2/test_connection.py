@@ -33,7 +33,7 @@ def headers_of(peer: Peer, stream: int) -> list[list[tuple[str, str]]]:
     return [list(e.headers) for e in peer.events if isinstance(e, kinds) and e.stream_id == stream]
 
 
-@pytest.mark.parametrize("size", [0, 1, 7, 1000])
+@pytest.mark.parametrize("size", [0, 1, 7, 10, 23, 1000])
 def test_a_request_and_its_answer(loop: asyncio.AbstractEventLoop, size: int) -> None:
     peer = Peer(loop, size)
     stream = peer.ask(b"hello")
@@ -135,6 +135,28 @@ def test_answers_share_the_connection(peer: Peer) -> None:
     ends = [e.stream_id for e in peer.events if isinstance(e, h2.events.StreamEnded)]
     assert ends == [small, large]
     assert peer.body(large) == b"x" * 200_000
+
+
+def test_large_answers_take_turns(peer: Peer) -> None:
+    """Whatever little room the connection has at a time, it is not always the first one's."""
+    peer.talk()
+    peer.client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1_000_000})
+    peer.echo.hold = True
+    first, second = peer.ask(b"x" * 200_000), peer.ask(b"y" * 200_000)
+    peer.talk()
+    for opened in peer.echo.opened:
+        opened.answer()
+    peer.hear()
+    peer.frames.clear()
+    for _ in range(10):
+        peer.client.increment_flow_control_window(10_000)
+        peer.say(peer.client.data_to_send())
+    peer.hear()
+    sent = dict.fromkeys((first, second), 0)
+    for frame in peer.frames:
+        if type(frame).__name__ == "DataFrame":
+            sent[frame.stream_id] += len(frame.data)
+    assert sent == {first: 50_000, second: 50_000}
 
 
 def test_many_streams_at_once(peer: Peer) -> None:

@@ -138,6 +138,18 @@ STREAM_FAULTS: dict[str, tuple[bytes, int]] = {
         frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS, (b"te", b"gzip")])),
         PROTOCOL,
     ),
+    "a length that is no number": (
+        frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS, (b"content-length", b"-1")])),
+        PROTOCOL,
+    ),
+    "a length of five thousand digits": (
+        frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS, (b"content-length", b"9" * 5000)])),
+        PROTOCOL,
+    ),
+    "two lengths": (
+        frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS, *[(b"content-length", b"0")] * 2])),
+        PROTOCOL,
+    ),
     "trailers that do not end it": (
         frame(HEADERS, END_HEADERS, 1, BLOCK)
         + frame(HEADERS, END_HEADERS, 1, header_block.write([(b"a", b"b")])),
@@ -231,6 +243,24 @@ def test_continuations_without_end(peer: Peer) -> None:
     for _ in range(10):
         peer.say(frame(CONTINUATION, 0, 1, bytes(10_000)))
     assert peer.goaway_code() == CALM
+
+
+def test_one_block_above_the_limit_is_not_unpacked(peer: Peer) -> None:
+    peer.talk()
+    peer.say(frame(HEADERS, WHOLE, 1, bytes(100_000)))
+    assert peer.goaway_code() == CALM
+
+
+def test_a_caller_that_reads_nothing_is_not_heard(peer: Peer) -> None:
+    """Refusals have no window: without this their number would be up to the caller."""
+    peer.talk()
+    peer.connection.pause_writing()
+    peer.transport.buffered = 2 * 1024 * 1024
+    peer.say(frame(HEADERS, WHOLE, 1, BLOCK))
+    assert not peer.transport.reading
+    peer.transport.buffered = 0
+    peer.connection.resume_writing()
+    assert peer.transport.reading
 
 
 def test_a_small_block_that_unpacks_to_a_large_one(peer: Peer) -> None:
