@@ -45,9 +45,10 @@ class InferCalls:
         if plan.route.stream:
             raise UnsupportedError(f"{plan.route.name} answers with a stream: call ModelStreamInfer")
         head = self._made(call_head, plan)
-        if len(call_head.kept) >= _KNOWN:
-            call_head.kept.clear()
-        call_head.kept[plan] = head
+        if plan.lasting:
+            if len(call_head.kept) >= _KNOWN:
+                call_head.kept.clear()
+            call_head.kept[plan] = head
         return head
 
     @staticmethod

@@ -30,6 +30,9 @@ class Plan:
         RequestError: what can be known to be wrong before the tensors are read; with the path.
     """
 
+    lasting = False
+    """It is remembered: the next such request has the same one, and nothing of this one's tensors is in it."""
+
     def __init__(
         self, route: Route, endpoint: Endpoint, regions: Regions, read: Any, spans: list[Span]
     ) -> None:

@@ -92,3 +92,4 @@ class Plans:
         alike = self._known.setdefault(len(message), [])
         del alike[_A_SIZE - 1 :]
         alike.insert(0, (literals, plan))
+        plan.lasting = True

@@ -92,6 +92,10 @@ class InferStream:
 
     async def _answer(self, data: bytes, before: asyncio.Task[None] | None) -> None:
         try:
+            self._call.check("predict")  # the token may have ended since the call began
+        except ServingError as error:
+            raise self._call.refused(error) from None
+        try:
             plan = self._plans.of(data)
         except ServingError as error:
             report, request_id = self._call.serving.refuse(error, self._context.client, 0.0)

@@ -106,6 +106,7 @@ class Socket:
             said = read(data, text=text)
             if said.cancel:
                 self._cancel(said.id)
+                await self.room()
             elif said.end or said.item is not None:
                 await self._more(said)
             elif stream_open is not None and said.id is None:
@@ -114,6 +115,7 @@ class Socket:
                 await self._call(said)
         except RequestError as error:
             self._refuse(error, Form.of(data, text=text), None if said is None else said.id)
+            await self.room()
 
     async def _call(self, said: Said) -> None:
         await self.room()

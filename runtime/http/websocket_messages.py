@@ -116,16 +116,25 @@ def _said(form: Form, body: bytes, words: dict[str, msgspec.Raw]) -> Said:
 
 
 def _id(form: Form, raw: msgspec.Raw) -> Id:
-    found = _decoders[form](raw)
-    if isinstance(found, bool) or not isinstance(found, (int, str)) or len(str(found)) > MAX_ID_CHARS:
-        raise InvalidInputError(f"an id is a whole number or up to {MAX_ID_CHARS} characters", path="$.$id")
+    found = _value(form, raw)
+    too_large = not -(2**63) <= found < 2**63 if isinstance(found, int) else len(str(found)) > MAX_ID_CHARS
+    if isinstance(found, bool) or not isinstance(found, (int, str)) or too_large:
+        raise InvalidInputError(f"an id is a whole number of 64 bits or up to {MAX_ID_CHARS} characters", path="$.$id")
     return found
+
+
+def _value(form: Form, raw: msgspec.Raw) -> Any:
+    """None where it is none: what is kept raw was not looked at."""
+    try:
+        return _decoders[form](raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _flag(form: Form, words: dict[str, msgspec.Raw], name: str) -> bool:
     if name not in words:
         return False
-    if _decoders[form](words[name]) is not True:
+    if _value(form, words[name]) is not True:
         raise MalformedInputError(f"{name} is written {name}: true", path=f"$.{name}")
     return True
 

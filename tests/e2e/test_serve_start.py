@@ -208,16 +208,19 @@ def test_the_panel_and_quiet(folder: Path) -> None:
             text=True,
         ) as process:
             assert process.stdout is not None
-            if options:
+            try:
+                panel = [] if options else [process.stdout.readline() for _ in range(7)]
+            finally:
                 process.terminate()
-                assert process.stdout.read() == ""
-            else:
-                panel = [process.stdout.readline() for _ in range(6)]
-                assert "ready in" in panel[0]
-                assert "http://127.0.0.1:" in panel[1]
-                assert "doubler 1 worker" in panel[5]
-                assert re.search(r"threads?, [\d.]+ MB of memory for one more", panel[5])
-                process.terminate()
+            rest = process.stdout.read()
+        if options:
+            assert rest == ""
+        else:
+            assert "ready in" in panel[0]
+            assert "http://127.0.0.1:" in panel[1]
+            assert "grpc://127.0.0.1:" in panel[2]
+            assert "doubler 1 worker" in panel[6]
+            assert re.search(r"threads?, [\d.]+ MB of memory for one more", panel[6])
 
 
 def test_a_bundle_from_anywhere(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tiffin.runtime.grpc import wire
+from tiffin.runtime.grpc.infer_calls import InferCalls
 from tiffin.runtime.grpc.infer_plans import Plans
 from tiffin.runtime.grpc.messages import message
 from tiffin.runtime.http.serving import Serving
@@ -23,6 +25,8 @@ from tiffin.runtime.http.serving import Serving
 grpc = pytest.importorskip("grpc")
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
+STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
+StreamResponse = message("inference.ModelStreamInferResponse")
 Request, Response = message("inference.ModelInferRequest"), message("inference.ModelInferResponse")
 
 
@@ -93,6 +97,50 @@ def test_the_same_bytes_around_other_numbers_are_one_plan(tmp_path: Path) -> Non
         assert known.of(named.SerializeToString()) is not known.of(named.SerializeToString())
 
     asyncio.run(plans())
+
+
+def test_requests_that_come_once_are_not_kept(tmp_path: Path) -> None:
+    """Numbers that are written out are part of their plan: it must go with the call."""
+
+    async def kept() -> None:
+        serving = Serving.of(tensor_service.state(tmp_path))
+        name, tensor, shape = first_float_api(type("Running", (), {"state": serving.state}))
+        calls = InferCalls(serving, Plans(serving, INFER))
+        head: Any = SimpleNamespace(kept={}, authorization=None, metadata=[], timeout_s=None)
+        written = Request(model_name=name)
+        given = written.inputs.add(name=tensor, datatype="FP32", shape=shape)
+        given.contents.fp32_contents.extend([1.0] * int(np.prod(shape)))
+        calls.head(head, written.SerializeToString())
+        assert head.kept == {}
+        raw = request(name, **{tensor: np.ones(shape, np.float32)})
+        assert calls.head(head, raw) is calls.head(head, raw)
+        assert len(head.kept) == 1
+
+    asyncio.run(kept())
+
+
+def test_a_token_that_ends_ends_the_stream(tmp_path: Path) -> None:
+    async def talk() -> None:
+        tokens = "shop a-token-of-the-tests predict 2033-05-18"
+        state = tensor_service.state(tmp_path, grpc_addresses=["here"], auth_tokens=tokens)
+        async with (
+            running(state) as server,
+            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        ):
+            name, tensor, shape = first_float_api(server)
+            asked = request(name, **{tensor: np.ones(shape, np.float32)})
+            shown = (("authorization", "Bearer a-token-of-the-tests"),)
+            call = channel.stream_stream(STREAM)(metadata=shown)
+            await call.write(asked)
+            assert StreamResponse.FromString(await call.read()).error_message == ""
+            serving: Any = server.state.serving
+            serving.guard._clock = lambda: 4e9
+            await call.write(asked)
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await call.read()
+            assert raised.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+    asyncio.run(talk())
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

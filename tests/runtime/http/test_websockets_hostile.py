@@ -17,7 +17,9 @@ from stream_service import stream_state
 from websockets.exceptions import ConnectionClosed
 
 from tiffin.errors import RequestError
-from tiffin.runtime.http.websocket import CALLS
+from tiffin.runtime.http.serving import Serving
+from tiffin.runtime.http.websocket import CALLS, OUTGOING, Socket
+from tiffin.runtime.http.websocket_handshake import WebSockets
 from tiffin.runtime.http.websocket_messages import Envelopes, Form, names, read
 
 served = on_server(make=stream_state)
@@ -40,6 +42,42 @@ def test_every_message_is_read_or_refused(data: bytes) -> None:
         encode: Any = msgspec.json.encode if said.form is Form.JSON else msgspec.msgpack.encode
         answer = decode(envelopes.result(encode([1])))
         assert answer == {**({"id": said.id} if said.id is not None else {}), "result": [1]}
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b'{"$id": 1e999}', True),
+        (b'{"$id": %b}' % (b"9" * 5000), True),
+        (b'{"$id": -%b}' % (b"9" * 30), True),
+        (b'{"$cancel": 1e999}', True),
+        (b"\x81\xa3$id\xc7\x0c\xff" + b"\xff" * 12, False),
+        (b"\x81\xa3$id\xa2\xff\xfe", False),
+    ],
+)
+def test_words_that_are_no_values_are_refused(data: bytes, text: bool) -> None:  # noqa: FBT001
+    with pytest.raises(RequestError):
+        read(data, text=text)
+
+
+@served
+async def test_refusals_wait_until_they_are_read(server: Running) -> None:
+    heard = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal heard
+        heard += 1
+        return {"type": "websocket.receive", "text": '{"$no": 1}'}
+
+    async def send(_: Any) -> None:
+        await asyncio.Event().wait()
+
+    sockets = WebSockets(Serving.of(server.state))
+    heads = sockets._heads(sockets._route("/total"), [], "")
+    socket = Socket(Serving.of(server.state), heads, client="", authorization=None, send=send)
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(socket.serve(receive), 0.2)
+    assert heard <= OUTGOING + 2
 
 
 @served

@@ -20,7 +20,6 @@ WORKER = RoleOptions(role="worker", token=b"0123456789abcdef")
         ({"tls_key": "k"}, "--tls-cert"),
         ({"tls_client_ca": "a"}, "--tls-cert"),
         ({"auth_file": "f", "auth_tokens": "t"}, "TIFFIN_AUTH_TOKENS"),
-        ({"grpc_port": 3000}, "port of HTTP"),
         ({"grpc_port": 65536}, "0 to 65535"),
         ({"max_body_bytes": 0}, "more than 0"),
         ({"path_prefix": "ml"}, "letters"),
@@ -57,5 +56,4 @@ def test_prefix_and_origins_are_kept_in_one_form() -> None:
 
 def test_grpc_is_next_to_http() -> None:
     assert [port_beside(port) for port in (3000, 0, 65535)] == [3001, 0, 65535]
-    with pytest.raises(ConfigError, match="port of HTTP"):
-        ServeOptions(port=65535, grpc_port=port_beside(65535))
+    assert ServeOptions(port=65535, grpc_port=port_beside(65535)).grpc_port == 65535, "one port for both"
