@@ -31,7 +31,7 @@ class Plan:
     """
 
     lasting = False
-    """It is remembered: the next such request has the same one, and nothing of this one's tensors is in it."""
+    """It is remembered for the next such request: nothing of this one's tensors is in it."""
 
     def __init__(
         self, route: Route, endpoint: Endpoint, regions: Regions, read: Any, spans: list[Span]
