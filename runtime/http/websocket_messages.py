@@ -119,7 +119,9 @@ def _id(form: Form, raw: msgspec.Raw) -> Id:
     found = _value(form, raw)
     too_large = not -(2**63) <= found < 2**63 if isinstance(found, int) else len(str(found)) > MAX_ID_CHARS
     if isinstance(found, bool) or not isinstance(found, (int, str)) or too_large:
-        raise InvalidInputError(f"an id is a whole number of 64 bits or up to {MAX_ID_CHARS} characters", path="$.$id")
+        raise InvalidInputError(
+            f"an id is a whole number of 64 bits or up to {MAX_ID_CHARS} characters", path="$.$id"
+        )
     return found
 
 

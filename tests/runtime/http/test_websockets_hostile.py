@@ -55,7 +55,7 @@ def test_every_message_is_read_or_refused(data: bytes) -> None:
         (b"\x81\xa3$id\xa2\xff\xfe", False),
     ],
 )
-def test_words_that_are_no_values_are_refused(data: bytes, text: bool) -> None:  # noqa: FBT001
+def test_words_that_are_no_values_are_refused(data: bytes, text: bool) -> None:
     with pytest.raises(RequestError):
         read(data, text=text)
 
