@@ -49,7 +49,8 @@ def create_app(state: ServerState) -> AsgiApp:
 def _with_streams(app: AsgiApp, serving: Serving) -> AsgiApp:
     """Answers what is a call though it comes this way: WebSockets, and bodies that are read while the api
     runs."""
-    from .line_prediction import LinePrediction, sends_lines
+    from .line_prediction import LinePrediction
+    from .lines import sends_lines
     from .websocket_handshake import WebSockets
 
     sockets = WebSockets(serving)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import InferenceError
 from .cors import CorsApp
 from .entrance import let_in
+from .lines import sends_lines
 from .prediction import Headers, Prediction
 from .serving import Serving
 
@@ -37,7 +38,10 @@ class PredictionApp:
 
     def _route(self, scope: Scope) -> Route | None:
         path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8")
-        return self._serving.find(path.partition(b"?")[0])
+        route = self._serving.find(path.partition(b"?")[0])
+        if route is not None and route.input_stream is not None and sends_lines(scope["headers"]):
+            return None  # its body is read while the api runs: see `create_app`
+        return route
 
     async def _predict(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._route(scope)

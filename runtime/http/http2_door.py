@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..http2.asgi import AsgiHead, AsgiStream
 from .asgi import PredictionApp
+from .lines import sends_lines
 
 if TYPE_CHECKING:
     from ..grpc.door import GrpcDoor
     from ..http2.asgi import AsgiApp
     from ..http2.header_block import Fields
     from ..http2.stream import Receiver, Stream
+    from .app import Scope
     from .serving import Serving
 
 _GRPC = b"application/grpc"
@@ -26,6 +28,7 @@ class Http2Door:
     """
 
     def __init__(self, serving: Serving, app: AsgiApp, lifespan_state: dict[str, Any]) -> None:
+        self._serving = serving
         self._app: AsgiApp = PredictionApp(serving.state, app)
         self._lifespan_state = lifespan_state
         self._grpc: GrpcDoor | None = serving.door if serving.state.options.grpc_addresses else None
@@ -35,7 +38,19 @@ class Http2Door:
             for name, value in fields:
                 if name == b"content-type" and value.startswith(_GRPC):
                     return self._grpc.head(fields)
-        return AsgiHead(fields)
+        head = AsgiHead(fields)
+        head.streaming = self._is_stream(head.scope)
+        return head
+
+    def _is_stream(self, scope: Scope) -> bool:
+        """Whether its body is read at the pace of an api, or of an application of the user's."""
+        serving = self._serving
+        prefix = serving.state.options.path_prefix
+        path: str = scope["path"]
+        if path.startswith(f"{prefix}/") and serving.mounts.find(path[len(prefix) :]) is not None:
+            return True
+        route = serving.find(scope["raw_path"])
+        return route is not None and route.input_stream is not None and sends_lines(scope["headers"])
 
     def open(self, stream: Stream, meaning: Any) -> Receiver:
         if self._grpc is not None and not isinstance(meaning, AsgiHead):

@@ -12,15 +12,8 @@ from .intake import Intake
 if TYPE_CHECKING:
     from ..schema.input_stream import InputStream
     from .app import Receive, Scope, Send
-    from .head import RawHeaders
     from .routes import Route
     from .serving import Serving
-
-
-def sends_lines(headers: RawHeaders) -> bool:
-    """Whether a request's body is items, one a line."""
-    kind = next((value for name, value in headers if name == b"content-type"), b"")
-    return media.content_type(kind.decode("latin-1"))[0] == media.NDJSON
 
 
 class LinePrediction(AsgiPrediction):

@@ -24,7 +24,7 @@ from .limits import (
     HeadTooLargeError,
     overhead_limit,
 )
-from .line_prediction import sends_lines
+from .lines import sends_lines
 from .patience import Patience
 from .reply import without_upgrade
 from .serving import Serving

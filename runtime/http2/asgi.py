@@ -29,7 +29,7 @@ _OF_CONNECTIONS = frozenset({b"connection", b"keep-alive", b"transfer-encoding",
 class AsgiHead:
     """What is the same for all requests with the same fields on a connection."""
 
-    __slots__ = ("fields", "head_only", "length", "scope")
+    __slots__ = ("head_only", "length", "scope", "streaming")
 
     def __init__(self, fields: Fields) -> None:
         named = dict(fields)
@@ -55,8 +55,10 @@ class AsgiHead:
             "headers": headers,
         }
         self.head_only = named[b":method"] == b"HEAD"
-        length = named.get(b"content-length", b"")
-        self.length = int(length) if length.isdigit() else None
+        length = named.get(b"content-length")
+        self.length = None if length is None else int(length)
+        self.streaming = False
+        """The body may take as long as it likes."""
 
 
 class AsgiStream:
@@ -76,6 +78,7 @@ class AsgiStream:
         self._gone = False
         self._wake: asyncio.Future[None] | None = None
         self._started = self._finished = False
+        stream.streaming = head.streaming
         connection = stream.connection
         scope = {
             **head.scope,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from time import monotonic
 from typing import Any
 
+import httpx
 from http_server import Client, Running, get, on_server, post
 from stream_service import stream_state
 
@@ -49,6 +52,26 @@ async def test_items_go_both_ways_while_the_request_lasts(server: Running) -> No
         assert (await client.answer()).body == b"1.0"
     assert ("/running", "POST", 200) in server.state.metrics.ended  # type: ignore[attr-defined]
     assert server.state.in_flight == 0
+
+
+@served
+async def test_over_http2(server: Running) -> None:
+    """The api begins with the header, and the caller may take long for the rest."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"1\n"
+        await server.until(lambda: server.state.in_flight == 1)
+        serving: Any = server.state.serving
+        for connection in list(serving.sweeper._connections):
+            connection.sweep(monotonic() + 1000)
+        yield b"20\n"
+
+    url = f"http://127.0.0.1:{server.port}/running?start=10"
+    async with httpx.AsyncClient(http1=False, http2=True) as client:
+        answer = await client.post(url, content=lines(), headers=dict([LINES.split(": ")]))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+    found = [line for line in answer.text.splitlines() if line.startswith("data")]
+    assert found == ["data: 11.0", "data: 31.0", "data: {}"]
 
 
 @served
