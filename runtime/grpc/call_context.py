@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ...errors import RequestError
+from ...errors import RequestError, ServingError
+from ..http.bodies import COUNTED_BYTES
 from ..http2.error import CANCEL
 from . import reply_blocks, status
 from .code import Code
 from .context import BothStreams
-from .message_reader import CODINGS, PREFIX, MessageReader, packed
+from .message_reader import CODINGS, PREFIX, MessageReader, Packed, packed
 from .status import CallEndedError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class CallContext:
     says."""
 
     __slots__ = (
-        "_coding", "_deadline", "_door", "_ended", "_first", "_messages", "_reader", "_started", "_task",
-        "_timer", "_trailing", "_wake", "head", "stream",
+        "_coding", "_counted", "_deadline", "_door", "_ended", "_first", "_messages", "_reader", "_started",
+        "_task", "_timer", "_trailing", "_wake", "head", "stream",
     )  # fmt: skip
 
     def __init__(self, door: GrpcDoor, stream: Stream, head: CallHead) -> None:
@@ -42,7 +43,7 @@ class CallContext:
         self.stream = stream
         self.head = head
         self._reader = MessageReader(door.limit_bytes, head.coding)
-        self._messages: deque[bytes] = deque()
+        self._messages: deque[Packed] = deque()
         self._ended = False
         """The caller has sent everything."""
         self._started = False
@@ -50,6 +51,8 @@ class CallContext:
         self._first = b""
         """Block of that head, when it is not the usual one."""
         self._coding = b""
+        self._counted = 0
+        """Bytes that `Bodies` knows of."""
         self._trailing: Metadata = ()
         self._task: asyncio.Task[None] | None = None
         self._wake: asyncio.Future[None] | None = None
@@ -61,9 +64,10 @@ class CallContext:
     def data(self, piece: bytes | memoryview) -> None:
         try:
             self._messages.extend(self._reader.feed(piece))
-        except RequestError as error:
+            self._count()
+        except ServingError as error:
             self._stop()
-            self.end_with(CallEndedError(status.code_of(error.status), str(error)))
+            self._refuse(error)
             return
         if isinstance(self.head.rpc, BothStreams):
             if len(self._messages) > _HELD_MESSAGES:
@@ -75,6 +79,7 @@ class CallContext:
 
     def end(self) -> None:
         self._ended = True
+        self._release()
         if self._reader.inside:
             self._stop()
             self.end_with(CallEndedError(Code.INTERNAL, "the call ended inside of a message"))
@@ -83,10 +88,33 @@ class CallContext:
         elif not self._messages:
             self.end_with(CallEndedError(Code.INTERNAL, "the call ended without its message"))
         else:
-            self._run(self._messages.popleft())
+            try:
+                message = self._reader.unpacked(self._messages.popleft())
+            except RequestError as error:
+                self._refuse(error)
+                return
+            self._run(message)
 
     def lost(self) -> None:
+        self._release()
         self._stop()
+
+    def _count(self) -> None:
+        """What has come of a message, and waits for the rest. Raises OverloadedError."""
+        size = self._reader.held_bytes
+        if not isinstance(self.head.rpc, BothStreams):
+            size += sum(len(message) for _, message in self._messages)
+        if size > max(COUNTED_BYTES, self._counted):
+            self._door.bodies.take(self._counted, size - self._counted)
+            self._counted = size
+        elif size < self._counted:
+            self._release()
+
+    def _release(self) -> None:
+        """What runs is counted by its prediction."""
+        if self._counted:
+            self._door.bodies.give_back(self._counted)
+            self._counted = 0
 
     def open(self) -> None:
         """A call whose requests stream runs before they have come."""
@@ -144,6 +172,8 @@ class CallContext:
             reply = await rpc.serve(request, self)
         except CallEndedError as error:
             self.end_with(error)
+        except RequestError as error:  # a message that cannot be unpacked
+            self._refuse(error)
         except asyncio.CancelledError:
             self.end_with(CallEndedError(Code.CANCELLED, "the call was cancelled"))
             raise
@@ -153,6 +183,7 @@ class CallContext:
         else:
             self._succeed(reply)
         finally:
+            self._release()
             if self._timer is not None:
                 self._timer.cancel()
 
@@ -171,11 +202,15 @@ class CallContext:
 
     def end_with(self, error: CallEndedError) -> None:
         """The status of a call that failed; replies that were sent before stay."""
+        self._release()
         block = reply_blocks.failure(error, begun=self._started)
         if self._started:
             self.stream.finish(block)
         else:
             self.stream.refuse(block)
+
+    def _refuse(self, error: ServingError) -> None:
+        self.end_with(CallEndedError(status.code_of(error.status), str(error)))
 
     def _start(self) -> None:
         if not self._started:
@@ -203,7 +238,7 @@ class CallContext:
                 message = self._messages.popleft()
                 if self.stream.held and len(self._messages) <= _HELD_MESSAGES // 2:
                     self.stream.take()
-                yield message
+                yield self._reader.unpacked(message)
             elif self._ended or self.stream.closed:
                 return
             else:

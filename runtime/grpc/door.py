@@ -15,6 +15,7 @@ from .context import BothStreams, Direct
 from .status import CallEndedError
 
 if TYPE_CHECKING:
+    from ..http.bodies import Bodies
     from ..http2.header_block import Fields
     from ..http2.stream import Receiver, Stream
     from .context import Rpc
@@ -32,10 +33,14 @@ class GrpcDoor:
     Args:
         rpcs: by path, `/inference.GRPCInferenceService/ModelInfer`.
         limit_bytes: of one message.
+        bodies: counts what has come of large ones.
     """
 
-    def __init__(self, rpcs: Mapping[str, Rpc], limit_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, rpcs: Mapping[str, Rpc], limit_bytes: int, bodies: Bodies, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.limit_bytes = limit_bytes
+        self.bodies = bodies
         self.loop = loop
         self._rpcs = rpcs
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ...errors import RequestError, ServingError
+from ...errors import ServingError
 from ..http.bodies import COUNTED_BYTES
 from ..http.prediction import Prediction
 from ..protocols.oip.unsupported import UnsupportedError
@@ -58,7 +58,7 @@ class InferCall(Prediction):
     def data(self, piece: bytes | memoryview) -> None:
         if self.reader is None:
             size = len(piece) - PREFIX.size
-            if self.message is None and 0 <= size <= self.door.limit_bytes:
+            if self.message is None and 0 <= size <= COUNTED_BYTES:
                 flag, length = PREFIX.unpack_from(piece)
                 if flag == 0 and length == size:  # nearly always
                     self.message = bytes(piece[PREFIX.size :])
@@ -69,8 +69,13 @@ class InferCall(Prediction):
                 if self.message is not None:
                     self._end(CallEndedError(Code.INTERNAL, "more than one message, and this call takes one"))
                     return
-                self.message = message
-        except RequestError as error:
+                self.message = self.reader.unpacked(message)
+            self.size = self.reader.held_bytes + (0 if self.message is None else len(self.message))
+            if self.size > COUNTED_BYTES:
+                if not self.counted:
+                    self.calls.check(self.call_head)  # nothing large is kept of whom nobody knows
+                self._count()
+        except ServingError as error:
             self._end(self._refused(error))
 
     def end(self) -> None:
@@ -95,6 +100,8 @@ class InferCall(Prediction):
     def lost(self) -> None:
         if self.began:
             self.cancel()
+        else:
+            self.release()
 
     # What becomes of it
 
@@ -140,4 +147,5 @@ class InferCall(Prediction):
         return status.ended(report, request_id)
 
     def _end(self, error: CallEndedError) -> None:
+        self.release()
         self.stream.refuse(reply_blocks.failure(error, begun=False))

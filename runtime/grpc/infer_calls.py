@@ -29,15 +29,19 @@ class InferCalls:
     def open(self, door: GrpcDoor, stream: Stream, head: CallHead) -> InferCall:
         return InferCall(self, door, stream, head)
 
+    def check(self, call_head: CallHead) -> None:
+        """Raises UnauthorizedError or ForbiddenError unless the caller may call."""
+        guard = self.serving.guard
+        if guard is not None:
+            guard.check(call_head.authorization, "predict")
+
     def head(self, call_head: CallHead, message: bytes) -> Head:
         """What the fields and the message say together, worked out once for calls that have both alike.
 
         Raises:
             ServingError: the caller may not call, or nothing can be made of the message.
         """
-        guard = self.serving.guard
-        if guard is not None:
-            guard.check(call_head.authorization, "predict")
+        self.check(call_head)
         plan = self._plans.of(message)
         known = call_head.kept.get(plan)
         if known is not None:

@@ -15,6 +15,11 @@ _WINDOW_BITS = {b"gzip": 31, b"deflate": 15}
 CODINGS = tuple(_WINDOW_BITS)
 
 
+Packed = tuple[int, bytes]
+"""A message: 1 when it is compressed, and its bytes. A small one may be a hundred megabytes when it is
+unpacked, so that is done one at a time."""
+
+
 class UnsupportedCodingError(RequestError):
     status = 501
     title = "Unsupported message encoding"
@@ -42,13 +47,17 @@ class MessageReader:
         """The end of a message is still to come."""
         return self._have > 0
 
-    def feed(self, piece: bytes | memoryview) -> Iterator[bytes]:
-        """The messages that are complete by now.
+    @property
+    def held_bytes(self) -> int:
+        """Of that message, so far."""
+        return self._have
+
+    def feed(self, piece: bytes | memoryview) -> Iterator[Packed]:
+        """The messages that are complete by now, as they came: see `unpacked`.
 
         Raises:
-            PayloadTooLargeError: a message says that it is above the limit, or is when it is unpacked.
-            MalformedInputError: a prefix or a compressed message that is none.
-            UnsupportedCodingError: it is compressed in a way that we do not know.
+            PayloadTooLargeError: a message says that it is above the limit.
+            MalformedInputError: a prefix that is none.
         """
         self._parts.append(piece)
         self._have += len(piece)
@@ -70,7 +79,7 @@ class MessageReader:
                 break
             message = bytes(data[at + PREFIX.size : end])
             at = end
-            yield self._unpacked(message) if flag else message
+            yield flag, message
         rest = data[at:]
         self._have = len(rest)
         self._parts = [rest] if self._have else []
@@ -78,7 +87,7 @@ class MessageReader:
         if self._have >= PREFIX.size:
             self._wanted += PREFIX.unpack_from(rest)[1]
 
-    def _large(self) -> bytes:
+    def _large(self) -> Packed:
         """The one message that is there; its bytes are copied once."""
         parts, self._parts = self._parts, []
         self._have, self._wanted = 0, PREFIX.size
@@ -87,9 +96,18 @@ class MessageReader:
             first = memoryview(b"".join(parts))
             parts = [b""]
         message = b"".join((first[PREFIX.size :], *parts[1:]))
-        return self._unpacked(message) if first[0] else message
+        return first[0], message
 
-    def _unpacked(self, message: bytes) -> bytes:
+    def unpacked(self, packed: Packed) -> bytes:
+        """
+        Raises:
+            PayloadTooLargeError: it is above the limit.
+            MalformedInputError: it is not compressed as it says.
+            UnsupportedCodingError: it is compressed in a way that we do not know.
+        """
+        flag, message = packed
+        if not flag:
+            return message
         bits = _WINDOW_BITS.get(self._coding)
         if bits is None:
             if self._coding in (b"", b"identity"):

@@ -88,7 +88,8 @@ class Serving:
         from ..grpc.services import rpcs  # protobuf takes 0.1 s to import
 
         limit_bytes = max((endpoint.max_body_bytes for endpoint in self.endpoints.all), default=0)
-        return GrpcDoor(rpcs(self), limit_bytes + MESSAGE_MARGIN_BYTES, asyncio.get_running_loop())
+        limit_bytes += MESSAGE_MARGIN_BYTES
+        return GrpcDoor(rpcs(self), limit_bytes, self.bodies, asyncio.get_running_loop())
 
     def protocol_of(self, path: str) -> Protocol | None:
         """The protocol that has this path, by its first part."""

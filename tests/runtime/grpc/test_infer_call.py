@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tiffin.runtime.grpc import wire
 from tiffin.runtime.grpc.infer_calls import InferCalls
 from tiffin.runtime.grpc.infer_plans import Plans
+from tiffin.runtime.grpc.message_reader import PREFIX, MessageReader, packed
 from tiffin.runtime.grpc.messages import message
 from tiffin.runtime.http.serving import Serving
 
@@ -117,6 +118,84 @@ def test_requests_that_come_once_are_not_kept(tmp_path: Path) -> None:
         assert len(head.kept) == 1
 
     asyncio.run(kept())
+
+
+async def held(serving: Serving, *fields: tuple[bytes, bytes], path: str = INFER) -> tuple[Any, Any]:
+    """A call whose answer goes nowhere, and its stream."""
+    head = [(b":method", b"POST"), (b":path", path.encode()), (b"content-type", b"application/grpc"), *fields]
+    stream: Any = SimpleNamespace(connection=SimpleNamespace(peer=""), refused=[])
+    stream.refuse = stream.refused.append
+    return serving.door.open(stream, serving.door.head(head)), stream
+
+
+def test_the_same_of_all_other_calls(tmp_path: Path) -> None:
+    async def count() -> None:
+        serving = Serving.of(tensor_service.state(tmp_path))
+        for path in ("/tiffin.v1.Service/Call", STREAM):
+            call, stream = await held(serving, path=path)
+            call.data(PREFIX.pack(0, 1_000_000) + bytes(400_000))
+            assert serving.bodies.held_bytes == 400_005
+            call.data(bytes(600_000))
+            assert serving.bodies.held_bytes == (0 if path == STREAM else 1_000_000)
+            call.lost()
+            assert serving.bodies.held_bytes == 0
+            serving.bodies.limit_bytes = 500_000
+            first, _ = await held(serving, path=path)
+            second, stream = await held(serving, path=path)
+            for each in (first, second):
+                each.data(PREFIX.pack(0, 1_000_000) + bytes(400_000))
+            assert len(stream.refused) == 1
+            first.lost()
+            second.lost()
+            assert serving.bodies.held_bytes == 0
+            serving.bodies.limit_bytes = None
+
+    asyncio.run(count())
+
+
+def test_what_has_come_is_counted_before_it_is_whole(tmp_path: Path) -> None:
+    async def count() -> None:
+        serving = Serving.of(tensor_service.state(tmp_path))
+        call, _ = await held(serving)
+        call.data(PREFIX.pack(0, 1_000_000) + bytes(400_000))
+        assert serving.bodies.held_bytes == 400_005
+        call.data(bytes(100_000))
+        assert serving.bodies.held_bytes == 500_005
+        call.lost()
+        assert serving.bodies.held_bytes == 0
+        serving.bodies.limit_bytes = 500_000
+        one, other = await held(serving), await held(serving)
+        for each, _ in (one, other):
+            each.data(PREFIX.pack(0, 1_000_000) + bytes(400_000))
+        assert (len(one[1].refused), len(other[1].refused)) == (0, 1)
+        one[0].data(bytes(600_000))  # it is no request, and over
+        one[0].end()
+        assert serving.bodies.held_bytes == 0
+
+    asyncio.run(count())
+
+
+def test_nothing_large_is_kept_of_whom_nobody_knows(tmp_path: Path) -> None:
+    async def refuse() -> None:
+        tokens = "shop a-token-of-the-tests predict 2033-05-18"
+        serving = Serving.of(tensor_service.state(tmp_path, auth_tokens=tokens))
+        call, stream = await held(serving)
+        call.data(PREFIX.pack(0, 1_000_000) + bytes(400_000))
+        assert len(stream.refused) == 1
+        assert serving.bodies.held_bytes == 0
+        call, stream = await held(serving, (b"authorization", b"Bearer a-token-of-the-tests"))
+        call.data(PREFIX.pack(0, 1_000_000) + bytes(400_000))
+        assert not stream.refused
+
+    asyncio.run(refuse())
+
+
+def test_messages_are_unpacked_one_at_a_time() -> None:
+    packed_ones = packed(bytes(1_000_000), b"gzip") * 50
+    reader = MessageReader(2_000_000, b"gzip")
+    messages = list(reader.feed(packed_ones))
+    assert sum(len(message) for _, message in messages) < 100_000
+    assert [reader.unpacked(message) for message in messages[:2]] == [bytes(1_000_000)] * 2
 
 
 def test_a_token_that_ends_ends_the_stream(tmp_path: Path) -> None:
