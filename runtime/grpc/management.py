@@ -33,7 +33,7 @@ class Management:
         table: tuple[tuple[str, Answer, str], ...] = (
             ("ServerLive", self._server_live, _OPEN),
             ("ServerReady", self._server_ready, _OPEN),
-            ("ModelReady", self._model_ready, _OPEN),
+            ("ModelReady", self._model_ready, _PREDICT),
             ("ServerMetadata", self._server_metadata, _PREDICT),
             ("ModelMetadata", self._model_metadata, _PREDICT),
             ("ModelConfig", self._model_config, _PREDICT),

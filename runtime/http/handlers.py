@@ -11,7 +11,7 @@ from typing import Any
 from litestar import HttpMethod, Litestar, Request, Response, route
 from litestar.exceptions import HTTPException
 
-from ...errors import MethodNotAllowedError, RequestError
+from ...errors import MalformedInputError, MethodNotAllowedError, RequestError
 from ..auth.tokens import MANAGE, METRICS, PREDICT
 from ..metrics.exposition import render
 from ..schema.media import JSON, choose
@@ -147,6 +147,8 @@ def _refuse(request: AnyRequest, error: Exception, serving: Serving) -> Answer:
         error = serving.table.not_found(path, PATHS)
     elif status == 405:
         error = MethodNotAllowedError(f"{path} takes GET, not {request.method[:20]}")
+    elif 400 <= status < 500 and isinstance(error, HTTPException):  # a host that is none
+        error = MalformedInputError(error.detail)
     report = problem.problem(error, instance=path, request_id=context.id)
     if report.status >= 500:
         problem.log_failure(error, route=path, request_id=context.id, trace_id=context.trace_id)

@@ -25,6 +25,7 @@ past past-secret-000000 all 2020-01-01
 """
 METADATA = "/inference.GRPCInferenceService/ModelMetadata"
 STATISTICS = "/inference.GRPCInferenceService/ModelStatistics"
+MODEL_READY = "/inference.GRPCInferenceService/ModelReady"
 LIVE = "/inference.GRPCInferenceService/ServerLive"
 
 
@@ -68,6 +69,7 @@ def test_tokens_over_tls(project: Path, tmp_path: Path) -> None:
                 ("shop", grpc.StatusCode.OK),
             ):
                 assert code(channel, METADATA, named, name) == wanted, name
+                assert code(channel, MODEL_READY, named, name) == wanted, name
             assert code(channel, STATISTICS, named, "shop") == grpc.StatusCode.PERMISSION_DENIED
             assert code(channel, STATISTICS, named, "root") == grpc.StatusCode.OK
             assert code(channel, LIVE, b"") == grpc.StatusCode.OK

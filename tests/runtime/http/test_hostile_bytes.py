@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from http_server import Running, get, post, running
+from http_server import Running, get, on_server, post, running
 from http_service import server_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,3 +119,13 @@ def test_good_requests_cut_anywhere(tmp_path: Path, loop: str) -> None:
     made = uvloop.new_event_loop() if loop == "uvloop" else asyncio.new_event_loop()
     made.run_until_complete(asyncio.wait_for(main(), 60))
     made.close()
+
+
+@on_server()
+async def test_a_host_that_is_none(server: Running) -> None:
+    for path in (b"/schema", b"/metrics", b"/livez"):
+        async with await server.connect() as client:
+            await client.send(b"GET %b HTTP/1.1\r\nhost: \xff\r\n\r\n" % path)
+            answer = await client.answer()
+            assert answer.status == 400
+            assert answer.headers["content-type"] == "application/problem+json"
