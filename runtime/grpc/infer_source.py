@@ -10,7 +10,7 @@ from ...errors import InvalidInputError
 from ..protocols.datatypes import DTYPES
 from ..protocols.oip import binary
 from ..protocols.oip.places import REGION, region_of
-from ..protocols.tensor import Tensor
+from ..protocols.tensor import Tensor, check_extent
 from ..schema.dims import MAX_AXES
 from . import tensors
 from .parameters import plain
@@ -44,6 +44,7 @@ class Source:
                 f"expected at most {MAX_AXES} sizes of 0 or more, got {list(self._shape)[: MAX_AXES + 1]}",
                 path=f"{path}.shape",
             )
+        check_extent(self._shape, f"{path}.shape")
         self._regions = regions
         self._contents: Any = given.contents if given.HasField("contents") else None
         parameters = plain(given.parameters)

@@ -39,9 +39,7 @@ class Source:
                 path=f"{path}.datatype",
             )
         if len(asked.shape) > MAX_AXES or any(size < 0 for size in asked.shape):
-            raise InvalidInputError(
-                f"expected at most {MAX_AXES} sizes of 0 or more", path=f"{path}.shape"
-            )
+            raise InvalidInputError(f"expected at most {MAX_AXES} sizes of 0 or more", path=f"{path}.shape")
         check_extent(asked.shape, f"{path}.shape")
         self._shape = tuple(asked.shape)
         self.text = asked.data if memoryview(asked.data) else None

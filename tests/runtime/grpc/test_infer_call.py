@@ -16,6 +16,7 @@ from http_server import running
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tiffin.errors import InvalidInputError
 from tiffin.runtime.grpc import wire
 from tiffin.runtime.grpc.infer_calls import InferCalls
 from tiffin.runtime.grpc.infer_plans import Plans
@@ -118,6 +119,22 @@ def test_requests_that_come_once_are_not_kept(tmp_path: Path) -> None:
         assert len(head.kept) == 1
 
     asyncio.run(kept())
+
+
+@pytest.mark.parametrize("contents", [True, False])
+def test_an_axis_of_size_0_hides_no_shape_that_no_array_has(tmp_path: Path, contents: bool) -> None:
+    async def ask() -> None:
+        serving = Serving.of(tensor_service.state(tmp_path))
+        name, tensor, _ = first_float_api(type("Running", (), {"state": serving.state}))
+        made = Request(model_name=name)
+        given = made.inputs.add(name=tensor, datatype="FP32", shape=[0, 2**62, 2**62])
+        if contents:
+            given.contents.SetInParent()
+        sent = made.SerializeToString()
+        with pytest.raises(InvalidInputError):
+            Plans(serving, INFER).of(sent).asked(sent)
+
+    asyncio.run(ask())
 
 
 async def held(serving: Serving, *fields: tuple[bytes, bytes], path: str = INFER) -> tuple[Any, Any]:
