@@ -1,4 +1,3 @@
-# OWNER C: read runtime/grpc/_NOTE_TO_OWNER_C.md now (from root), then drop this line.
 """One call: who asks, what its metadata say, and how it ends."""
 
 from __future__ import annotations
