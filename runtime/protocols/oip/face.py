@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ....errors import MethodNotAllowedError, NotFoundRouteError, PayloadTooLargeError, UnavailableError
+from ...auth.tokens import PREDICT
 from ...http import problem
 from ...http.entrance import authorization
 from ...http.inflate import check_coding, inflate
@@ -55,10 +56,12 @@ class Face:
         await _send(send, status, headers, body, with_body=scope["method"] != "HEAD")
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, Any]:
-        page, names = self._find(scope["path"], scope["method"])
+        known = self._pages.find(scope["path"])
+        needed = PREDICT if known is None else known[0].scope  # strangers learn of no path whether it exists
         guard = self._serving.guard
-        if guard is not None and page.scope != OPEN:
-            guard.check(authorization(scope["headers"]), page.scope)
+        if guard is not None and needed != OPEN:
+            guard.check(authorization(scope["headers"]), needed)
+        page, names = self._find(scope["path"], scope["method"])
         reads = page.reads and scope["method"] not in _BODILESS
         body = await _read(scope, receive) if reads else b""
         return await self._pages.answer(page, names, body)

@@ -129,6 +129,11 @@ def test_pages(tmp_path: Path) -> None:
             assert code not in (401, 403, 404, 405), (method, path, code)
         for path in OPEN:
             assert (await status(client, request("GET", path, None)))[0] == 200, path
+        # Whether a path exists, and what it takes, is told to those who may ask.
+        for method, path in (("GET", "/nothing"), ("GET", "/v2/nothing"), ("PUT", "/v2"), ("GET", "/v1/x/y")):
+            assert (await status(client, request(method, path, None)))[0] == 401, path
+            code, _ = await status(client, request(method, path, None, *bearer("shop")))
+            assert code in (404, 405), path
 
     serve(tmp_path, test)
 
