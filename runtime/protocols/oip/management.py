@@ -39,7 +39,11 @@ class Management:
         self._serving = serving
         self._state = state = serving.state
         self._endpoints = serving.endpoints
-        self.shared_memory = SharedMemory(state.run_folder, allowed=state.options.client_shm)
+        self.shared_memory = SharedMemory(
+            state.run_folder,
+            allowed=state.options.client_shm,
+            limit_bytes=max((endpoint.max_body_bytes for endpoint in serving.endpoints.all), default=0),
+        )
         self.repository = Repository(state, serving.endpoints)
         self._log = LogSettings(
             state.run_folder,

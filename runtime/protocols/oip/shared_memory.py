@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ....errors import InvalidInputError, RequestError
+from ....errors import InvalidInputError, PayloadTooLargeError, RequestError
 from .unsupported import UnsupportedError
 
 FILE = "shared_memory.json"
@@ -56,13 +56,15 @@ class SharedMemory:
     Args:
         run_folder: of the server.
         allowed: whether callers may (`--allow-client-shm`).
+        limit_bytes: of what one request may have read.
         objects: folder of the shared memory objects.
     """
 
-    def __init__(self, run_folder: Path, *, allowed: bool, objects: Path = OBJECTS) -> None:
+    def __init__(self, run_folder: Path, *, allowed: bool, limit_bytes: int, objects: Path = OBJECTS) -> None:
         self._path = run_folder / FILE
         self._lock = run_folder / _LOCK
         self._allowed = allowed
+        self._limit_bytes = limit_bytes
         self._objects = objects
         self._regions: dict[str, Region] = {}
         self._seen = 0
@@ -145,9 +147,14 @@ class SharedMemory:
         Raises:
             UnknownRegionError: nobody registered that name.
             InvalidInputError: the bytes are not all in the region, or the object is gone or was cut off.
+            PayloadTooLargeError: more than a body may have.
             UnsupportedError: the server was not told to allow shared memory.
         """
         region = self._reaching(name, offset, byte_size)
+        if byte_size > self._limit_bytes:
+            raise PayloadTooLargeError(
+                f"{byte_size} bytes of shared memory, the limit is {self._limit_bytes}"
+            )
         data = memoryview(np.empty(byte_size, np.uint8))  # type: ignore[arg-type]  # not zeroed, as bytearray is
         with self._opened(name, region.key, region.file) as (descriptor, _):
             done = 0

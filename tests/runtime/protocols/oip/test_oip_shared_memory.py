@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tiffin.errors import InvalidInputError
+from tiffin.errors import InvalidInputError, PayloadTooLargeError
 from tiffin.runtime.protocols.oip.shared_memory import MAX_REGIONS, SharedMemory, UnknownRegionError
 from tiffin.runtime.protocols.oip.unsupported import UnsupportedError
 
@@ -25,7 +25,7 @@ class Yard:
 
     def process(self, allowed: bool = True) -> SharedMemory:
         """Another API process of the same server."""
-        return SharedMemory(self.run, allowed=allowed, objects=self.objects)
+        return SharedMemory(self.run, allowed=allowed, limit_bytes=1000, objects=self.objects)
 
     def make(self, key: str = "/x", data: bytes = bytes(range(16))) -> Path:
         path = self.objects / key[1:]
@@ -45,6 +45,14 @@ def test_what_is_registered_can_be_read_and_written(yard: Yard) -> None:
     assert bytes(yard.memory.read("in", 2, 3)) == bytes([6, 7, 8])
     yard.memory.write("in", 6, 2, b"\xff")
     assert path.read_bytes()[10:12] == b"\xff\x0b"
+
+
+def test_more_than_a_body_may_have_is_not_read(yard: Yard) -> None:
+    yard.make(data=bytes(2000))
+    yard.memory.register("in", "/x", 0, 2000)
+    assert len(yard.memory.read("in", 0, 1000)) == 1000
+    with pytest.raises(PayloadTooLargeError, match="1000"):
+        yard.memory.read("in", 0, 1001)
 
 
 def test_a_registration_holds_in_every_process(yard: Yard) -> None:
