@@ -13,6 +13,9 @@ from tiffin.runtime.protocols.oip.shared_memory import MAX_REGIONS, SharedMemory
 from tiffin.runtime.protocols.oip.unsupported import UnsupportedError
 
 
+LIMIT = 1024 * 1024
+
+
 class Yard:
     """A run folder, and a folder that stands in for /dev/shm."""
 
@@ -25,7 +28,7 @@ class Yard:
 
     def process(self, allowed: bool = True) -> SharedMemory:
         """Another API process of the same server."""
-        return SharedMemory(self.run, allowed=allowed, limit_bytes=1000, objects=self.objects)
+        return SharedMemory(self.run, allowed=allowed, limit_bytes=LIMIT, objects=self.objects)
 
     def make(self, key: str = "/x", data: bytes = bytes(range(16))) -> Path:
         path = self.objects / key[1:]
@@ -48,11 +51,11 @@ def test_what_is_registered_can_be_read_and_written(yard: Yard) -> None:
 
 
 def test_more_than_a_body_may_have_is_not_read(yard: Yard) -> None:
-    yard.make(data=bytes(2000))
-    yard.memory.register("in", "/x", 0, 2000)
-    assert len(yard.memory.read("in", 0, 1000)) == 1000
-    with pytest.raises(PayloadTooLargeError, match="1000"):
-        yard.memory.read("in", 0, 1001)
+    yard.make(data=bytes(LIMIT + 1))
+    yard.memory.register("in", "/x", 0, LIMIT + 1)
+    assert len(yard.memory.read("in", 0, LIMIT)) == LIMIT
+    with pytest.raises(PayloadTooLargeError, match=str(LIMIT)):
+        yard.memory.read("in", 0, LIMIT + 1)
 
 
 def test_a_registration_holds_in_every_process(yard: Yard) -> None:
