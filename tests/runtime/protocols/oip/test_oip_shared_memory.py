@@ -12,7 +12,6 @@ from tiffin.errors import InvalidInputError, PayloadTooLargeError
 from tiffin.runtime.protocols.oip.shared_memory import MAX_REGIONS, SharedMemory, UnknownRegionError
 from tiffin.runtime.protocols.oip.unsupported import UnsupportedError
 
-
 LIMIT = 1024 * 1024
 
 
