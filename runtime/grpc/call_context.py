@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ...errors import RequestError, ServingError
 from ..http.bodies import COUNTED_BYTES
 from ..http2.error import CANCEL
-from . import reply_blocks, status
+from . import reply_blocks, status, whole_reply
 from .code import Code
 from .context import BothStreams
-from .message_reader import CODINGS, PREFIX, MessageReader, Packed, packed
+from .message_reader import MessageReader, Packed, packed
 from .status import CallEndedError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .door import GrpcDoor
     from .status import Metadata
 
-_LARGE_BYTES = 64 * 1024
-"""A larger reply is not copied to stand behind its prefix."""
 _HELD_MESSAGES = 16
 """Requests of a stream that wait for their method; with more the caller is not allowed to send on."""
 
@@ -135,10 +133,7 @@ class CallContext:
         return None if self._deadline is None else max(0.0, self._deadline - monotonic())
 
     def compress(self) -> None:
-        """As the request was compressed, if the caller reads such."""
-        coding = self.head.coding
-        if coding in CODINGS and coding in self.head.accepted:
-            self._coding = coding
+        self._coding = self.head.reply_coding
 
     async def begin(self, metadata: Metadata) -> None:
         self._first = reply_blocks.head_with(metadata, self._coding)
@@ -192,13 +187,8 @@ class CallContext:
         if reply is None or self._started:
             self._start()
             self.stream.finish(last)
-        elif len(reply) <= _LARGE_BYTES or self._coding:
-            self.stream.reply(self._block(), packed(reply, self._coding), last)
         else:
-            self._start()
-            self.stream.send(PREFIX.pack(0, len(reply)))
-            self.stream.send(reply)
-            self.stream.finish(last)
+            whole_reply.send(self.stream, self._block(), reply, self._coding, last)
 
     def end_with(self, error: CallEndedError) -> None:
         """The status of a call that failed; replies that were sent before stay."""

@@ -7,6 +7,8 @@ import binascii
 import re
 from typing import TYPE_CHECKING, Any
 
+from .message_reader import CODINGS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -41,13 +43,13 @@ class CallHead:
     """
 
     __slots__ = (
-        "accepted",
         "authorization",
         "coding",
         "is_call",
         "kept",
         "metadata",
         "path",
+        "reply_coding",
         "rpc",
         "timeout_s",
         "wrong",
@@ -67,7 +69,9 @@ class CallHead:
         )
         """Else it is some other request of HTTP/2."""
         self.coding = named.get(b"grpc-encoding", b"")
-        self.accepted = {each.strip() for each in named.get(b"grpc-accept-encoding", b"").split(b",")}
+        accepted = {each.strip() for each in named.get(b"grpc-accept-encoding", b"").split(b",")}
+        self.reply_coding = self.coding if self.coding in CODINGS and self.coding in accepted else b""
+        """Answers are compressed as the request was, if the caller reads such; empty: not at all."""
         self.timeout_s = self._timeout_s(named.get(b"grpc-timeout"))
         """None: the caller has said nothing."""
         self.metadata = self._metadata(fields)

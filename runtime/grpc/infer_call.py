@@ -13,9 +13,9 @@ from ...errors import ServingError
 from ..http.bodies import COUNTED_BYTES
 from ..http.prediction import Prediction
 from ..protocols.oip.unsupported import UnsupportedError
-from . import reply_blocks, status
+from . import reply_blocks, status, whole_reply
 from .code import Code
-from .message_reader import PREFIX, MessageReader, packed
+from .message_reader import PREFIX, MessageReader
 from .status import CallEndedError
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from .door import GrpcDoor
     from .infer_calls import InferCalls
 
-_LARGE_BYTES = 64 * 1024
-"""A larger reply is not copied to stand behind its prefix."""
 _OWN_ID_CHARS = 24
 _END = reply_blocks.end_with((("x-request-id", "0" * _OWN_ID_CHARS),))[:-_OWN_ID_CHARS]
 """Of a call that went well; an id that we have made ourselves comes behind it."""
@@ -111,8 +109,7 @@ class InferCall(Prediction):
             if self.report is not None:
                 self._end(status.ended(self.report, request_id))
             return
-        head = self.call_head
-        coding = head.coding if head.coding in head.accepted else b""
+        coding = self.call_head.reply_coding
         if headers:
             block = reply_blocks.head_with(status.metadata(headers), coding)
         else:
@@ -121,13 +118,7 @@ class InferCall(Prediction):
             last = _END + request_id.encode("ascii")
         else:
             last = reply_blocks.end_with((("x-request-id", request_id),))
-        if len(body) <= _LARGE_BYTES or coding:
-            self.stream.reply(block, packed(bytes(body), coding), last)
-        else:
-            self.stream.start(block)
-            self.stream.send(PREFIX.pack(0, len(body)))
-            self.stream.send(body)
-            self.stream.finish(last)
+        whole_reply.send(self.stream, block, body, coding, last)
 
     async def open_stream(self, media_type: str, headers: Headers) -> None:  # noqa: ARG002
         raise UnsupportedError(f"{self.head.route.name} answers with a stream")  # refused before it is called

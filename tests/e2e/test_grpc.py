@@ -10,6 +10,7 @@ from concurrent import futures
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from certificates import Authority
@@ -363,6 +364,22 @@ def test_compressed_both_ways(channel: Any, coding: str) -> None:
     compression = getattr(grpc.Compression, coding)
     reply = channel.unary_unary(INFER)(request("double", x), compression=compression)
     assert np.array_equal(floats(reply), x)
+
+
+@pytest.mark.parametrize("coding", ["identity", "br"])
+def test_what_names_a_coding_without_using_it_is_answered_plainly(server: Server, coding: str) -> None:
+    x = np.ones(3, np.float32)
+    data = request("double", x)
+    fields = {"content-type": "application/grpc", "grpc-encoding": coding, "grpc-accept-encoding": coding}
+    with httpx.Client(http1=False, http2=True, timeout=20) as client:
+        for path in (INFER, "/grpc.health.v1.Health/Check"):
+            message = data if path == INFER else b""
+            body = b"\0" + len(message).to_bytes(4, "big") + message
+            answer = client.post(server.base_url + path, content=body, headers=fields)
+            assert answer.status_code == 200
+            assert answer.content[0] == 0
+            if path == INFER:
+                assert np.array_equal(floats(answer.content[5:]), x * 2)
 
 
 def test_many_at_once(channel: Any) -> None:
