@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..auth.tokens import PREDICT
 from ..protocols.oip.unsupported import UnsupportedError
 from .call import METHOD
 from .infer_call import InferCall
@@ -33,7 +34,7 @@ class InferCalls:
         """Raises UnauthorizedError or ForbiddenError unless the caller may call."""
         guard = self.serving.guard
         if guard is not None:
-            guard.check(call_head.authorization, "predict")
+            guard.check(call_head.authorization, PREDICT)
 
     def head(self, call_head: CallHead, message: bytes) -> Head:
         """What the fields and the message say together, worked out once for calls that have both alike.

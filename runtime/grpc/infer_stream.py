@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from ...errors import ServingError
+from ..auth.tokens import PREDICT
 from .call import Call
 from .code import Code
 from .health import LOOK_EVERY_S
@@ -48,7 +49,7 @@ class InferStream:
     async def serve(self, requests: AsyncIterator[bytes]) -> None:
         """Until the caller has said its last and everything is answered."""
         try:
-            self._call.check("predict")
+            self._call.check(PREDICT)
         except ServingError as error:
             raise self._call.refused(error) from None
         self._context.compress()
@@ -92,7 +93,7 @@ class InferStream:
 
     async def _answer(self, data: bytes, before: asyncio.Task[None] | None) -> None:
         try:
-            self._call.check("predict")  # the token may have ended since the call began
+            self._call.check(PREDICT)  # the token may have ended since the call began
         except ServingError as error:
             raise self._call.refused(error) from None
         try:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import ParseDict
 
+from ..auth.tokens import MANAGE, METRICS, PREDICT
 from ..protocols.oip import cuda_memory
 from ..protocols.oip.health import server_live
+from ..protocols.oip.pages import OPEN
 from .context import Rpc, Unary
 from .inference import SERVICE
 from .messages import POOL, rpcs
@@ -17,8 +19,6 @@ from .question import Answer, Question
 
 if TYPE_CHECKING:
     from ..http.serving import Serving
-
-_OPEN, _PREDICT, _METRICS, _MANAGE = "", "predict", "metrics", "manage"
 
 
 class Management:
@@ -31,24 +31,24 @@ class Management:
 
     def rpcs(self) -> dict[str, Rpc]:
         table: tuple[tuple[str, Answer, str], ...] = (
-            ("ServerLive", self._server_live, _OPEN),
-            ("ServerReady", self._server_ready, _OPEN),
-            ("ModelReady", self._model_ready, _PREDICT),
-            ("ServerMetadata", self._server_metadata, _PREDICT),
-            ("ModelMetadata", self._model_metadata, _PREDICT),
-            ("ModelConfig", self._model_config, _PREDICT),
-            ("ModelStatistics", self._model_statistics, _METRICS),
-            ("RepositoryIndex", self._repository_index, _PREDICT),
-            ("RepositoryModelLoad", self._load, _MANAGE),
-            ("RepositoryModelUnload", self._unload, _MANAGE),
-            ("SystemSharedMemoryStatus", self._memory_status, _MANAGE),
-            ("SystemSharedMemoryRegister", self._memory_register, _MANAGE),
-            ("SystemSharedMemoryUnregister", self._memory_unregister, _MANAGE),
-            ("CudaSharedMemoryStatus", self._cuda_status, _MANAGE),
-            ("CudaSharedMemoryRegister", self._cuda_register, _MANAGE),
-            ("CudaSharedMemoryUnregister", self._cuda_unregister, _MANAGE),
-            ("TraceSetting", self._trace_setting, _MANAGE),
-            ("LogSettings", self._log_settings, _MANAGE),
+            ("ServerLive", self._server_live, OPEN),
+            ("ServerReady", self._server_ready, OPEN),
+            ("ModelReady", self._model_ready, PREDICT),
+            ("ServerMetadata", self._server_metadata, PREDICT),
+            ("ModelMetadata", self._model_metadata, PREDICT),
+            ("ModelConfig", self._model_config, PREDICT),
+            ("ModelStatistics", self._model_statistics, METRICS),
+            ("RepositoryIndex", self._repository_index, PREDICT),
+            ("RepositoryModelLoad", self._load, MANAGE),
+            ("RepositoryModelUnload", self._unload, MANAGE),
+            ("SystemSharedMemoryStatus", self._memory_status, MANAGE),
+            ("SystemSharedMemoryRegister", self._memory_register, MANAGE),
+            ("SystemSharedMemoryUnregister", self._memory_unregister, MANAGE),
+            ("CudaSharedMemoryStatus", self._cuda_status, MANAGE),
+            ("CudaSharedMemoryRegister", self._cuda_register, MANAGE),
+            ("CudaSharedMemoryUnregister", self._cuda_unregister, MANAGE),
+            ("TraceSetting", self._trace_setting, MANAGE),
+            ("LogSettings", self._log_settings, MANAGE),
         )
         return {f"/{SERVICE}/{name}": self._rpc(name, answer, scope) for name, answer, scope in table}
 

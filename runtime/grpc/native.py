@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError
 
 from ...errors import MalformedInputError, NotFoundRouteError, RequestError, ServingError
+from ..auth.tokens import PREDICT
 from ..http.dialect import Asked, Dialect, Written
 from ..http.routes import Route
 from ..http.schema import Schema
@@ -57,7 +58,7 @@ class Native:
 
     def rpcs(self) -> dict[str, Rpc]:
         path = f"/{SERVICE}/Schema"
-        schema = Question(self._serving, path, SchemaRequest, self._answer_schema, "predict")
+        schema = Question(self._serving, path, SchemaRequest, self._answer_schema, PREDICT)
         return {
             f"/{SERVICE}/Call": Unary(self._call),
             f"/{SERVICE}/Stream": ServerStream(self._stream),
@@ -79,7 +80,7 @@ class Native:
         """Raises CallEndedError when nothing can be called."""
         call = Call(self._serving, context)
         try:
-            call.check("predict")
+            call.check(PREDICT)
             request = _Request(data)
             route = self._find(request.api, stream=stream)
         except ServingError as error:

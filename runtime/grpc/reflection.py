@@ -9,6 +9,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto,
 from google.protobuf.message import DecodeError
 
 from ...errors import MalformedInputError, ServingError
+from ..auth.tokens import PREDICT
 from .call import Call
 from .code import Code
 from .context import BothStreams, Rpc
@@ -44,7 +45,7 @@ class Reflection:
         """Raises CallEndedError unless the caller may ask."""
         call = Call(self._serving, context)
         try:
-            call.check("predict")
+            call.check(PREDICT)
         except ServingError as error:
             raise call.refused(error) from None
 

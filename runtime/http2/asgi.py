@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from . import header_block
-from .error import CANCEL, INTERNAL_ERROR
+from .error import CANCEL, INTERNAL_ERROR, PROTOCOL_ERROR
 
 if TYPE_CHECKING:
     from .header_block import Fields
@@ -100,7 +100,7 @@ class AsgiStream:
 
     def end(self) -> None:
         if self._head.length is not None and self._head.length != self._stream.received:
-            self._stream.reset(1)  # PROTOCOL_ERROR: malformed, says RFC 9113, 8.1.1
+            self._stream.reset(PROTOCOL_ERROR)  # malformed, says RFC 9113, 8.1.1
             self.lost()
             return
         self._wake_up()

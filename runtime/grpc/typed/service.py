@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from google.protobuf import descriptor_pb2
 
 from ....errors import ServingError
+from ...auth.tokens import PREDICT
 from ...http.dialect import Dialect
 from ...http.head import Head, RawHeaders
 from ...http.routes import Route
@@ -103,7 +104,7 @@ class TypedRpc:
     def _begin(self, context: Context) -> Call:
         call = Call(self._serving, context)
         try:
-            call.check("predict")
+            call.check(PREDICT)
         except ServingError as error:
             raise call.refused(error) from None
         context.compress()

@@ -13,7 +13,7 @@ from ...http.entrance import authorization
 from ...http.inflate import check_coding, inflate
 from ...schema.media import JSON
 from .dialect import error_body
-from .pages import OPEN, Names, Page, Pages
+from .pages import OPEN, Pages
 
 if TYPE_CHECKING:
     from ...http.app import Receive, Scope, Send
@@ -56,25 +56,21 @@ class Face:
         await _send(send, status, headers, body, with_body=scope["method"] != "HEAD")
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, Any]:
-        known = self._pages.find(scope["path"])
-        needed = PREDICT if known is None else known[0].scope  # strangers learn of no path whether it exists
+        path, verb = scope["path"], scope["method"]
+        found = self._pages.find(path)
+        needed = PREDICT if found is None else found[0].scope  # strangers learn of no path whether it exists
         guard = self._serving.guard
         if guard is not None and needed != OPEN:
             guard.check(authorization(scope["headers"]), needed)
-        page, names = self._find(scope["path"], scope["method"])
-        reads = page.reads and scope["method"] not in _BODILESS
-        body = await _read(scope, receive) if reads else b""
-        return await self._pages.answer(page, names, body)
-
-    def _find(self, path: str, verb: str) -> tuple[Page, Names]:
-        found = self._pages.find(path)
         if found is None:
             raise NotFoundRouteError(f"no route {path[:200]!r} in the Open Inference Protocol")
-        if verb not in found[0].verbs:
+        page, names = found
+        if verb not in page.verbs:
             raise MethodNotAllowedError(
-                f"Method Not Allowed: {path[:200]} takes {' and '.join(found[0].verbs)}, not {verb[:20]}"
+                f"Method Not Allowed: {path[:200]} takes {' and '.join(page.verbs)}, not {verb[:20]}"
             )
-        return found
+        body = await _read(scope, receive) if page.reads and verb not in _BODILESS else b""
+        return await self._pages.answer(page, names, body)
 
     def _verbs(self, path: str) -> tuple[str, ...]:
         found = self._pages.find(path)
