@@ -24,7 +24,6 @@ from ..runtime.model.model import Model
 from ..runtime.service.bundlefile import BundleFile, find_bundlefile
 from ..runtime.service.load import SOURCE_FOLDER
 from ..runtime.shelf import Shelf
-from ..runtime.supervisor.control import Target
 from ..runtime.tag import Tag
 from ..runtime.verify import bundle_digest
 from .bundles import Bundle, bundle_store
@@ -45,13 +44,13 @@ from .image.plan import (
 from .image.sbom import SBOM_FILE, render_sbom
 from .image.wheel import runtime_wheel
 from .lock import Lock, machine_of, make_lock, this_platform
+from .origin import Origin, origin_of
 from .provenance import provenance
 from .readme import render_readme
 from .requirements import collect_requirements
 from .secrets_scan import refuse_secrets
 from .snapshot import SourceFile, list_sources
 from .store import Draft
-from .target import project_target
 from .words import UNTYPED
 
 Progress = Callable[[str, int, int], None]
@@ -111,15 +110,13 @@ def build(
         machine_of(each)
     progress = on_progress or _silent
     progress("look for files", 0, 0)
-    found = project_target(target)
-    project = Path(found.source)
-    wishes = find_bundlefile(project) or BundleFile()
-    sources = list_sources(project, include=wishes.include, exclude=wishes.exclude)
-    refuse_secrets(sources, allow=wishes.allow_secrets)
     store = bundle_store()
-    with store.begin() as draft:
-        content = _fill(draft, found, wishes, sources, lock=lock, platforms=platforms, progress=progress)
-        info = _manifest(content, wishes, labels or {}, project)
+    with origin_of(target) as origin, store.begin() as draft:
+        wishes = find_bundlefile(origin.settings) or BundleFile()
+        sources = _sources(origin, wishes)
+        refuse_secrets(sources, allow=wishes.allow_secrets)
+        content = _fill(draft, origin, wishes, sources, lock=lock, platforms=platforms, progress=progress)
+        info = _manifest(content, wishes, labels or {}, origin)
         _put_dockerfile(draft, info, content.texts)
         progress("write to the store", 0, 0)
         info.name = name or wishes.name or content.spec.name
@@ -144,9 +141,16 @@ class _Content:
     """Api to the reason why it has no typed gRPC method."""
 
 
+def _sources(origin: Origin, wishes: BundleFile) -> list[SourceFile]:
+    folder = Path(origin.target.source)
+    if origin.generated:
+        return list_sources(folder)
+    return list_sources(folder, include=wishes.include, exclude=wishes.exclude)
+
+
 def _fill(
     draft: Draft,
-    target: Target,
+    origin: Origin,
     wishes: BundleFile,
     sources: Sequence[SourceFile],
     *,
@@ -154,12 +158,12 @@ def _fill(
     platforms: Sequence[str],
     progress: Progress,
 ) -> _Content:
-    project = Path(target.source)
+    project = origin.settings
     files = _copy(draft, sources, progress)
     progress("import the service", 0, 0)
-    spec, described = describe(target, draft.folder / SOURCE_FOLDER)
+    spec, described = describe(origin.target, draft.folder / SOURCE_FOLDER)
     progress("link models", 0, 0)
-    models = _models(spec, wishes)
+    models = _models(spec, [*wishes.models, *origin.models])
     for model in models:
         files += _link(draft, model)
     infos = [model.info for model in models]
@@ -219,13 +223,13 @@ def _copy(draft: Draft, sources: Sequence[SourceFile], progress: Progress) -> li
     return files
 
 
-def _models(spec: ServiceSpec, wishes: BundleFile) -> list[Model]:
-    """Models of the runners, of the classes that load their own, and of the bundlefile; each once, by tag."""
+def _models(spec: ServiceSpec, more: Sequence[str]) -> list[Model]:
+    """Models of the runners, of the classes that load their own, and those asked for; each once, by tag."""
     shelf = Shelf(models_folder(), MODEL_FILE)
     tags = {Tag.parse(runner.model) for runner in spec.runners if runner.model}
     tags |= {Tag.parse(model) for runner in spec.runners for model in runner.models}
     try:
-        tags |= {shelf.resolve(text) for text in wishes.models}
+        tags |= {shelf.resolve(text) for text in more}
     except NotFoundError as error:
         raise NotFoundError(f"models: of the bundlefile: {error}") from error
     return [Model.open(shelf.path(tag)) for tag in sorted(tags)]
@@ -273,7 +277,7 @@ def _put(draft: Draft, path: str, data: bytes) -> FileEntry:
     return FileEntry(path=path, size_bytes=len(data), sha256=sha256(data).hexdigest())
 
 
-def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], project: Path) -> BundleInfo:
+def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], origin: Origin) -> BundleInfo:
     """The manifest but for name and version, which the store allots, and what the Dockerfile adds."""
     locked = content.lock is not None and bool(content.lock.text)
     options: dict[str, Any] = {"locked": locked}
@@ -295,7 +299,7 @@ def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], 
         pickled=[str(model.tag) for model in content.models if model.info.pickled],
         labels=_checked({**wishes.labels, **labels}),
         description=wishes.description,
-        provenance=provenance(project),
+        provenance={**provenance(origin.settings), **origin.provenance},
         options=options,
         image=wishes.image,
     )

@@ -1,0 +1,47 @@
+"""What is built or served: source files, the service in them, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..runtime.supervisor.control import Target
+from .target import project_target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Source files in a folder, a user's own or one that was written for the build."""
+
+    target: Target
+    """Folder that is taken into the bundle, and the service in it."""
+    settings: Path
+    """Folder whose bundlefile, requirements and repository count; the source's own for a project."""
+    generated: bool = False
+    """Whether the source was written for the build, into a folder that is removed afterwards: `include` and
+    `exclude` say nothing about it."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Added to the manifest's: `{"notebook": {"path": …, "cells": […]}}`."""
+    notes: Sequence[str] = ()
+    """What the user should know of it; a sentence each."""
+    models: Sequence[str] = ()
+    """Tags of models to take along besides those of the runners and the bundlefile."""
+    imports: frozenset[str] = frozenset()
+    """Top-level modules that the source imports; empty: not known."""
+
+
+@contextmanager
+def origin_of(target: str | Path | type) -> Iterator[Origin]:
+    """Makes ready what a target stands for; what was written for it is gone at the end.
+
+    Args:
+        target: a project folder, `service.py:Class`, `module:Class`, or a service class.
+
+    Raises:
+        BuildError, ConfigError, ServiceDefinitionError: as `project_target`.
+    """
+    found = project_target(target)
+    yield Origin(target=found, settings=Path(found.source))
