@@ -17,6 +17,7 @@ from parcels import FILES, MANIFEST, content, entry, make_folder, manifest_of, p
 
 from tiffin.bundler.archive import MAX_MANIFEST_BYTES, read_archive, write_archive
 from tiffin.errors import IntegrityError, StoreError, TiffinError
+from tiffin.runtime.manifest import FileEntry
 
 
 @pytest.mark.parametrize("name", ["out.tar", "out.tar.gz", "out.tgz"])
@@ -238,3 +239,19 @@ def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
     wrong.sha256 = hashlib.sha256(b"other").hexdigest()
     with pytest.raises(IntegrityError, match="not what its digest says"):
         unpack(tar_of(regular(MANIFEST, manifest_of([wrong])), regular("a.txt", data)), tmp_path / "x")
+
+
+def test_files_of_other_content_have_other_times(tmp_path: Path) -> None:
+    """BuildKit takes a file of the same time and size for the same, and would build with the old one."""
+    times = []
+    for number, data in enumerate((b"one", b"two", b"one")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "a").write_bytes(data)
+        listed = FileEntry(path="a", size_bytes=3, sha256=hashlib.sha256(data).hexdigest())
+        (folder / "m.yaml").write_bytes(b"m" + data)
+        path = write_archive(folder, "m.yaml", [listed], folder / "x.tar")
+        with tarfile.open(path) as tar:
+            times.append([member.mtime for member in tar])
+    assert times[0] == times[2]
+    assert all(one != other for one, other in zip(times[0], times[1], strict=True))

@@ -13,6 +13,7 @@ from layers import differences
 
 import tiffin
 from tiffin.bundler import bundles
+from tiffin.bundler.engines.choose import choose
 from tiffin.bundler.engines.engine import Secret
 
 PASSWORD = "geheim-0b5d8a1f7e"
@@ -75,6 +76,19 @@ def test_two_builds_give_the_same_layers_and_keep_no_secret(
     for file in iris_bundle.path.rglob("*"):
         assert not file.is_file() or secret not in file.read_bytes()
     assert PASSWORD not in "\n".join(again.steps)
+
+
+def test_a_layer_has_one_order(iris_image: Built, tmp_path: Path) -> None:
+    """Docker before 23 writes either of two orders, by what is in its cache: they must be the same."""
+    if choose(iris_image.engine).engine.link:
+        pytest.skip("an engine with COPY --link has one order")
+    with iris_image.saved(tmp_path) as saved:
+        layers = range(len(saved.digests()))
+        venv = next(number for number in layers if any("opt/venv" in path for path in saved.entries(number)))
+        for number in layers[venv - 2 :]:  # before it: bytecode of the standard library, and what is beside
+            as_texts, by_folder = saved.orders(number)
+            assert as_texts == by_folder, f"layer {number}"
+    assert venv > 2
 
 
 def test_outputs(iris_bundle: bundles.Bundle, docker: str, make: Make, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Built(NamedTuple):
     def saved(self, folder: Path) -> Iterator[Saved]:
         """What it consists of; its archive is removed at the end."""
         path = folder / "saved.tar"
-        choose(self.engine).engine.save(self.name, path, lambda text, done, total: None)
+        choose(self.engine).engine.save(self.image.id, path, lambda text, done, total: None)
         saved = Saved(path)
         try:
             yield saved

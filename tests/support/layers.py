@@ -94,6 +94,12 @@ class Saved:
         with tarfile.open(fileobj=stream) as layer:
             return {member.name: Entry.of(member, layer.extractfile(member)) for member in layer}
 
+    def orders(self, number: int) -> tuple[list[str], list[str]]:
+        """The paths of a layer in the two orders that Docker before 23 writes them in: as texts, and
+        folder by folder."""
+        paths = list(self.entries(number))
+        return sorted(paths), sorted(paths, key=lambda path: path.split("/"))
+
     def _real(self, member: tarfile.TarInfo) -> tarfile.TarInfo:
         """Docker writes equal layers once, and links to them."""
         if not member.issym():

@@ -3,7 +3,8 @@
 #     bundle containerize                                  chooses the engine, sets labels and tag
 #     docker build -f env/docker/Dockerfile -t TAG .       in the bundle's folder, without tiffin
 #
-# For an engine without COPY --link.
+# For an engine without COPY --link. Docker before 23 writes a layer's entries in either of two orders, which differ
+# where a folder has a neighbour such as folder.py or folder-1.0: such neighbours are in layers of their own, /beside.
 # Build secrets, all optional: ca (certificates of a proxy), netrc and uv.toml (private indexes). They are in no layer.
 
 # Where dependencies are installed. Nothing of this stage is in the image but what is copied from it below.
@@ -39,7 +40,12 @@ RUN set -eu; \
     cat /tmp/compiled; if grep -q '\[Errno' /tmp/compiled; then exit 1; fi; \
     mkdir /out; find $library -name '*.pyc' | LC_ALL=C sort | LC_ALL=C comm -13 /tmp/had - \
         | xargs -r -n 500 sh -c 'cp --parents "$@" /out' cp; \
-    find /out -exec touch -h -d @315532800 {} +
+    mkdir /beside; find /out -mindepth 1 -type d | while read -r folder; do \
+        for other in "$folder"[\ -.]*; do \
+            if [ -e "$other" ]; then into="/beside${other#/out}"; mkdir -p "${into%/*}"; mv "$other" "$into"; fi; \
+        done; \
+    done; \
+    find /out /beside -exec touch -h -d @315532800 {} +
 
 # The dependencies, from the lock: no file is installed whose hash is not in it.
 FROM builder AS dependencies
@@ -60,7 +66,12 @@ RUN --mount=type=cache,id=tiffin-uv,target=/var/cache/uv \
         --invalidation-mode unchecked-hash < /tmp/sources > /tmp/compiled || [ $? = 123 ]; \
     cat /tmp/compiled; if grep -q '\[Errno' /tmp/compiled; then exit 1; fi; \
     mkdir -p /out/opt; mv /opt/venv /out/opt/venv; \
-    find /out -exec touch -h -d @315532800 {} +
+    mkdir /beside; find /out -mindepth 1 -type d | while read -r folder; do \
+        for other in "$folder"[\ -.]*; do \
+            if [ -e "$other" ]; then into="/beside${other#/out}"; mkdir -p "${into%/*}"; mv "$other" "$into"; fi; \
+        done; \
+    done; \
+    find /out /beside -exec touch -h -d @315532800 {} +
 
 
 # tiffin 0.1.0, from the wheel in the bundle: the code that the service was checked with.
@@ -80,7 +91,12 @@ RUN set -eu; \
     mkdir -p /out/opt/venv/bin /out/opt/venv/$site; \
     cp -R $site/tiffin $site/tiffin-*.dist-info /out/opt/venv/$site/; \
     cp -P bin/bundle bin/bundle-serve bin/tiffin /out/opt/venv/bin/; \
-    find /out -exec touch -h -d @315532800 {} +
+    mkdir /beside; find /out -mindepth 1 -type d | while read -r folder; do \
+        for other in "$folder"[\ -.]*; do \
+            if [ -e "$other" ]; then into="/beside${other#/out}"; mkdir -p "${into%/*}"; mv "$other" "$into"; fi; \
+        done; \
+    done; \
+    find /out /beside -exec touch -h -d @315532800 {} +
 
 # The image itself, from what changes least to what changes most.
 # No runner asks for a GPU.
@@ -90,12 +106,15 @@ USER 0
 # All files belong to root and can be read by everybody: the server runs under any user and cannot change them.
 # Python: its bytecode.
 COPY --chown=0:0 --from=python /out/ /
+COPY --chown=0:0 --from=python /beside/ /
 
 # The dependencies.
 COPY --chown=0:0 --from=dependencies /out/ /
+COPY --chown=0:0 --from=dependencies /beside/ /
 
 # tiffin.
 COPY --chown=0:0 --from=runtime /out/ /
+COPY --chown=0:0 --from=runtime /beside/ /
 
 # What the dependencies came from; the server checks these files like all others.
 COPY --chown=0:0 layers/0/ /
