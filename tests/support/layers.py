@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import tarfile
 from collections.abc import Iterator
 from hashlib import sha256
@@ -104,8 +105,8 @@ class Saved:
         """Docker writes equal layers once, and links to them."""
         if not member.issym():
             return member
-        folder = Path(member.name).parent
-        return self._archive.getmember(str((folder / member.linkname).as_posix()).replace("/../", "/"))
+        folder = posixpath.dirname(member.name)
+        return self._archive.getmember(posixpath.normpath(posixpath.join(folder, member.linkname)))
 
     def _read(self, name: str) -> bytes:
         file = self._archive.extractfile(name)
