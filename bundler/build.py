@@ -29,7 +29,6 @@ from ..runtime.verify import bundle_digest
 from .bundles import Bundle, bundle_store
 from .describe import DESCRIBING, describe
 from .image.dockerfile import IGNORED, render
-from .image.lockfile import read_lock
 from .image.plan import (
     DOCKERFILE,
     IGNORE_FILE,
@@ -43,11 +42,12 @@ from .image.plan import (
 )
 from .image.sbom import SBOM_FILE, render_sbom
 from .image.wheel import runtime_wheel
-from .lock import Lock, machine_of, make_lock, this_platform
 from .origin import Origin, origin_of
 from .provenance import provenance
+from .python.lock import Lock, machine_of, make_lock, this_platform
+from .python.lockfile import read_lock
+from .python.requirements import collect_requirements
 from .readme import render_readme
-from .requirements import collect_requirements
 from .secrets_scan import refuse_secrets
 from .snapshot import SourceFile, list_sources
 from .store import Draft

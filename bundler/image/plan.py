@@ -17,10 +17,10 @@ from ...errors import BuildError, ConfigError, IntegrityError
 from ...runtime.manifest import BundleInfo, FileEntry
 from ...runtime.service.image_options import ImageOptions
 from ..bundles import Bundle
+from ..python.lockfile import Locked, read_lock, read_requirements, without_hash
 from .base import Base
 from .bases import resolve_base
 from .layers import Layer, early_layers, late_layers, model_layers, place_of, placed
-from .lockfile import Locked, read_lock, read_requirements, without_hash
 
 REQUIREMENTS_FILE = "env/python/requirements.in"
 LOCK_FILE = "env/python/requirements.lock"

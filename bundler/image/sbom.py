@@ -17,7 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from ...runtime.manifest import ModelInfo, ServiceSpec
-from .lockfile import Locked
+from ..python.lockfile import Locked
 from .wheel import DISTRIBUTION, Wheel
 
 SBOM_FILE = "sbom.cdx.json"

@@ -14,7 +14,7 @@ from tiffin.bundler import build as build_module
 from tiffin.bundler import bundles
 from tiffin.bundler.image.plan import image_plan
 from tiffin.bundler.image.wheel import runtime_wheel
-from tiffin.bundler.lock import Lock
+from tiffin.bundler.python.lock import Lock
 from tiffin.errors import (
     AlreadyExistsError,
     BuildError,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiffin.bundler.image.lockfile import Locked, read_lock, read_requirements, without_hash
+from tiffin.bundler.python.lockfile import Locked, read_lock, read_requirements, without_hash
 from tiffin.bundler.image.sbom import render_sbom
 from tiffin.bundler.image.wheel import Wheel
 from tiffin.errors import IntegrityError

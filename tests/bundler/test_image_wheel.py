@@ -16,7 +16,7 @@ from projects import write
 
 from tiffin.bundler.image import wheel as wheel_module
 from tiffin.bundler.image.wheel import make_wheel, runtime_wheel
-from tiffin.bundler.lock import _find_uv
+from tiffin.bundler.python.lock import _find_uv
 from tiffin.errors import BuildError
 
 ROOT = Path(__file__).parents[2]

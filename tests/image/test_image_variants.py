@@ -17,7 +17,7 @@ from built_image import Built, Make
 import tiffin
 from tiffin.bundler import bundles
 from tiffin.bundler.containerize import dockerfile_of
-from tiffin.bundler.image.lockfile import read_lock
+from tiffin.bundler.python.lockfile import read_lock
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FLOWERS = {"flowers": [[5.1, 3.5, 1.4, 0.2]]}

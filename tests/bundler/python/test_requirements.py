@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from projects import write
 
-from tiffin.bundler import lock as lock_module
-from tiffin.bundler import requirements as requirements_module
-from tiffin.bundler.lock import Lock, make_lock, this_platform
-from tiffin.bundler.requirements import collect_requirements
+from tiffin.bundler.python import lock as lock_module
+from tiffin.bundler.python import requirements as requirements_module
+from tiffin.bundler.python.lock import Lock, make_lock, this_platform
+from tiffin.bundler.python.requirements import collect_requirements
 from tiffin.errors import BuildError, ConfigError
 from tiffin.runtime.manifest import ApiSpec, ModelInfo, ServiceSpec, TypeSpec
 from tiffin.runtime.service.bundlefile import PythonOptions

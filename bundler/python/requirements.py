@@ -13,9 +13,9 @@ from importlib.metadata import PackageNotFoundError, requires
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-from ..errors import BuildError, ConfigError
-from ..runtime.manifest import ModelInfo, ServiceSpec
-from ..runtime.service.bundlefile import PythonOptions
+from ...errors import BuildError, ConfigError
+from ...runtime.manifest import ModelInfo, ServiceSpec
+from ...runtime.service.bundlefile import PythonOptions
 
 DEFAULT_FILE = "requirements.txt"
 _DISTRIBUTION = __package__.partition(".")[0]

@@ -20,8 +20,8 @@ from pathlib import Path
 from platform import machine as this_machine
 from typing import NamedTuple
 
-from ..errors import BuildError, ConfigError
-from ..runtime.home import home
+from ...errors import BuildError, ConfigError
+from ...runtime.home import home
 from .requirements import EDITABLE
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""What a bundle needs from package indexes: read, inferred, packed, locked."""
