@@ -15,13 +15,15 @@ from ..errors import AlreadyExistsError, InvalidTagError, ModelError, TiffinErro
 from ..runtime.home import models_folder
 from ..runtime.manifest import MODEL_FILE, FileEntry, ModelInfo, dump_yaml
 from ..runtime.model.find import find
-from ..runtime.model.framework import Framework, Saved, framework_for
+from ..runtime.model.framework import Framework, Saved, framework_for, model_of
 from ..runtime.model.framework import framework as framework_named
 from ..runtime.model.model import Model, model_digest, read_info
 from ..runtime.model.versions import here
 from ..runtime.tag import Tag
 from .model_facts import check_classes, describe, label_file, plain_labels, plain_metadata
 from .provenance import provenance
+from .recording import Recording
+from .references import data_references, metrics_of, parent_reference
 from .store import Store
 
 Progress = Callable[[int, int], None]
@@ -43,6 +45,10 @@ def save(
     framework: str | None = None,
     options: Mapping[str, Any] | None = None,
     version: str | None = None,
+    parent: str | Tag | Model | None = None,
+    data: Any = None,
+    metrics: Mapping[str, Any] | None = None,
+    keep_example: bool = True,
 ) -> Model:
     """Saves a trained model as a new version. Either all of it is in the store afterwards, or nothing.
 
@@ -61,9 +67,17 @@ def save(
         framework: its name, when it should not be found by the object's class.
         options: for the framework; torch takes `init`, `class` and `format`.
         version: of your own making; None makes one that sorts after every other.
+        parent: the model that this one was made from; of the store.
+        data: what it was trained on: `"s3://bucket/train.parquet"`, a `pathlib.Path`, which is read and
+            hashed, or a dict of name to such. Never the data itself.
+        metrics: numbers by name, `{"accuracy": 0.97, "test": {"f1": 0.95}}`.
+        keep_example: False: nothing of the example is kept but the signature. Else its first 32 rows and what
+            each method made of them lie beside the model, and `bundle check` tries them again.
 
     Raises:
         InvalidTagError: a bad name or version.
+        UsageError: options, references or metrics that are not what they should be.
+        NotFoundError: no such parent.
         ModelError: the model cannot be described or saved, or `classes` has the wrong length.
         AlreadyExistsError: that version exists.
         StoreError: the disk is full or may not be written.
@@ -72,9 +86,12 @@ def save(
     chosen = framework_named(framework) if framework else framework_for(obj)
     settings = dict(options or {})
     ready = chosen.prepare(obj, settings)
-    specs = describe(chosen, ready, methods, example)
-    words = label_file(ready, classes)
-    check_classes(ready, words, specs)
+    loaded = model_of(ready)
+    said = _said(parent, data, metrics)
+    recording = Recording()
+    specs = describe(chosen, loaded, methods, example, recording if keep_example else None)
+    words = label_file(loaded, classes)
+    check_classes(loaded, words, specs)
     info = ModelInfo(
         name=name,
         version="",
@@ -87,12 +104,17 @@ def save(
         classes=words,
         labels=plain_labels(labels),
         metadata=plain_metadata(metadata),
-        provenance=provenance(),
+        provenance={**provenance(), **said},
     )
+    if recording.skipped:
+        info.provenance["examples_not_kept"] = recording.skipped
     store = _store()
     with store.begin() as draft:
         saved = _write(chosen, ready, draft.folder, settings)
-        _complete(info, saved, draft.entries())
+        recorded = recording.write(draft.folder)
+        entries = draft.entries()
+        info.examples = [entry for entry in entries if entry.path in recorded]
+        _complete(info, saved, [entry for entry in entries if entry.path not in recorded])
         path = draft.commit(name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))
     model = Model.open(path)
     store.warn_if_older(model.tag)
@@ -166,7 +188,9 @@ def export(tag: str | Tag, path: Path | str, *, on_progress: Progress | None = N
     target = Path(path)
     if target.is_dir():
         target /= f"{model.tag.name}-{model.tag.version}.tar"
-    return write_archive(model.path, MODEL_FILE, model.info.files, target, on_progress)
+    return write_archive(
+        model.path, MODEL_FILE, [*model.info.files, *model.info.examples], target, on_progress
+    )
 
 
 def import_(path: Path | str, *, on_progress: Progress | None = None) -> Model:
@@ -190,7 +214,7 @@ def import_(path: Path | str, *, on_progress: Progress | None = None) -> Model:
 
     def parse(data: bytes) -> Sequence[FileEntry]:
         found.append(read_info(Path(path), data))
-        return found[0].files
+        return [*found[0].files, *found[0].examples]
 
     with store.begin() as draft:
         read_archive(Path(path), MODEL_FILE, draft.folder, parse, on_progress)
@@ -224,8 +248,15 @@ def _write(framework: Framework, obj: Any, folder: Path, options: dict[str, Any]
         if "No space left" in str(error) or shutil.disk_usage(folder).free < _FULL_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise ModelError(
-            f"{type(obj).__qualname__} ({framework.name}) cannot be saved: {type(error).__name__}: {error}"
+            f"{type(model_of(obj)).__qualname__} ({framework.name}) cannot be saved: "
+            f"{type(error).__name__}: {error}"
         ) from error
+
+
+def _said(parent: str | Tag | Model | None, data: Any, metrics: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the user says of the model's origin, for its provenance."""
+    said = {"parent": parent_reference(parent), "data": data_references(data), "metrics": metrics_of(metrics)}
+    return {name: value for name, value in said.items() if value}
 
 
 def _complete(info: ModelInfo, saved: Saved, files: builtins.list[FileEntry]) -> None:

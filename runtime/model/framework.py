@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -27,13 +29,24 @@ class Saved:
     """Distribution to version, of all that loading imports."""
 
 
+@dataclass(frozen=True)
+class Native:
+    """A model in files of its framework's own format: `save` copies them as they are."""
+
+    path: Path
+    """A file or folder."""
+    model: Any
+    """Read from there, on the CPU: what is described."""
+
+
 class Framework(Protocol):
     """Saves, loads, calls and describes the models of one library.
 
     Attributes:
         name: name of the entry point; written to model.yaml.
         extra: extra of `tiffin` that installs the library; empty when there is none.
-        mapped: files that `load` maps on a CPU, so that processes with the same model share their pages.
+        mapped: files that `load` maps on a CPU, so that processes with the same model share their pages: names
+            or patterns, `*.safetensors`.
     """
 
     name: str
@@ -44,7 +57,14 @@ class Framework(Protocol):
         """Whether this object is one of this library's; must not import the library."""
 
     def prepare(self, obj: Any, options: dict[str, Any]) -> Any:
-        """What is described and saved in place of `obj`: the module that a state dict belongs to."""
+        """What is described and saved in place of `obj`: the module that a state dict belongs to.
+
+        Given a `pathlib.Path` of the framework's own format it gives a `Native`; only `save` ever sees that, all
+        other methods its `model`.
+
+        Raises:
+            ModelError: such options, or such files, are not this framework's.
+        """
 
     def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:
         """Writes the model into an empty folder.
@@ -125,7 +145,39 @@ def shared_bytes(info: ModelInfo) -> int:
         ModelError: nothing here knows its framework.
     """
     mapped = framework(info.framework).mapped
-    return sum(file.size_bytes for file in info.files if file.path in mapped)
+    return sum(
+        file.size_bytes for file in info.files if any(fnmatchcase(file.path, one) for one in mapped)
+    )
+
+
+def model_of(prepared: Any) -> Any:
+    """The model in what `Framework.prepare` gave."""
+    return prepared.model if isinstance(prepared, Native) else prepared
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """A file of the framework's own format, into the folder of the model.
+
+    Raises:
+        ModelError: it is no file.
+    """
+    if not source.is_file():
+        raise ModelError(f"{source} is no file: give the path of the model's file")
+    shutil.copyfile(source, target)
+
+
+def copy_folder(source: Path, folder: Path) -> None:
+    """All files of a folder of the framework's own format, into the folder of the model.
+
+    What links lead to is copied: caches of downloads are made of links. Names that begin with a dot stay away.
+
+    Raises:
+        ModelError: it is no folder.
+    """
+    if not source.is_dir():
+        raise ModelError(f"{source} is no folder: give the folder of the model's files")
+    hidden = shutil.ignore_patterns(".*", "__pycache__")
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=hidden, copy_function=shutil.copyfile)
 
 
 def has_class_of(obj: Any, *paths: str) -> bool:
