@@ -32,21 +32,17 @@ from .image.dockerfile import IGNORED, render
 from .image.plan import (
     DOCKERFILE,
     IGNORE_FILE,
-    LOCK_FILE,
-    REQUIREMENTS_FILE,
     TEMPLATE_FILE,
-    WHEELS_FOLDER,
     plan_of,
-    platform_lock,
     template_text,
 )
 from .image.sbom import SBOM_FILE, render_sbom
-from .image.wheel import runtime_wheel
 from .origin import Origin, origin_of
 from .provenance import provenance
 from .python.lock import Lock, machine_of, make_lock, this_platform
-from .python.lockfile import read_lock
+from .python.lockfile import LOCK_FILE, REQUIREMENTS_FILE, WHEELS_FOLDER, platform_lock, read_lock
 from .python.requirements import collect_requirements
+from .python.wheel import runtime_wheel
 from .readme import render_readme
 from .secrets_scan import refuse_secrets
 from .snapshot import SourceFile, list_sources
@@ -239,7 +235,7 @@ def _link(draft: Draft, model: Model) -> list[FileEntry]:
     """A model's files, neither copied nor read; loading checks their digests."""
     folder = f"models/{model.tag.name}/{model.tag.version}"
     entries = []
-    for file in model.info.files:
+    for file in [*model.info.files, *model.info.examples]:
         source = model.path / file.path
         if not source.is_file() or source.stat().st_size != file.size_bytes:
             raise IntegrityError(f"{source} of model {model.tag} is damaged: save or import the model again")

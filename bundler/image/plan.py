@@ -7,7 +7,6 @@ are not in it either. They come to the image as `labels`, given to the engine be
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,17 +16,22 @@ from ...errors import BuildError, ConfigError, IntegrityError
 from ...runtime.manifest import BundleInfo, FileEntry
 from ...runtime.service.image_options import ImageOptions
 from ..bundles import Bundle
-from ..python.lockfile import Locked, read_lock, read_requirements, without_hash
+from ..python.lockfile import (
+    LOCK_FILE,
+    LOCK_PATTERN,
+    REQUIREMENTS_FILE,
+    WHEELS_FOLDER,
+    Locked,
+    platform_lock,
+    read_lock,
+    read_requirements,
+    without_hash,
+)
+from ..python.wheel import DISTRIBUTION
 from .base import Base
 from .bases import resolve_base
 from .layers import Layer, early_layers, late_layers, model_layers, place_of, placed
 
-REQUIREMENTS_FILE = "env/python/requirements.in"
-LOCK_FILE = "env/python/requirements.lock"
-"""For Linux on the processor of the machine that built the bundle."""
-LOCK_PATTERN = re.compile(r"env/python/requirements\.[a-z0-9]+-[a-z0-9]+\.lock")
-"""For other platforms: `platform_lock`."""
-WHEELS_FOLDER = "env/python/wheels/"
 DOCKERFILE = "env/docker/Dockerfile"
 IGNORE_FILE = f"{DOCKERFILE}.dockerignore"
 TEMPLATE_FILE = "env/docker/Dockerfile.j2"
@@ -220,7 +224,7 @@ def template_text(project: Path, options: ImageOptions) -> str:
 
 def _wheel(info: BundleInfo) -> FileEntry:
     for entry in info.files:
-        if entry.path.startswith(WHEELS_FOLDER) and entry.path.endswith(".whl"):
+        if entry.path.startswith(f"{WHEELS_FOLDER}{DISTRIBUTION}-") and entry.path.endswith(".whl"):
             return entry
     raise BuildError(
         f"bundle {info.name}:{info.version} has no wheel of tiffin in {WHEELS_FOLDER}: build it again"
@@ -252,11 +256,6 @@ def _labels(info: BundleInfo) -> dict[str, str]:
     }
     own = {"tiffin.bundle": f"{info.name}:{info.version}", "tiffin.digest": info.digest}
     return {name: value for name, value in {**found, **info.labels, **own}.items() if value}
-
-
-def platform_lock(platform: str) -> str:
-    """`env/python/requirements.linux-arm64.lock` of `linux/arm64`; a variant behind it has the same files."""
-    return f"env/python/requirements.{'-'.join(platform.split('/')[:2])}.lock"
 
 
 def _lock(info: BundleInfo, texts: Mapping[str, str], platform: str) -> str:

@@ -18,7 +18,7 @@ import msgspec
 
 from ...runtime.manifest import ModelInfo, ServiceSpec
 from ..python.lockfile import Locked
-from .wheel import DISTRIBUTION, Wheel
+from ..python.wheel import DISTRIBUTION, Wheel
 
 SBOM_FILE = "sbom.cdx.json"
 SPEC_VERSION = "1.5"

@@ -13,6 +13,15 @@ import msgspec
 
 from ...errors import IntegrityError
 
+PYTHON_FOLDER = "env/python/"
+REQUIREMENTS_FILE = "env/python/requirements.in"
+LOCK_FILE = "env/python/requirements.lock"
+"""For Linux on the processor of the machine that built the bundle."""
+LOCK_PATTERN = re.compile(r"env/python/requirements\.[a-z0-9]+-[a-z0-9]+\.lock")
+"""For other platforms: `platform_lock`."""
+WHEELS_FOLDER = "env/python/wheels/"
+"""tiffin's own, and those of packages that no index has."""
+
 _PINNED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*(?P<version>[^\s;]+)")
 _ADDRESSED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*@\s*(?P<url>[^\s;]+)")
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -32,6 +41,11 @@ class Locked(msgspec.Struct, kw_only=True, frozen=True):
     """Where it is installed, `sys_platform == 'linux'`; empty: everywhere."""
     hashes: tuple[str, ...] = ()
     """sha256 of each of its files, 64 hexadecimal digits."""
+
+
+def platform_lock(platform: str) -> str:
+    """`env/python/requirements.linux-arm64.lock` of `linux/arm64`; a variant behind it has the same files."""
+    return f"env/python/requirements.{'-'.join(platform.split('/')[:2])}.lock"
 
 
 def read_lock(text: str) -> list[Locked]:

@@ -13,8 +13,8 @@ import tiffin
 from tiffin.bundler import build as build_module
 from tiffin.bundler import bundles
 from tiffin.bundler.image.plan import image_plan
-from tiffin.bundler.image.wheel import runtime_wheel
 from tiffin.bundler.python.lock import Lock
+from tiffin.bundler.python.wheel import runtime_wheel
 from tiffin.errors import (
     AlreadyExistsError,
     BuildError,

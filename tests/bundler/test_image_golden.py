@@ -15,7 +15,8 @@ from dockerfiles import CPU, lint, plan
 from tiffin.bundler.image.base import Base
 from tiffin.bundler.image.dockerfile import render
 from tiffin.bundler.image.own_base import DETECT
-from tiffin.bundler.image.plan import REQUIREMENTS_FILE, ImagePlan, _placed
+from tiffin.bundler.image.plan import ImagePlan, _placed
+from tiffin.bundler.python.lockfile import REQUIREMENTS_FILE
 from tiffin.runtime.service.image_options import ImageOptions
 
 GOLDEN = Path(__file__).parent / "golden" / "image"

@@ -20,12 +20,11 @@ from tiffin.bundler.image.plan import (
     DOCKERFILE,
     EPOCH,
     IGNORE_FILE,
-    LOCK_FILE,
-    REQUIREMENTS_FILE,
     TEMPLATE_FILE,
     image_plan,
     plan_of,
 )
+from tiffin.bundler.python.lockfile import LOCK_FILE, REQUIREMENTS_FILE
 from tiffin.errors import BuildError, ConfigError, SecretFoundError
 from tiffin.runtime.service.image_options import ImageOptions
 

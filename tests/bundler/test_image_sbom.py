@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiffin.bundler.python.lockfile import Locked, read_lock, read_requirements, without_hash
 from tiffin.bundler.image.sbom import render_sbom
-from tiffin.bundler.image.wheel import Wheel
+from tiffin.bundler.python.lockfile import Locked, read_lock, read_requirements, without_hash
+from tiffin.bundler.python.wheel import Wheel
 from tiffin.errors import IntegrityError
 from tiffin.runtime.manifest import FileEntry, ModelInfo, ServiceSpec
 

@@ -10,7 +10,8 @@ import msgspec
 
 from tiffin.bundler.image.base import Base
 from tiffin.bundler.image.layers import early_layers, late_layers, model_layers
-from tiffin.bundler.image.plan import BUNDLE_ROOT, LOCK_FILE, ImagePlan
+from tiffin.bundler.image.plan import BUNDLE_ROOT, ImagePlan
+from tiffin.bundler.python.lockfile import LOCK_FILE
 from tiffin.runtime.manifest import BundleInfo, FileEntry, ServiceSpec
 from tiffin.runtime.service.image_options import ImageOptions
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from projects import write
 
-from tiffin.bundler.image import wheel as wheel_module
-from tiffin.bundler.image.wheel import make_wheel, runtime_wheel
+from tiffin.bundler.python import wheel as wheel_module
 from tiffin.bundler.python.lock import _find_uv
+from tiffin.bundler.python.wheel import make_wheel, runtime_wheel
 from tiffin.errors import BuildError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 POINTS = "[console_scripts]\nbundle-serve = tiffin.runtime.entrypoint:main\n"
 
 
