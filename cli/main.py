@@ -39,6 +39,7 @@ COMMANDS = {
     "containerize": Entry(".commands.containerize", "Make a container image of a bundle."),
     "run": Entry(".commands.run", "Start the image of a bundle and wait until it is ready."),
     "client": Entry(".commands.client", "Write a typed client: one Python or TypeScript file."),
+    "doctor": Entry(".commands.doctor", "Find what will bite, and the command that mends it."),
     "completion": Entry(".commands.completion", "Print the completion script of a shell."),
 }
 
