@@ -1,0 +1,1 @@
+"""`bundle doctor`: what will bite, and the command that mends it. One check a file."""

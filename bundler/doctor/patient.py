@@ -1,0 +1,218 @@
+"""What the doctor looks at: the machine, and the project, bundle or model that was named."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ...errors import ConfigError, InvalidTagError, NotFoundError, TiffinError
+from ...runtime.home import bundles_folder, models_folder
+from ...runtime.manifest import BUNDLE_FILE, MODEL_FILE, BundleInfo, ModelInfo, RunnerSpec, ServiceSpec
+from ...runtime.model.model import read_info
+from ...runtime.service.bundlefile import BundleFile, find_bundlefile
+from ...runtime.shelf import Shelf
+from ...runtime.supervisor.control import Target
+from ...runtime.supervisor.weights import Weights, weights_of
+from ...runtime.tag import Tag
+from ...runtime.verify import read_bundle
+from ..describe import describe
+from ..origin import origin_of
+from ..python.lockfile import LOCK_FILE, read_lock
+from ..snapshot import SourceFile, list_sources
+from .installed import closure
+from .machine import Machine
+from .requirement_lines import Requirement, requirement_lines
+
+Kind = Literal["machine", "folder", "bundle", "model"]
+THIS_MACHINE = "this machine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedModel:
+    info: ModelInfo
+    path: Path
+
+    @property
+    def tag(self) -> str:
+        return f"{self.info.name}:{self.info.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patient:
+    """All that the checks read."""
+
+    machine: Machine
+    kind: Kind = "machine"
+    title: str = THIS_MACHINE
+    folder: Path | None = None
+    """Of the project or the bundle."""
+    port: int = 3000
+    """That would be served on."""
+    wishes: BundleFile = field(default_factory=BundleFile)
+    requirements: tuple[Requirement, ...] = ()
+    """Of a project."""
+    sources: tuple[SourceFile, ...] = ()
+    """Of a project: what would go into the bundle."""
+    bundle: BundleInfo | None = None
+    locked: Mapping[str, str] = field(default_factory=dict)
+    """Of a bundle: what its image will have; canonical name to version."""
+    service: ServiceSpec | None = None
+    problem: str = ""
+    """Why the service could not be described."""
+    imported: bool = True
+    """False: nobody wanted the service to be imported."""
+    models: tuple[SavedModel, ...] = ()
+    weights: Mapping[str, Weights] = field(default_factory=dict)
+    """Runner to its models' files."""
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Installed packages that matter here: all of them, or what the project and its models need."""
+        if self.kind == "machine":
+            return dict(self.machine.packages)
+        roots = {line.name for line in self.requirements if line.name} | set(self.locked) | {"tiffin"}
+        roots |= {name.lower().replace("_", "-") for model in self.models for name in model.info.versions}
+        return closure(sorted(roots), self.machine.packages)
+
+
+def look_at(target: str | None, machine: Machine, *, port: int = 3000, run: bool = True) -> Patient:
+    """Gathers what there is to know; of a project the service is imported, in a process of its own.
+
+    Args:
+        target: a folder, a file or `module:Class` as for `build`, a bundle's folder or tag, a
+            model's tag; None: the machine alone.
+        port: that would be served on.
+        run: whether the service of a project may be imported.
+
+    Raises:
+        ConfigError: there is nothing of that name.
+        TiffinError: the bundle, the model or the project cannot be read at all.
+    """
+    if target is None:
+        return Patient(machine=machine, port=port)
+    path = Path(target)
+    if path.is_dir() and (path / BUNDLE_FILE).is_file():
+        return _bundle(path.absolute(), machine, port)
+    if not path.exists() and ".py" not in target:
+        for kind, shelf in (
+            (_bundle, Shelf(bundles_folder(), BUNDLE_FILE)),
+            (_model, Shelf(models_folder(), MODEL_FILE)),
+        ):
+            try:
+                found = shelf.path(Tag.parse(target))
+            except (NotFoundError, InvalidTagError):
+                continue
+            return kind(found, machine, port)
+    try:
+        return _project(target, machine, port, run)
+    except ConfigError as error:
+        if path.exists():
+            raise
+        raise ConfigError(
+            f"{target!r} is no folder, no bundle and no model of the store, and no service: {error}"
+        ) from None
+
+
+def _bundle(folder: Path, machine: Machine, port: int) -> Patient:
+    info = read_bundle(folder)
+    try:
+        lock = read_lock((folder / LOCK_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        lock = []
+    places = [folder / "models" / Tag.parse(tag).name / Tag.parse(tag).version for tag in info.models]
+    target = Target(source=str(folder / "src"), service=info.service.cls, bundle=str(folder))
+    return Patient(
+        machine=machine,
+        kind="bundle",
+        title=f"{info.name}:{info.version}",
+        folder=folder,
+        port=port,
+        bundle=info,
+        locked={package.name: package.version for package in lock},
+        service=info.service,
+        models=tuple(SavedModel(info=read_info(place), path=place) for place in places),
+        weights={runner.name: weights_of(runner, target) for runner in info.service.runners},
+        wishes=BundleFile(image=info.image),
+    )
+
+
+def _model(folder: Path, machine: Machine, port: int) -> Patient:
+    model = SavedModel(info=read_info(folder), path=folder)
+    # As `tiffin.runner("name:latest")` would run it: a worker, with the usual batches.
+    runner = RunnerSpec(name=model.info.name, model=model.tag, methods=model.info.methods)
+    return Patient(
+        machine=machine,
+        kind="model",
+        title=model.tag,
+        port=port,
+        service=ServiceSpec(name=model.info.name, cls="", runners=[runner]),
+        models=(model,),
+        weights={runner.name: weights_of(runner, Target(source="", service=""))},
+    )
+
+
+def _project(text: str, machine: Machine, port: int, run: bool) -> Patient:
+    with origin_of(text) as origin:
+        wishes = find_bundlefile(origin.settings) or BundleFile()
+        folder = Path(origin.target.source)
+        sources = (
+            list_sources(folder)
+            if origin.generated
+            else list_sources(folder, include=wishes.include, exclude=wishes.exclude)
+        )
+        service, problem = _described(origin.target, sources) if run else (None, "")
+        models, missing = _models_of(service, [*wishes.models, *origin.models])
+        return Patient(
+            machine=machine,
+            kind="folder",
+            title=str(origin.settings),
+            folder=origin.settings,
+            port=port,
+            wishes=wishes,
+            requirements=tuple(requirement_lines(origin.settings, wishes)),
+            sources=tuple(sources),
+            service=service,
+            problem=problem or missing,
+            imported=run,
+            models=models,
+            weights={
+                runner.name: weights_of(runner, origin.target)
+                for runner in (service.runners if service is not None and not missing else ())
+            },
+        )
+
+
+def _described(target: Target, sources: list[SourceFile]) -> tuple[ServiceSpec | None, str]:
+    """The service, imported from a copy of just those files that the bundle would have."""
+    with tempfile.TemporaryDirectory(prefix="tiffin-doctor-") as scratch:
+        copy = Path(scratch) / "src"
+        for source in sources:
+            place = copy / source.path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source.source, place)
+        try:
+            return describe(target, copy)[0], ""
+        except TiffinError as error:
+            return None, str(error)
+
+
+def _models_of(service: ServiceSpec | None, more: list[str]) -> tuple[tuple[SavedModel, ...], str]:
+    """Models of the service and the bundlefile that are in the store; and what is said of one that is not."""
+    shelf = Shelf(models_folder(), MODEL_FILE)
+    wanted = list(more)
+    for runner in service.runners if service is not None else ():
+        wanted += [tag for tag in (runner.model, *runner.models) if tag]
+    found: dict[Tag, SavedModel] = {}
+    missing = ""
+    for text in wanted:
+        try:
+            tag = shelf.resolve(text)
+            place = shelf.path(tag)
+            found[tag] = SavedModel(info=read_info(place), path=place)
+        except TiffinError as error:  # noqa: PERF203 - the others are looked at all the same
+            missing = missing or str(error)
+    return tuple(found[tag] for tag in sorted(found)), missing

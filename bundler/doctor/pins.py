@@ -1,0 +1,63 @@
+"""Packages without a version: tomorrow's build is another environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .finding import Finding
+from .patient import Patient
+from .requirement_lines import lock_file
+
+NAME = "pins"
+_SHOWN = 5
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    if patient.bundle is not None and not patient.bundle.options.get("locked"):
+        reason = patient.bundle.options.get("unlocked_because", "")
+        yield Finding(
+            check=NAME,
+            severity="warning",
+            what="its requirements are not locked" + (f": {reason}" if reason else ""),
+            where=patient.title,
+            mend="bundle build --lock",
+        )
+    if patient.kind != "folder" or patient.folder is None or lock_file(patient.folder):
+        return
+    loose = [line for line in patient.requirements if line.name and not line.pinned and line.name != "tiffin"]
+    if loose:
+        names = [f"{line.name} ({line.where})" for line in loose[:_SHOWN]]
+        more = f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else ""
+        here = [
+            f"{line.name}=={patient.machine.packages[line.name]}"
+            for line in loose
+            if line.name in patient.machine.packages
+        ]
+        # With uv every build is locked, with the versions that are installed here: only a habit, then.
+        yield Finding(
+            check=NAME,
+            severity="note" if patient.machine.uv else "warning",
+            what=f"no version is named for {', '.join(names)}{more}"
+            + ("; bundles are locked all the same" if patient.machine.uv else ""),
+            where=loose[0].where,
+            mend=f"write {' '.join(here[:_SHOWN])}  # what is installed here"
+            if here
+            else "pip freeze > requirements.txt",
+        )
+    if not patient.requirements and patient.kind == "folder":
+        yield Finding(
+            check=NAME,
+            severity="note",
+            what="the project names no packages",
+            where=str(patient.folder),
+            mend="pip freeze > requirements.txt  # and keep what the service imports",
+        )
+    absent = sorted({line.name for line in patient.requirements if line.name} - set(patient.machine.packages))
+    if absent:
+        yield Finding(
+            check=NAME,
+            severity="warning",
+            what=f"not installed here, so not what the service was tried with: {', '.join(absent[:_SHOWN])}",
+            where=patient.title,
+            mend=f"pip install {' '.join(absent)}",
+        )
