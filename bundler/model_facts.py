@@ -11,6 +11,7 @@ from ..runtime.manifest import MethodSpec, PaddingSpec
 from ..runtime.model.example import Example
 from ..runtime.model.framework import Framework
 from ..runtime.service.batch_options import check_cost, check_names, increasing, padding
+from .recording import Recording
 
 _PLAIN_KEYS = ("batch", "max_batch_size", "max_latency_ms")
 _RAGGED_KEYS = ("cost", "max_cost", "pad", "buckets", "axis", "unpad", "sizes")
@@ -25,8 +26,9 @@ def describe(
     obj: Any,
     methods: Iterable[str] | Mapping[str, Mapping[str, Any]] | None,
     example: Any,
+    recording: Recording | None = None,
 ) -> dict[str, MethodSpec]:
-    """The signature of each method, by running the example.
+    """The signature of each method, by running the example; `recording` keeps what came of it.
 
     Raises:
         ModelError: the object has no such method, or fails on the example.
@@ -36,7 +38,11 @@ def describe(
     specs = {}
     for name, settings in wanted.items():
         given = settings.get("example", example)
-        spec = _describe_one(framework, obj, name, None if given is None else Example.of(given))
+        tried = None if given is None else Example.of(given)
+        watched = framework if recording is None or tried is None else recording.watch(framework, name)
+        spec = _describe_one(watched, obj, name, tried)
+        if recording is not None and tried is not None:
+            recording.keep(name, tried, spec)
         for key in _PLAIN_KEYS:
             if key in settings:
                 setattr(spec, key, settings[key])

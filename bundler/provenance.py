@@ -2,59 +2,82 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
-import shutil
-import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..errors import ConfigError
+from .git_state import git_state, git_version
 
-_TIMEOUT_S = 10.0
+NO_PROVENANCE = "TIFFIN_NO_PROVENANCE"
+"""1: who and where is not written down."""
+_YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+GIVEN = ("data", "parent", "metrics")
+"""What the user said of a model or bundle; kept whatever `TIFFIN_NO_PROVENANCE` says."""
 
 
 def provenance(folder: Path | None = None) -> dict[str, Any]:
-    """Host, tool, and the git commit when the folder is in a repository.
-
-    `git.dirty` is True when files of the folder differ from that commit. No address of a remote is kept: it
-    may hold a password.
+    """Who, where, with which tools, and what git knows of the folder; tools only when the user wishes so.
 
     Args:
         folder: the project; None: the working folder, and the running script is named too.
+
+    Raises:
+        ConfigError: `TIFFIN_NO_PROVENANCE` is neither 1 nor 0.
     """
+    if not wanted():
+        return tools()
     found: dict[str, Any] = {
         "host": platform.node(),
+        "user": _user(),
         "system": platform.platform(),
-        "python": platform.python_version(),
-        "tiffin": __version__,
+        **tools(),
     }
+    if git := git_version():
+        found["tools"]["git"] = git
     if folder is None and Path(sys.argv[0]).is_file():
         found["script"] = Path(sys.argv[0]).name
-    folder = folder or Path.cwd()
-    git = shutil.which("git")
-    commit = _git(git, folder, "rev-parse", "HEAD") if git else None
-    if git and commit:
-        found["git"] = {
-            "commit": commit,
-            "dirty": bool(_git(git, folder, "status", "--porcelain", "--", ".")),
-        }
+    state = git_state(folder or Path.cwd())
+    if state is not None:
+        found["git"] = state
+    return {name: value for name, value in found.items() if value not in ("", {})}
+
+
+def wanted() -> bool:
+    """False where `TIFFIN_NO_PROVENANCE` is 1.
+
+    Raises:
+        ConfigError: it is neither 1 nor 0.
+    """
+    text = os.environ.get(NO_PROVENANCE, "").strip().lower()
+    if text not in _YES + _NO:
+        raise ConfigError(f"{NO_PROVENANCE}={text!r}: use 1 or 0")
+    return text not in _YES
+
+
+def tools() -> dict[str, Any]:
+    """Versions that shaped what was made; they name nobody."""
+    found: dict[str, Any] = {"python": platform.python_version(), "tiffin": __version__, "tools": {}}
+    with suppress(PackageNotFoundError):  # it may be a program beside this environment
+        found["tools"]["uv"] = version("uv")
     return found
 
 
-def _git(git: str, folder: Path, *arguments: str) -> str | None:
-    """Output of a git command; None when it fails: no repository, no commit yet."""
+def given_only(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What of somebody's provenance the user gave on purpose."""
+    return {name: value for name, value in found.items() if name in GIVEN}
+
+
+def _user() -> str:
+    """Name of the account; empty in a container whose user has none."""
     try:
-        done = subprocess.run(
-            [git, "-C", str(folder), *arguments],
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""

@@ -160,12 +160,26 @@ def _by_name(path: str) -> str | None:
     return _PLACES.get("/".join(parts[-2:]))
 
 
+def secret_in(path: str, text: bytes) -> str | None:
+    """What a text looks like by the name of its file and by what it says; None when it is harmless.
+
+    Args:
+        path: POSIX path; empty: it has no name.
+        text: all of it is looked at.
+    """
+    return (_by_name(path) if path else None) or _by_text(text)
+
+
 def _by_content(file: SourceFile) -> str | None:
     with file.source.open("rb") as opened:
         head = opened.read(_TEXT_BYTES)
         if b"\0" in head:
             return None
         text = head + opened.read(SCANNED_BYTES - len(head))
+    return _by_text(text)
+
+
+def _by_text(text: bytes) -> str | None:
     if b'"service_account"' in text and b'"private_key"' in text:
         return "service account key"
     return next((rule.what for rule in _RULES if rule.mark in text and rule.pattern.search(text)), None)

@@ -126,6 +126,9 @@ class ModelInfo(_Record, kw_only=True):
     versions: dict[str, str] = {}
     """`python`, `tiffin` and each distribution the framework loads with."""
     provenance: dict[str, Any] = {}
+    """Who, where, git; and what the user said: `parent`, `data`, `metrics`."""
+    examples: list[FileEntry] = []
+    """Recorded calls, a file a method (`model/recorded.py`); the digest is without them."""
 
 
 class WorkerRange(_Record, kw_only=True):

@@ -157,7 +157,7 @@ def read_info(folder: Path, data: bytes | None = None) -> ModelInfo:
         raise NotFoundError(f"no model in {folder}: it has no {MODEL_FILE}") from None
     except UnicodeDecodeError as error:
         raise IntegrityError(f"{path} is not text: {error}") from error
-    problem = check_entries(info.files, manifest=MODEL_FILE)
+    problem = check_entries([*info.files, *info.examples], manifest=MODEL_FILE)
     if problem is None and info.size_bytes != sum(file.size_bytes for file in info.files):
         problem = "size_bytes is not the sum of its files"
     if problem is None and model_digest(info) != info.digest:
