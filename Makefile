@@ -58,6 +58,25 @@ ENGINES ?= docker buildah
 test-image: $(VENV)/.dev ## build, run and change real images; needs root, docker, buildah, podman, debootstrap
 	TIFFIN_TEST_ENGINES="$(ENGINES)" $(BIN)/python -m pytest tests/image
 
+# Heavy libraries in an environment of their own, which sees the other one: torch is there once.
+FRAMEWORKS := .venv-frameworks
+LIBRARIES := transformers sentence-transformers diffusers keras tensorflow-cpu jax flax lightning fastai
+
+$(FRAMEWORKS)/.done: $(VENV)/.dev constraints-frameworks.txt Makefile
+	$(BIN)/python -m venv $(FRAMEWORKS)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+		>"$$($(FRAMEWORKS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dev.pth"
+	$(FRAMEWORKS)/bin/python -m pip install --disable-pip-version-check --quiet \
+		--constraint constraints.txt --constraint constraints-frameworks.txt $(LIBRARIES)
+	# fastai asks for it, PyPI has it for CUDA only, and what does not import takes others along.
+	$(FRAMEWORKS)/bin/python -c 'import torchvision' 2>/dev/null || \
+		$(FRAMEWORKS)/bin/python -m pip uninstall --quiet --yes torchvision
+	touch $@
+
+.PHONY: test-frameworks
+test-frameworks: $(FRAMEWORKS)/.done ## small models of every framework, in .venv-frameworks
+	$(FRAMEWORKS)/bin/python -m pytest tests/frameworks
+
 # make bench PEERS="mosec fastapi": tiffin beside those only. QUICK=1: one round of one second.
 PEERS ?=
 ROUNDS ?= 3
@@ -78,4 +97,4 @@ soak: $(VENV)/.dev ## a server for 15 minutes, in peace and under fire; SOAK="fi
 
 .PHONY: clean
 clean: ## remove what the other verbs made
-	rm -rf $(VENV) build dist .quickstart .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(FRAMEWORKS) build dist .quickstart .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
