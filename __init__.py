@@ -42,6 +42,7 @@ _HOME_OF = {
     "batch": "runtime.service.batch",
     "build": "bundler.build",
     "containerize": "bundler.containerize",
+    "load_ipython_extension": "cli.ipython.extension",
     "mount": "runtime.service.mount",
     "on_ready": "runtime.service.hooks",
     "on_start": "runtime.service.hooks",
@@ -49,6 +50,7 @@ _HOME_OF = {
     "request_context": "runtime.service.context",
     "runner": "runtime.service.runner",
     "service": "runtime.service.service",
+    "unload_ipython_extension": "cli.ipython.extension",
 }
 _MODULES = {"errors": "errors", "models": "bundler.models"}
 

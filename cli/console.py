@@ -11,8 +11,8 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -51,13 +51,14 @@ def warning(message: str) -> None:
 
 
 def note(message: str) -> None:
-    """A remark on stderr, dim on a terminal."""
-    click.echo(_style(clean(message), dim=True), err=True)
+    """A remark on stderr, dim on a terminal; a notebook would show stderr as alarming as an error."""
+    click.echo(_style(clean(message), dim=True), err=_surface is None)
 
 
 def say(message: str) -> None:
     """A line of the result, on stdout."""
-    click.echo(clean(message))
+    if message or _surface is None:  # an empty line keeps printed tables apart; drawn ones are apart
+        click.echo(clean(message))
 
 
 def panel(title: str, rows: Rows, next_steps: Sequence[str] = ()) -> None:
@@ -72,12 +73,13 @@ def panel(title: str, rows: Rows, next_steps: Sequence[str] = ()) -> None:
     facts = [
         (clean(label), clean(value)) for label, value in _pairs(rows) if value is not None and value != ""
     ]
-    width = max((len(label) for label, _ in facts), default=0)
-    if not is_terminal():
-        lines = [title, *(f"  {label:<{width}}  {value}" for label, value in facts)]
-        lines += ["next:", *(f"  {step}" for step in next_steps)] if next_steps else []
-        say("\n".join(lines))
+    if _surface is not None:
+        _surface.panel(title, facts, next_steps)
         return
+    if not is_terminal():
+        say(panel_text(title, facts, next_steps))
+        return
+    width = max((len(label) for label, _ in facts), default=0)
     from rich.panel import Panel
     from rich.text import Text
 
@@ -106,18 +108,35 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
         if empty:
             note(empty)
         return
+    if _surface is not None:
+        _surface.table(columns, cells)
+    elif is_terminal():
+        _rich_table(columns, cells)
+    else:
+        say(table_text(columns, cells))
+
+
+def panel_text(title: str, facts: Sequence[tuple[str, str]], next_steps: Sequence[str] = ()) -> str:
+    """A panel for pipes and logs: one fact a line."""
+    width = max((len(label) for label, _ in facts), default=0)
+    lines = [title, *(f"  {label:<{width}}  {value}" for label, value in facts)]
+    lines += ["next:", *(f"  {step}" for step in next_steps)] if next_steps else []
+    return "\n".join(lines)
+
+
+def table_text(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """A table for pipes and logs: aligned by spaces, nothing cut short."""
     right = [column.endswith(">") for column in columns]
     headings = [column.rstrip(">") for column in columns]
-    if is_terminal():
-        _rich_table(headings, cells, right)
-        return
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    lines = []
     for line in ([heading.upper() for heading in headings], *cells):
         aligned = (
             f"{value:>{width}}" if to_right else f"{value:<{width}}"
             for value, width, to_right in zip(line, widths, right, strict=True)
         )
-        say("  ".join(aligned).rstrip())
+        lines.append("  ".join(aligned).rstrip())
+    return "\n".join(lines)
 
 
 def show(drawing: RenderableType) -> None:
@@ -186,6 +205,33 @@ class Progress:
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task, amount)
 
+    def finish(self, text: str, url: str = "") -> None:
+        """What a display that stays, as a notebook's, says at the end, with an address behind it."""
+
+
+class Surface(Protocol):
+    """Another place to draw than standard output: a notebook."""
+
+    def panel(self, title: str, facts: Sequence[tuple[str, str]], next_steps: Sequence[str]) -> None: ...
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None: ...
+
+    def progress(self, text: str, total: float | None) -> AbstractContextManager[Progress]: ...
+
+
+_surface: Surface | None = None
+
+
+@contextmanager
+def drawn_on(surface: Surface) -> Iterator[None]:
+    """Panels, tables and progress of this block go there; lines of text are printed as ever."""
+    global _surface  # noqa: PLW0603 - there is one standard output, too
+    before, _surface = _surface, surface
+    try:
+        yield
+    finally:
+        _surface = before
+
 
 @contextmanager
 def progress(text: str, *, total: float | None = None, quiet: bool = False) -> Iterator[Progress]:
@@ -196,6 +242,10 @@ def progress(text: str, *, total: float | None = None, quiet: bool = False) -> I
         total: steps or bytes in all; None: not known.
         quiet: no display (`--quiet`, `--json`); neither is there one when stderr is no terminal.
     """
+    if _surface is not None and not quiet:
+        with _surface.progress(text, total) as drawn:
+            yield drawn
+        return
     if quiet or not is_terminal(sys.stderr):
         yield Progress(None, None)
         return
@@ -239,13 +289,14 @@ def _rich(stream: IO[str] | None = None) -> rich.console.Console:
     )
 
 
-def _rich_table(headings: list[str], cells: list[list[str]], right: list[bool]) -> None:
+def _rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     display = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for heading, to_right in zip(headings, right, strict=True):
-        display.add_column(heading, justify="right" if to_right else "left", overflow="fold")
+    for column in columns:
+        to_right = column.endswith(">")
+        display.add_column(column.rstrip(">"), justify="right" if to_right else "left", overflow="fold")
     for row in cells:
         display.add_row(*row)
     _rich().print(display)
