@@ -15,7 +15,7 @@ from ..errors import AlreadyExistsError, InvalidTagError, ModelError, TiffinErro
 from ..runtime.home import models_folder
 from ..runtime.manifest import MODEL_FILE, FileEntry, ModelInfo, dump_yaml
 from ..runtime.model.find import find
-from ..runtime.model.framework import Framework, Saved, framework_for, model_of
+from ..runtime.model.framework import Framework, Saved, copied_files, framework_for, model_of
 from ..runtime.model.framework import framework as framework_named
 from ..runtime.model.model import Model, model_digest, read_info
 from ..runtime.model.versions import here
@@ -112,7 +112,7 @@ def save(
     with store.begin() as draft:
         saved = _write(chosen, ready, draft.folder, settings)
         recorded = recording.write(draft.folder)
-        entries = draft.entries()
+        entries = draft.entries(copied_files())
         info.examples = [entry for entry in entries if entry.path in recorded]
         _complete(info, saved, [entry for entry in entries if entry.path not in recorded])
         path = draft.commit(name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))

@@ -18,12 +18,14 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from ..errors import AlreadyExistsError, IntegrityError, InvalidTagError, StoreError
 from ..runtime.digest import hash_stream, open_regular
 from ..runtime.manifest import FileEntry
+from ..runtime.model.framework import Copied
 from ..runtime.paths import path_problem
 from ..runtime.shelf import Shelf
 from ..runtime.tag import Tag, new_version
@@ -79,8 +81,11 @@ class Draft:
                 raise
             self.add(source, path)
 
-    def entries(self) -> list[FileEntry]:
+    def entries(self, copied: Mapping[Path, Copied] = MappingProxyType({})) -> list[FileEntry]:
         """Every file in the draft, by path; each is read once, hashed, and flushed to the disk.
+
+        Args:
+            copied: files that were hashed when they were written; they are not read again.
 
         Raises:
             IntegrityError: a link or another thing that is no regular file.
@@ -89,8 +94,16 @@ class Draft:
         for path in self._files():
             relative = path.relative_to(self.folder).as_posix()
             with open_regular(path) as source:
-                mode = "755" if os.fstat(source.fileno()).st_mode & _EXECUTABLE else "644"
-                digest, size = hash_stream(source)
+                status = os.fstat(source.fileno())
+                mode = "755" if status.st_mode & _EXECUTABLE else "644"
+                known = copied.get(path)
+                if known is not None and (known.size_bytes, known.written_ns) == (
+                    status.st_size,
+                    status.st_mtime_ns,
+                ):
+                    digest, size = known.sha256, known.size_bytes
+                else:
+                    digest, size = hash_stream(source)
                 os.fsync(source.fileno())
             self._synced.add(relative)
             found.append(FileEntry(path=relative, size_bytes=size, sha256=digest, mode=mode))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...errors import ModelError
+from ..digest import hash_stream
 from ..manifest import MethodSpec, ModelInfo
 from .example import Example
 
@@ -94,10 +96,11 @@ class Framework(Protocol):
         """Signature of one method, by running the example; without one, what is known of it anyway."""
 
 
-# In this order: XGBoost's wrappers are scikit-learn estimators too, and every object can be cloudpickled.
+# In this order: the wrappers of XGBoost and LightGBM are scikit-learn estimators too, and every object can be cloudpickled.
 _BUILT_IN = {
     "torchscript": ("torchscript", "TorchScriptFramework"),
     "torch": ("torch", "TorchFramework"),
+    "onnx": ("onnx", "OnnxFramework"),
     "xgboost": ("xgboost", "XGBoostFramework"),
     "sklearn": ("sklearn", "SklearnFramework"),
     "cloudpickle": ("cloudpickle", "CloudpickleFramework"),
@@ -145,9 +148,7 @@ def shared_bytes(info: ModelInfo) -> int:
         ModelError: nothing here knows its framework.
     """
     mapped = framework(info.framework).mapped
-    return sum(
-        file.size_bytes for file in info.files if any(fnmatchcase(file.path, one) for one in mapped)
-    )
+    return sum(file.size_bytes for file in info.files if any(fnmatchcase(file.path, one) for one in mapped))
 
 
 def model_of(prepared: Any) -> Any:
@@ -163,10 +164,10 @@ def copy_file(source: Path, target: Path) -> None:
     """
     if not source.is_file():
         raise ModelError(f"{source} is no file: give the path of the model's file")
-    shutil.copyfile(source, target)
+    _copy(source, target)
 
 
-def copy_folder(source: Path, folder: Path) -> None:
+def copy_folder(source: Path, folder: Path, leave_out: tuple[str, ...] = ()) -> None:
     """All files of a folder of the framework's own format, into the folder of the model.
 
     What links lead to is copied: caches of downloads are made of links. Names that begin with a dot stay away.
@@ -177,7 +178,36 @@ def copy_folder(source: Path, folder: Path) -> None:
     if not source.is_dir():
         raise ModelError(f"{source} is no folder: give the folder of the model's files")
     hidden = shutil.ignore_patterns(".*", "__pycache__")
-    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=hidden, copy_function=shutil.copyfile)
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=hidden, copy_function=_copy)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What is known of a file that was copied."""
+
+    sha256: str
+    size_bytes: int
+    written_ns: int
+    """Its time of modification; another one means other bytes."""
+
+
+def copied_files() -> dict[Path, Copied]:
+    """What this thread has copied since it asked last, by where it went: nobody needs to read it again."""
+    found: dict[Path, Copied] = getattr(_thread, "copied", {})
+    _thread.copied = {}
+    return found
+
+
+_thread = threading.local()
+
+
+def _copy(source: str | Path, target: str | Path) -> str:
+    """Reads a file once, to copy and to hash it."""
+    with Path(source).open("rb", buffering=0) as reader, Path(target).open("wb") as writer:
+        digest, size = hash_stream(reader, writer)
+    copied = Copied(digest, size, Path(target).stat().st_mtime_ns)
+    _thread.__dict__.setdefault("copied", {})[Path(target)] = copied
+    return str(target)
 
 
 def has_class_of(obj: Any, *paths: str) -> bool:

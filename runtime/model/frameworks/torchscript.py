@@ -8,7 +8,7 @@ from typing import Any
 from ...manifest import MethodSpec, ModelInfo
 from .. import torch_call
 from ..example import Example
-from ..framework import Saved, check_options, has_class_of
+from ..framework import Native, Saved, check_options, copy_file, has_class_of
 from ..script_weights import share_weights
 from ..versions import versions_of
 
@@ -28,11 +28,16 @@ class TorchScriptFramework:
 
     def prepare(self, obj: Any, options: dict[str, Any]) -> Any:
         check_options(options, set(), "a TorchScript module")
+        if isinstance(obj, Path):
+            return Native(obj, torch_call.torch_or_error().jit.load(str(obj), map_location="cpu").eval())
         return obj
 
     def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:  # noqa: ARG002 - it has none
-        # Not torch.jit.save(path): it ends the process when the disk is full.
-        (folder / _FILE).write_bytes(obj.save_to_buffer())
+        if isinstance(obj, Native):
+            copy_file(obj.path, folder / _FILE)
+        else:
+            # Not torch.jit.save(path): it ends the process when the disk is full.
+            (folder / _FILE).write_bytes(obj.save_to_buffer())
         return Saved(versions=versions_of(["torch", "numpy"]))
 
     def load(self, folder: Path, info: ModelInfo, device: str) -> Any:  # noqa: ARG002 - the file tells all

@@ -11,7 +11,7 @@ import msgspec
 from ....errors import MissingDependencyError, ModelError
 from ...manifest import MethodSpec, ModelInfo
 from ..example import Example
-from ..framework import Saved, check_options, has_class_of
+from ..framework import Native, Saved, check_options, copy_file, has_class_of, model_of
 from ..import_path import find_class, path_of
 from ..pickles import importable
 from ..signature import describe_call, without_example
@@ -35,6 +35,8 @@ class XGBoostFramework:
 
     def prepare(self, obj: Any, options: dict[str, Any]) -> Any:
         check_options(options, set(), "an XGBoost model")
+        if isinstance(obj, Path):
+            return _read(obj)
         if not importable(type(obj)):
             raise ModelError(
                 f"another process cannot import {path_of(type(obj))}; save a class of xgboost's own, "
@@ -43,12 +45,16 @@ class XGBoostFramework:
         return obj
 
     def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:  # noqa: ARG002 - it has none
-        obj.save_model(folder / _FILE)
-        # On a full disk it loses the last bytes without a word; a cut file does not load.
-        _xgboost().Booster().load_model(folder / _FILE)
-        saved: dict[str, Any] = {"class": path_of(type(obj))}
-        if has_class_of(obj, _WRAPPER):
-            saved["parameters"] = _parameters(obj)
+        model = model_of(obj)
+        if isinstance(obj, Native) and _is_binary(obj.path):
+            copy_file(obj.path, folder / _FILE)
+        else:
+            model.save_model(folder / _FILE)
+            # On a full disk it loses the last bytes without a word; a cut file does not load.
+            _xgboost().Booster().load_model(folder / _FILE)
+        saved: dict[str, Any] = {"class": path_of(type(model))}
+        if has_class_of(model, _WRAPPER):
+            saved["parameters"] = _parameters(model)
         return Saved(options=saved, versions=versions_of(["xgboost", "scikit-learn", "numpy"]))
 
     def load(self, folder: Path, info: ModelInfo, device: str) -> Any:
@@ -85,6 +91,33 @@ class XGBoostFramework:
             return without_example(classes)
         result = self.call(obj, method, *example.args, **example.kwargs)
         return describe_call(getattr(obj, method), example, result, classes=classes)
+
+
+def _read(path: Path) -> Native:
+    """A file of XGBoost's own: a wrapper where its objective says which, so that classes come out as classes."""
+    xgboost = _xgboost()
+    booster = xgboost.Booster()
+    booster.load_model(path)
+    model = _wrapper(xgboost, _learner(booster)["learner_train_param"]["objective"])
+    if model is not None:
+        model.load_model(path)
+    return Native(path, booster if model is None else model)
+
+
+def _is_binary(path: Path) -> bool:
+    """JSON is read too, and stored as UBJ, which loads faster."""
+    with path.open("rb") as file:
+        return file.read(2)[1:2] not in {b'"', b"\n", b" "}
+
+
+def _wrapper(xgboost: Any, objective: str) -> Any:
+    try:
+        import sklearn  # noqa: F401 - the wrappers need it
+    except ImportError:
+        return None
+    if objective in {"binary:logistic", "multi:softprob"}:
+        return xgboost.XGBClassifier()
+    return xgboost.XGBRegressor() if objective.startswith(("reg:", "count:")) else None
 
 
 def _predict(booster: Any, data: Any, **kwargs: Any) -> Any:
@@ -131,14 +164,18 @@ def _is_nan(value: Any) -> bool:
 
 def _class_count(obj: Any) -> int | None:
     """From the objective: 2 for `binary:…`, `num_class` for `multi:…`."""
-    import json
-
-    booster = obj if has_class_of(obj, _BOOSTER) else obj.get_booster()
-    learner = json.loads(booster.save_config())["learner"]
+    learner = _learner(obj if has_class_of(obj, _BOOSTER) else obj.get_booster())
     objective = learner["learner_train_param"]["objective"]
     if objective.startswith("binary:"):
         return 2
     return int(learner["learner_model_param"]["num_class"]) if objective.startswith("multi:") else None
+
+
+def _learner(booster: Any) -> dict[str, Any]:
+    import json
+
+    found: dict[str, Any] = json.loads(booster.save_config())["learner"]
+    return found
 
 
 def _xgboost() -> Any:
