@@ -1,0 +1,42 @@
+"""A cell of code, as it was written, and the Python in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from .magics import plain
+
+TAGS = frozenset({"service", "tiffin"})
+"""Tags of a cell that stands for the service."""
+MARK = re.compile(r"\s*(?:#\s*tiffin\s*:\s*service\b|%%bundle\s+service\b)")
+"""What such a cell may begin with instead."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Code that is executed in one piece."""
+
+    source: str
+    """As it was typed, with magics."""
+    number: int
+    """Its place, as a person counts: of the cells of the file, or of the prompts of a session. From 1."""
+    id: str = ""
+    """Of the file; empty: it has none."""
+    tags: frozenset[str] = frozenset()
+
+    @cached_property
+    def python(self) -> str | None:
+        """The same number of lines, magics and shell commands taken out; None when that is not Python."""
+        return plain(self.source)
+
+    @property
+    def marked(self) -> bool:
+        """Whether the user says that it belongs to the service."""
+        return bool(self.tags & TAGS) or MARK.match(self.source) is not None
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"cell {self.number}"

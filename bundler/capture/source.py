@@ -1,0 +1,227 @@
+"""The module that a service of some cells becomes: readable, with just what it needs."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ...errors import BuildError, ServiceDefinitionError
+from .cell import Cell
+from .piece import Piece, pieces_of
+from .walk import Plan, Session, Walk
+
+VALUES_FOLDER = "captured"
+"""Beside the module: objects that have no source."""
+_PACKAGE = __name__.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Lines of the module that come from a cell."""
+
+    first: int
+    last: int
+    cell: Cell
+    cell_line: int
+    """Line of the cell that `first` is; from 1."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Text of the module, and where it comes from."""
+
+    text: str
+    services: tuple[str, ...]
+    """Names of the classes with `@tiffin.service` in it."""
+    cells: tuple[Cell, ...]
+    """Those that something was taken from."""
+    spans: tuple[Span, ...]
+    modules: tuple[tuple[int, str], ...]
+    """Modules that it imports, as written: how many dots before, and the dotted name."""
+    by_value: tuple[str, ...] = ()
+    """Names that it loads from `VALUES_FOLDER`."""
+    written: tuple[str, ...] = ()
+    """Names whose statements were written anew from their values."""
+    latest: dict[str, str] = field(default_factory=dict)
+    """Variable to the name of the model that it stands for."""
+
+
+def source_of(
+    cells: Sequence[Cell],
+    name: str = "",
+    *,
+    title: str = "a notebook",
+    session: Session | None = None,
+) -> Source:
+    """Takes out of cells what a service needs.
+
+    Marked cells are taken as they are. Of the others only definitions, imports and constants are, and only
+    those that the service or a marked cell needs.
+
+    Args:
+        cells: in the order of their execution.
+        name: class of the service; empty: those of the marked cells, or all that there are.
+        title: of where the cells come from, for the module's docstring.
+        session: the live session; None: nothing but the cells is known.
+
+    Raises:
+        ServiceDefinitionError: no such service.
+        BuildError: it needs what cannot be had from source.
+    """
+    pieces = pieces_of(cells)
+    services = _services(pieces)
+    marked = [number for number, piece in enumerate(pieces) if piece.cell.marked and not _is_trial(piece)]
+    _check_readable(cells)
+    there = [each for each in services if any(each in pieces[number].names.binds for number in marked)]
+    wanted = [name] if name else there or services
+    if name and name not in services and session is None:
+        shown = f"; there is {', '.join(services)}" if services else ""
+        raise ServiceDefinitionError(f"{title} has no class {name} with @tiffin.service{shown}")
+    if not wanted:
+        raise ServiceDefinitionError(
+            f"{title} has no class with @tiffin.service: add a cell with one (docs/23-notebook.md)"
+        )
+    plan = Walk(pieces, session, _hint(cells)).take(wanted, marked)
+    return _render(pieces, plan, title, services)
+
+
+def _services(pieces: Sequence[Piece]) -> list[str]:
+    """In order, each once."""
+    written = {f"{_PACKAGE}.service"}
+    for piece in pieces:
+        alias = piece.node.names[0] if isinstance(piece.node, (ast.Import, ast.ImportFrom)) else None
+        if isinstance(piece.node, ast.Import) and alias and alias.name == _PACKAGE:
+            written.add(f"{alias.asname or alias.name}.service")
+        elif isinstance(piece.node, ast.ImportFrom) and piece.node.module == _PACKAGE and alias:
+            written |= {alias.asname or alias.name} if alias.name == "service" else set()
+    found = [
+        piece.node.name
+        for piece in pieces
+        if isinstance(piece.node, ast.ClassDef)
+        and any(
+            ast.unparse(each.func if isinstance(each, ast.Call) else each) in written
+            for each in piece.node.decorator_list
+        )
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _is_trial(piece: Piece) -> bool:
+    """An expression that only shows something, or builds: it has no place in a module."""
+    node = piece.node
+    if not isinstance(node, ast.Expr):
+        return any(isinstance(each, ast.Await) for each in ast.walk(node)) and not piece.is_definition
+    if isinstance(node.value, ast.Call):
+        called = ast.unparse(node.value.func)
+        return called in {f"{_PACKAGE}.build", "display", "print"} or called.startswith("get_ipython")
+    return True
+
+
+def _check_readable(cells: Sequence[Cell]) -> None:
+    for cell in cells:
+        if cell.marked and cell.python is None:
+            raise BuildError(f"{cell.name} is marked as service and is no Python")
+
+
+def _hint(cells: Sequence[Cell]) -> Callable[[str], str]:
+    unreadable = [cell for cell in cells if cell.python is None]
+
+    def hint(name: str) -> str:
+        there = [cell.name for cell in unreadable if name in cell.source]
+        return f"; {', '.join(there)} has it and is no Python" if there else ""
+
+    return hint
+
+
+def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[str]) -> Source:
+    text = _Text()
+    places: set[float] = {*plan.source, *plan.written, *plan.by_value}
+    cells = list(dict.fromkeys(_piece_at(pieces, place).cell for place in sorted(places)))
+    shown = ", ".join(str(cell.number) for cell in cells)
+    text.add(f'"""Captured from {title} by tiffin: cell{"s" if len(cells) > 1 else ""} {shown}."""')
+    if any(piece.is_future for piece in pieces):
+        futures = sorted({piece.text for piece in pieces if piece.is_future})
+        text.add("\n" + "\n".join(futures))
+    if plan.by_value:
+        text.add("\nfrom tiffin.runtime.captured import value as _value")
+    if any("tiffin.models" in line for lines in plan.written.values() for line in lines.values()):
+        text.add("\nimport tiffin")
+    now: Cell | None = None
+    for place in sorted(places):
+        piece = _piece_at(pieces, place)
+        if piece.is_future:
+            continue
+        if piece.cell is not now:
+            now = piece.cell
+            text.add(f"\n\n# {now.name}" + (f", {now.id}" if now.id else ""))
+        for line in plan.written.get(place, {}).values():
+            text.add(line)
+        for name in sorted(plan.by_value.get(place, ())):
+            text.add(f'{name} = _value(__file__, "{name}")')
+        if place in plan.source:
+            text.add_piece(piece)
+    return Source(
+        text="\n".join(text.lines) + "\n",
+        services=tuple(
+            name for name in services if any(name in pieces[each].names.binds for each in plan.source)
+        ),
+        cells=tuple(cells),
+        spans=tuple(text.spans),
+        modules=tuple(dict.fromkeys(_modules(pieces, plan))),
+        by_value=tuple(sorted({name for names in plan.by_value.values() for name in names})),
+        written=tuple(sorted({name for lines in plan.written.values() for name in lines})),
+        latest=plan.latest,
+    )
+
+
+def _piece_at(pieces: Sequence[Piece], place: float) -> Piece:
+    """Half places are before their piece."""
+    return pieces[max(0, -int(-place // 1))]
+
+
+class _Text:
+    """Lines, and which cell they are of."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.spans: list[Span] = []
+        self._before: Piece | None = None
+
+    def add(self, text: str) -> None:
+        self.lines += text.split("\n")
+        self._before = None
+
+    def add_piece(self, piece: Piece) -> None:
+        before = self._before
+        if before is not None and (before.is_definition or piece.is_definition):
+            self.lines += ["", ""]
+        elif before is not None and before.is_import != piece.is_import:
+            self.lines.append("")
+        lines = piece.text.split("\n")
+        first, last = piece.lines
+        above = max(0, len(lines) - (last - first + 1))
+        at = len(self.lines) + 1 + above
+        self.lines += lines
+        self.spans.append(Span(at, len(self.lines), piece.cell, first))
+        self._before = piece
+
+
+def _modules(pieces: Sequence[Piece], plan: Plan) -> Iterator[tuple[int, str]]:
+    """Those of statements, in functions too, and of what was written anew."""
+    written = [ast.parse(line) for lines in plan.written.values() for line in lines.values()]
+    for tree in [*(pieces[number].node for number in sorted(plan.source)), *written]:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                yield from ((0, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
+                yield node.level, node.module or ""
+                # `from package import module`
+                yield from ((node.level, f"{node.module or ''}.{alias.name}") for alias in node.names)
+
+
+def top_levels(modules: Sequence[tuple[int, str]]) -> frozenset[str]:
+    """The modules that distributions bring, those of the standard library left out."""
+    found = {name.partition(".")[0] for level, name in modules if not level}
+    return frozenset(found - sys.stdlib_module_names - {"", _PACKAGE})
