@@ -15,12 +15,14 @@ from ..errors import AlreadyExistsError, InvalidTagError, ModelError, TiffinErro
 from ..runtime.home import models_folder
 from ..runtime.manifest import MODEL_FILE, FileEntry, ModelInfo, dump_yaml
 from ..runtime.model.find import find
-from ..runtime.model.framework import Framework, Saved, copied_files, framework_for, model_of
+from ..runtime.model.framework import Framework, Native, Saved, copied_files, framework_for, model_of
 from ..runtime.model.framework import framework as framework_named
 from ..runtime.model.model import Model, model_digest, read_info
 from ..runtime.model.versions import here
 from ..runtime.tag import Tag
-from .model_facts import check_classes, describe, label_file, plain_labels, plain_metadata
+from .model_facts import check_classes, label_file, plain_labels, plain_metadata
+from .model_files.describe import describe_model
+from .model_files.facts import file_facts
 from .provenance import provenance
 from .recording import Recording
 from .references import data_references, metrics_of, parent_reference
@@ -28,6 +30,9 @@ from .store import Store
 
 Progress = Callable[[int, int], None]
 """Bytes done, bytes in all."""
+
+_TELLING = ("framework", "methods", "classes", "labels", "metadata", "versions")
+"""What two models must agree in to be the same, besides their bytes."""
 
 # Less than this is free after a failed write: the disk is full, whatever words the framework found for it.
 _FULL_BYTES = 64 * 1024
@@ -49,12 +54,16 @@ def save(
     data: Any = None,
     metrics: Mapping[str, Any] | None = None,
     keep_example: bool = True,
+    inputs: Sequence[str] = (),
+    reuse: bool = False,
 ) -> Model:
     """Saves a trained model as a new version. Either all of it is in the store afterwards, or nothing.
 
     Args:
         name: 1 to 63 of `a-z 0-9 . _ -`.
-        obj: an estimator, booster, module, state dict, function, or any object that can be called.
+        obj: an estimator, booster, module, state dict, function, or any object that can be called; or a
+            `pathlib.Path` of a file or folder that holds a model in its library's own format: told by its
+            content and, where it is no pickle, taken as it is.
         example: a few rows as a caller would send them, which give names, shapes and dtypes of inputs and
             outputs: an array, list or data frame; a tuple of positional arguments; a dict of keywords.
         classes: the word for each class index.
@@ -73,6 +82,8 @@ def save(
         metrics: numbers by name, `{"accuracy": 0.97, "test": {"f1": 0.95}}`.
         keep_example: False: nothing of the example is kept but the signature. Else its first 32 rows and what
             each method made of them lie beside the model, and `bundle check` tries them again.
+        inputs: where there is no example, what goes in: `["x:float32[n,4]"]`. A file mostly tells itself.
+        reuse: give back the newest version of that name where it is just the same, rather than save another.
 
     Raises:
         InvalidTagError: a bad name or version.
@@ -83,13 +94,20 @@ def save(
         StoreError: the disk is full or may not be written.
     """
     _check_tag(name, version)
-    chosen = framework_named(framework) if framework else framework_for(obj)
     settings = dict(options or {})
-    ready = chosen.prepare(obj, settings)
+    chosen, ready = _prepared(obj, framework, settings)
     loaded = model_of(ready)
     said = _said(parent, data, metrics)
     recording = Recording()
-    specs = describe(chosen, loaded, methods, example, recording if keep_example else None)
+    specs = describe_model(
+        chosen,
+        loaded,
+        methods,
+        example=example,
+        inputs=inputs,
+        from_file=isinstance(obj, Path),
+        recording=recording if keep_example else None,
+    )
     words = label_file(loaded, classes)
     check_classes(loaded, words, specs)
     info = ModelInfo(
@@ -106,6 +124,8 @@ def save(
         metadata=plain_metadata(metadata),
         provenance={**provenance(), **said},
     )
+    if isinstance(obj, Path):
+        info.provenance["file"] = file_facts(obj, pickled=not isinstance(ready, Native))
     if recording.skipped:
         info.provenance["examples_not_kept"] = recording.skipped
     store = _store()
@@ -115,6 +135,9 @@ def save(
         entries = draft.entries(copied_files())
         info.examples = [entry for entry in entries if entry.path in recorded]
         _complete(info, saved, [entry for entry in entries if entry.path not in recorded])
+        same = _newest_if_same(store, info) if reuse and version is None else None
+        if same is not None:
+            return same
         path = draft.commit(name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))
     model = Model.open(path)
     store.warn_if_older(model.tag)
@@ -226,6 +249,34 @@ def import_(path: Path | str, *, on_progress: Progress | None = None) -> Model:
             if present.info.digest != info.digest:
                 raise
             return present
+
+
+def _prepared(obj: Any, name: str | None, settings: dict[str, Any]) -> tuple[Framework, Any]:
+    """The framework, and what it saves."""
+    if isinstance(obj, Path):
+        from .model_files.load import open_file
+
+        return open_file(obj, name, settings)
+    chosen = framework_named(name) if name else framework_for(obj)
+    return chosen, chosen.prepare(obj, settings)
+
+
+def _newest_if_same(store: Store, info: ModelInfo) -> Model | None:
+    """The newest version of that name, when nobody could tell it from this one; None: it is another."""
+    versions = store.versions(info.name)
+    if not versions:
+        return None
+    newest = Model(store.root / info.name / versions[-1], Tag(info.name, versions[-1]))
+    try:
+        there = newest.info
+    except TiffinError:  # damaged: it is not the same
+        return None
+    if any(getattr(there, key) != getattr(info, key) for key in _TELLING):
+        return None
+    # A pickle written again may have other bytes: then the file that it was read from tells.
+    file = info.provenance.get("file", {})
+    same = there.digest == info.digest or ("sha256" in file and there.provenance.get("file") == file)
+    return newest if same else None
 
 
 def _store() -> Store:

@@ -1,0 +1,52 @@
+"""Folders that are one model: MLflow, Hugging Face's libraries, spaCy; and OpenVINO's pair of files."""
+
+from __future__ import annotations
+
+import json
+
+from .found import Found
+from .head import Head
+
+
+def look_mlflow(head: Head) -> Found | None:
+    if head.has("MLmodel") and "flavors:" in head.text("MLmodel"):
+        return Found(path=head.path, what="an MLflow model", framework="mlflow")
+    return None
+
+
+def look_hugging_face(head: Head) -> Found | None:
+    if head.has("modules.json", "config_sentence_transformers.json"):
+        return Found(path=head.path, what="a sentence-transformers model", framework="sentence_transformers")
+    if head.has("model_index.json"):
+        return Found(path=head.path, what="a diffusers pipeline", framework="diffusers")
+    if head.has("adapter_config.json"):
+        return Found(
+            path=head.path,
+            what="an adapter of PEFT",
+            advice="merge it into its model (model.merge_and_unload()) and save that",
+        )
+    if head.has("config.json") and "model_type" in _json(head.text("config.json")):
+        return Found(path=head.path, what="a transformers model", framework="transformers")
+    return None
+
+
+def look_spacy(head: Head) -> Found | None:
+    meta = _json(head.text("meta.json")) if head.has("meta.json", "config.cfg") else {}
+    if "spacy_version" in meta:
+        return Found(path=head.path, what="a spaCy pipeline", framework="spacy")
+    return None
+
+
+def look_openvino(head: Head) -> Found | None:
+    beginning = head.data[:2048].lstrip()
+    if beginning.startswith(b"<?xml") and b"<net " in beginning:
+        return Found(path=head.path, what="an OpenVINO model", framework="openvino")
+    return None
+
+
+def _json(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,36 @@
+"""Formats that run no code: skops holds a whole estimator, safetensors only weights."""
+
+from __future__ import annotations
+
+import json
+
+from .found import Found
+from .head import Head
+from .torch_archive import WEIGHTS_ADVICE
+
+_MAX_HEADER_BYTES = 100 * 1024 * 1024
+
+
+def look_skops(head: Head) -> Found | None:
+    schema = head.member("schema.json")
+    if schema != "schema.json":
+        return None
+    try:
+        fields = json.loads(head.read(schema))
+    except ValueError:
+        return None
+    if not isinstance(fields, dict) or not {"__class__", "__loader__"} <= fields.keys():
+        return None
+    return Found(path=head.path, what="a skops file", framework="skops")
+
+
+def look_safetensors(head: Head) -> Found | None:
+    """https://huggingface.co/docs/safetensors: u64 length of a JSON object, the object, the tensors."""
+    length = int.from_bytes(head.data[:8], "little")
+    if not 2 <= length <= min(_MAX_HEADER_BYTES, max(head.size_bytes - 8, 0)) or head.data[8:9] != b"{":
+        return None
+    return Found(
+        path=head.path,
+        what="a safetensors file",
+        advice=WEIGHTS_ADVICE.replace("torch.load(path)", "safetensors.torch.load_file(path)"),
+    )

@@ -1,0 +1,107 @@
+"""What a model says of its inputs, as an example call of zeros: rows of the right number, type and names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import ModelError
+from ...runtime.manifest import TypeSpec
+from ...runtime.model.example import Example
+from ...runtime.model.framework import has_class_of
+from ...runtime.model.signature import BATCH_AXIS
+
+_ROWS = 2
+"""Two, so that a result with one row for each is told from one that has a single one."""
+_TEXT_STEPS = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
+
+
+def said_example(inputs: Mapping[str, TypeSpec]) -> Example | None:
+    """Zeros that look like what the user said; None when a shape is not known."""
+    if not inputs or any(_open(spec) for spec in inputs.values()):
+        return None
+    return Example(args=tuple(_zeros(spec) for spec in inputs.values()))
+
+
+def own_example(obj: Any) -> Example | None:
+    """Zeros that look like what a fitted model was trained on; None when it does not say."""
+    names = _feature_names(obj)
+    if names and has_class_of(obj, "sklearn") and not has_class_of(obj, "xgboost", "lightgbm", "catboost"):
+        return Example(args=(_frame(obj, names),))
+    width = _width(obj)
+    if width:
+        import numpy as np
+
+        single = has_class_of(obj, "xgboost", "lightgbm", "catboost")
+        return Example(args=(np.zeros((_ROWS, width), np.float32 if single else np.float64),))
+    if _takes_texts(obj):
+        return Example(args=(["a text", "another one"],))
+    return None
+
+
+def _open(spec: TypeSpec) -> bool:
+    return spec.shape is None or any(axis != BATCH_AXIS and not isinstance(axis, int) for axis in spec.shape)
+
+
+def _zeros(spec: TypeSpec) -> Any:
+    import numpy as np
+
+    shape = [axis if isinstance(axis, int) else _ROWS for axis in spec.shape or []]
+    return np.zeros(shape, dtype=np.dtype(spec.dtype))
+
+
+def _feature_names(obj: Any) -> list[str]:
+    try:
+        names = obj.feature_names_in_
+    except AttributeError:  # sklearn's pipelines ask their first step, which may not know
+        return []
+    return [str(name) for name in names]
+
+
+def _width(obj: Any) -> int:
+    """Number of features; 0 when it is not known."""
+    for name in ("n_features_in_", "num_features", "num_feature"):
+        try:
+            value = getattr(obj, name)
+            value = value() if callable(value) else value
+        except (AttributeError, TypeError, ValueError):
+            continue
+        if isinstance(value, int) and value > 0:
+            return value
+    return 0
+
+
+def _takes_texts(obj: Any) -> bool:
+    steps = getattr(obj, "steps", None)
+    first = steps[0][1] if steps else obj
+    return type(first).__name__ in _TEXT_STEPS and has_class_of(first, "sklearn")
+
+
+def _frame(obj: Any, names: list[str]) -> Any:
+    """Zeros in every column but those that an encoder knows the words of."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ModelError(
+            "the model was trained on columns with names, which need pandas: pip install 'tiffin[pandas]'"
+        ) from error
+    words = _categories(obj)
+    return pd.DataFrame({name: [words.get(name, 0.0)] * _ROWS for name in names})
+
+
+def _categories(obj: Any) -> dict[str, Any]:
+    """Column to the first value that an encoder below this estimator was fitted with."""
+    found: dict[str, Any] = {}
+    for step in _steps(obj):
+        for _, inner, columns in getattr(step, "transformers_", ()):
+            first = next((each for each in _steps(inner) if hasattr(each, "categories_")), None)
+            if first is None or isinstance(columns, (str, slice)):
+                continue
+            for column, known in zip(columns, first.categories_, strict=False):
+                if len(known):
+                    found[str(column)] = known[0].item() if hasattr(known[0], "item") else known[0]
+    return found
+
+
+def _steps(obj: Any) -> list[Any]:
+    return [step for _, step in getattr(obj, "steps", [])] or [obj]
