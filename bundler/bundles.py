@@ -12,6 +12,7 @@ from ..errors import AlreadyExistsError, IntegrityError, NotFoundError
 from ..runtime import verify as _verify
 from ..runtime.home import bundles_folder
 from ..runtime.manifest import BUNDLE_FILE, BundleInfo, FileEntry, load_yaml
+from ..runtime.signatures import SIGNATURES_FILE, read_signatures
 from ..runtime.tag import Tag
 from ..runtime.verify import Damage, check_bundle, read_bundle
 from .archive import read_archive, write_archive
@@ -32,6 +33,12 @@ class Bundle:
 
     def __repr__(self) -> str:
         return f"<Bundle {self.tag} {self.info.digest[:19]}…>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from .bundle_card import bundle_card
+
+        return bundle_card(self)
 
 
 def bundle_store() -> Store:
@@ -106,7 +113,9 @@ def export(tag: str | Tag, path: str | Path | None = None, *, on_progress: Progr
     target = Path(path) if path is not None else Path()
     if target.is_dir():
         target /= f"{bundle.tag.name}-{bundle.tag.version}.tar"
-    return write_archive(bundle.path, BUNDLE_FILE, bundle.info.files, target, on_progress)
+    return write_archive(
+        bundle.path, BUNDLE_FILE, bundle.info.files, target, on_progress, beside=SIGNATURES_FILE
+    )
 
 
 def import_(path: str | Path, *, on_progress: Progress | None = None) -> Bundle:
@@ -117,7 +126,8 @@ def import_(path: str | Path, *, on_progress: Progress | None = None) -> Bundle:
         on_progress: called with the bytes done and the bytes in all.
 
     Returns:
-        The bundle; the one of the store, untouched, when it is there already with the same content.
+        The bundle; the one of the store when it is there already with the same content. It gets the signatures
+        of the archive when it has none, and the same manifest.
 
     Raises:
         UnsafeArchiveError: the file is hostile; nothing was written.
@@ -135,7 +145,8 @@ def import_(path: str | Path, *, on_progress: Progress | None = None) -> Bundle:
         return info.files
 
     with store.begin() as draft:
-        read_archive(source, BUNDLE_FILE, draft.folder, parse, on_progress)
+        read_archive(source, BUNDLE_FILE, draft.folder, parse, on_progress, beside=SIGNATURES_FILE)
+        read_signatures(draft.folder)
         (info,) = found
         try:
             return _open(draft.commit(info.name, info.version, finish=lambda _: None))
@@ -143,6 +154,7 @@ def import_(path: str | Path, *, on_progress: Progress | None = None) -> Bundle:
             present = get(Tag(info.name, info.version))
             if present.info.digest != info.digest:
                 raise
+            _take_signatures(draft.folder, present.path)
             return present
 
 
@@ -176,6 +188,15 @@ def parse_manifest(source: Path, manifest: bytes) -> BundleInfo:
     info = load_yaml(source / BUNDLE_FILE, BundleInfo, text=text)
     check_bundle(info, source / BUNDLE_FILE)
     return info
+
+
+def _take_signatures(source: Path, present: Path) -> None:
+    """What was signed after it was carried here the first time; signatures that are here stay."""
+    new, old = source / SIGNATURES_FILE, present / SIGNATURES_FILE
+    same = (source / BUNDLE_FILE).read_bytes() == (present / BUNDLE_FILE).read_bytes()
+    if same and new.exists() and not old.exists():
+        new.chmod(0o444)
+        new.rename(old)
 
 
 def _open(folder: Path) -> Bundle:

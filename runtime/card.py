@@ -67,7 +67,7 @@ def card(
         tables: those without rows are left out.
         next_steps: what to type, a line each.
     """
-    told = [(label, value) for label, value in facts if value not in {None, ""}]
+    told = [(label, value) for label, value in facts if value is not None and value != ""]
     parts = [f"<b>{escape(title)}</b>" if title else ""]
     if told:
         rows = "".join(f"<tr><th>{escape(label)}</th><td>{_cell(value)}</td></tr>" for label, value in told)

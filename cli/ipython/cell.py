@@ -35,6 +35,7 @@ def run_service_cell(session: Session, words: list[str], cell: str) -> None:
         ServiceDefinitionError: the cell defines no service.
         Exception: whatever the cell raises.
     """
+    __tracebackhide__ = True  # IPython leaves the frame out
     if words[:1] != ["service"]:
         raise UsageError(
             "%%bundle knows one word: %%bundle service; the others are %bundle, on a line of their own"
@@ -66,9 +67,10 @@ def _run(shell: InteractiveShell, cell: str) -> None:
 
     Not `shell.run_cell`, which shows an exception and swallows it: a pipeline would take the cell for done.
     """
-    __tracebackhide__ = True  # IPython leaves this frame out
+    __tracebackhide__ = True
     source = shell.transform_cell(cell)
-    name = shell.compile.cache(source, shell.execution_count, raw_code=cell)
+    number = len(shell.history_manager.input_hist_parsed) - 1  # of the cell that runs
+    name = shell.compile.cache(source, number, raw_code=cell)
     tree = shell.transform_ast(shell.compile.ast_parse(source, filename=name))
     last: list[Any] = tree.body[-1:] if tree.body and isinstance(tree.body[-1], ast.Expr) else []
     body = tree.body[: len(tree.body) - len(last)]

@@ -23,6 +23,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     magic = BundleMagic(session)
 
     def bundle(line: str, cell: str | None = None) -> object:
+        __tracebackhide__ = True  # IPython leaves the frame out when a cell fails
         return magic(line, cell)
 
     bundle.__doc__ = BundleMagic.__doc__

@@ -52,6 +52,7 @@ class BundleMagic:
             TiffinError: the command failed; shown without a traceback.
             Exception: a bug in tiffin, or in the code that it ran.
         """
+        __tracebackhide__ = True
         surface = self._session.surface
         with console.drawn_on(surface) if surface is not None else nullcontext():
             try:

@@ -137,6 +137,12 @@ class Model:
             parts.append(f"{len(info.classes)} classes")
         return f"<Model {self.tag} {'; '.join(parts)}>"
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from .model_card import model_card
+
+        return model_card(self)
+
 
 def read_info(folder: Path, data: bytes | None = None) -> ModelInfo:
     """A manifest that is consistent in itself.

@@ -241,6 +241,12 @@ class Runner:
     def __repr__(self) -> str:
         return f"<runner {self._name or '?'} of {self.tag or self.cls!r} at {self.where}>"
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from .runner_card import runner_card
+
+        return runner_card(self, self._name)
+
 
 def importable(cls: type, where: str) -> str:
     """`module:QualName`, by which another process finds the class."""
