@@ -15,7 +15,15 @@ from ..errors import AlreadyExistsError, InvalidTagError, ModelError, TiffinErro
 from ..runtime.home import models_folder
 from ..runtime.manifest import MODEL_FILE, FileEntry, ModelInfo, dump_yaml
 from ..runtime.model.find import find
-from ..runtime.model.framework import Framework, Native, Saved, copied_files, framework_for, model_of
+from ..runtime.model.framework import (
+    Framework,
+    Native,
+    Saved,
+    copied_files,
+    copy_file,
+    framework_for,
+    model_of,
+)
 from ..runtime.model.framework import framework as framework_named
 from ..runtime.model.model import Model, model_digest, read_info
 from ..runtime.model.versions import here
@@ -292,7 +300,12 @@ def _check_tag(name: str, version: str | None) -> None:
 
 def _write(framework: Framework, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:
     try:
-        return framework.save(obj, folder, options)
+        saved = framework.save(obj, folder, options)
+        for path, source in saved.files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy_file(source, target)
+        return saved
     except (TiffinError, OSError):
         raise
     except Exception as error:

@@ -19,6 +19,8 @@ _MAX_FIELDS = 10_000
 
 
 def look(head: Head) -> Found | None:
+    if head.data[4:8] == b"ORTM":
+        return Found(path=head.path, what="an ONNX model in onnxruntime's form", framework="onnx")
     if head.folder or not head.data or head.data[0] >> 3 not in _KNOWN:
         return None
     with head.path.open("rb") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -29,6 +30,8 @@ class Saved:
     """True when loading runs code from the files."""
     versions: dict[str, str] = field(default_factory=dict)
     """Distribution to version, of all that loading imports."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Files to take as they are: path in the model to where it lies now; the store copies them."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,10 @@ class Framework(Protocol):
         """Signature of one method, by running the example; without one, what is known of it anyway."""
 
 
-# In this order: the wrappers of XGBoost and LightGBM are scikit-learn estimators too, and every object can be cloudpickled.
+# In this order: wrappers of other libraries are scikit-learn estimators too, and every object can be
+# cloudpickled.
 _BUILT_IN = {
+    "transformers": ("transformers", "TransformersFramework"),
     "torchscript": ("torchscript", "TorchScriptFramework"),
     "torch": ("torch", "TorchFramework"),
     "onnx": ("onnx", "OnnxFramework"),
@@ -172,13 +177,16 @@ def copy_folder(source: Path, folder: Path, leave_out: tuple[str, ...] = ()) -> 
 
     What links lead to is copied: caches of downloads are made of links. Names that begin with a dot stay away.
 
+    Args:
+        leave_out: patterns of names that stay away, too.
+
     Raises:
         ModelError: it is no folder.
     """
     if not source.is_dir():
         raise ModelError(f"{source} is no folder: give the folder of the model's files")
-    hidden = shutil.ignore_patterns(".*", "__pycache__")
-    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=hidden, copy_function=_copy)
+    ignored = shutil.ignore_patterns(".*", "__pycache__", *leave_out)
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=ignored, copy_function=_copy)
 
 
 @dataclass(frozen=True)
