@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import InferenceError, InvalidInputError, UsageError
 from ..manifest import RunnerSpec
+from ..model.tables import Fit, table_fit
 from ..schema.convert import convert, has_class, hints_of
 from ..service.waits import waits_here
 from . import rows
@@ -48,6 +49,7 @@ class RemoteRunner:
                 loop=loop,
                 thread=thread,
                 hint=result_hint(getattr(cls, name, None)),
+                fit=table_fit(method),
             )
 
     @cached_property
@@ -90,6 +92,7 @@ class RemoteMethod:
         loop: asyncio.AbstractEventLoop,
         thread: int,
         hint: Any,
+        fit: Fit | None = None,
     ) -> None:
         self._name = name
         self._batch = batch
@@ -97,7 +100,8 @@ class RemoteMethod:
         self._loop = loop
         self._thread = thread
         self._hint = hint
-        self._call: Callable[..., Awaitable[Any]] = dispatcher.call if hint is None else self._rebuilt
+        call: Callable[..., Awaitable[Any]] = dispatcher.call if hint is None else self._rebuilt
+        self._call = call if fit is None else _fitting(call, fit)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Rows by position, constants by keyword; gives as many rows as it was given."""
@@ -139,6 +143,11 @@ class RemoteMethod:
         # The task is made in the loop with a copy of this thread's context, so its deadline goes along.
         future, waits = asyncio.run_coroutine_threadsafe(run(), self._loop), waits_here.get()
         return future.result() if waits is None else waits.result(future)
+
+
+def _fitting(call: Callable[..., Awaitable[Any]], fit: Fit) -> Callable[..., Awaitable[Any]]:
+    """The call, with tables as the model knows them: before batching, for only equal ones go together."""
+    return lambda method, args, kwargs: call(method, fit(args), kwargs)
 
 
 def result_hint(method: Callable[..., Any] | None) -> Any:

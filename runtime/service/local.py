@@ -20,6 +20,7 @@ from ..batching.cost import Cost
 from ..batching.padding import Padding, with_lengths
 from ..batching.sizes import with_sizes
 from ..manifest import MethodSpec
+from ..model.tables import table_fit
 from .methods import cost_functions, method_specs
 from .options import nearest
 
@@ -130,6 +131,7 @@ class LocalMethod:
     ) -> None:
         self._name = name
         self._batched = spec.batch
+        self._fit = table_fit(spec)
         self._cost = Cost(name, spec, cost) if spec.cost else None
         self._padding = Padding(name, spec) if spec.padding is not None else None
         if spec.padding is not None and spec.padding.lengths:
@@ -157,6 +159,8 @@ class LocalMethod:
         return _here_or_awaited(partial(self._one, row, kwargs))
 
     def _many(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._fit is not None:
+            args = self._fit(args)
         if not self._batched:
             return self._run(*args, **kwargs)
         count, padding = rows.count(args), self._padding
