@@ -23,13 +23,17 @@ FAILED = 1
 INTERRUPTED = 130  # 128 + SIGINT, what shells expect
 
 COMMANDS = {
+    "init": Entry(".commands.init", "Write a small project, or carry one over from BentoML."),
     "build": Entry(".commands.build", "Make a bundle: service, models and dependencies, one version."),
     "list": Entry(".commands.list", "List bundles."),
     "show": Entry(".commands.show", "Show what a bundle holds."),
     "delete": Entry(".commands.delete", "Delete bundles."),
     "export": Entry(".commands.export", "Write a bundle to one file."),
     "import": Entry(".commands.import_", "Take a bundle from a file into the store."),
-    "verify": Entry(".commands.verify", "Check every file of a bundle against its digest."),
+    "verify": Entry(
+        ".commands.verify", "Check every file of a bundle against its digest, and its signatures."
+    ),
+    "sign": Entry(".commands.sign", "Sign a bundle, or make a key to sign with."),
     "models": Entry(".commands.models", "List, show, delete, export and import models."),
     "serve": Entry(".commands.serve", "Serve a folder, module:Class or bundle over HTTP."),
     "scale": Entry(".commands.scale", "Give a running server more or fewer workers."),
