@@ -15,6 +15,7 @@
     ├── ImageError                     a container image could not be built, written, pushed or run
     │   └── NoEngineError              no container engine answers; says what each of them said
     ├── IntegrityError                 bytes are not what their digest says
+    │   ├── SignatureError             nobody who is trusted signed the bundle, or it was changed since
     │   └── UnsafeArchiveError         an archive that writes outside, expands without bound, or carries links
     ├── ServerError                    a server could not start or keep running
     ├── ConnectionFailedError          a client did not reach its server, or lost it before the answer
@@ -117,6 +118,10 @@ class NoEngineError(ImageError):
 
 
 class IntegrityError(TiffinError):
+    pass
+
+
+class SignatureError(IntegrityError):
     pass
 
 

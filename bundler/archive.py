@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from ..errors import IntegrityError, StoreError, UnsafeArchiveError
-from ..runtime.digest import CHUNK_BYTES
+from ..runtime.digest import CHUNK_BYTES, open_regular
 from ..runtime.manifest import BUNDLE_FILE, MODEL_FILE, FileEntry
 from ..runtime.verify import check_entries
 from .tar import Member, TarReader
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+MAX_BESIDE_BYTES = 1024 * 1024
+"""Of a file that no manifest names."""
 MAX_ARCHIVE_BYTES = 1 << 40
 """Bytes of all files together."""
 
@@ -50,6 +52,8 @@ def write_archive(
     entries: Sequence[FileEntry],
     path: Path,
     on_progress: Progress | None = None,
+    *,
+    beside: str = "",
 ) -> Path:
     """Writes `manifest_name` and the files of `entries`; `path` appears when all of it is on disk.
 
@@ -60,6 +64,7 @@ def write_archive(
         path: the new file, replaced when it exists (a link stays, its file is replaced); gzipped when it ends
             in `.gz` or `.tgz`.
         on_progress: called with the bytes done and the bytes in all.
+        beside: a small file in `folder` that no manifest names, and that goes along when it is there.
 
     Raises:
         IntegrityError: a file is missing or is not what its digest says; no archive is left.
@@ -84,6 +89,8 @@ def write_archive(
         ):
             digest = hashlib.sha256(manifest).hexdigest()
             tar.addfile(_header(manifest_name, len(manifest), digest), io.BytesIO(manifest))
+            if beside and (folder / beside).exists():
+                _add_beside(tar, folder, beside)
             for entry in sorted(entries, key=lambda entry: entry.path):
                 _add(tar, folder, entry)
                 done += entry.size_bytes
@@ -102,6 +109,7 @@ def read_archive(
     on_progress: Progress | None = None,
     *,
     max_bytes: int = MAX_ARCHIVE_BYTES,
+    beside: str = "",
 ) -> None:
     """Unpacks an archive into a fresh folder, which the caller throws away when this raises.
 
@@ -113,6 +121,8 @@ def read_archive(
             files.
         on_progress: called with the bytes of `path` that were read and its size.
         max_bytes: refuses a manifest that names more.
+        beside: a file of at most 1 MiB that may be there though no manifest names it; whether it is what it
+            should be, the caller finds out.
 
     Raises:
         UnsafeArchiveError: it would write outside, expand without bound, or holds what no manifest names.
@@ -123,7 +133,7 @@ def read_archive(
         with TarReader(path) as tar:
             entries = {entry.path: entry for entry in _read_manifest(tar, path, manifest_name, into, parse)}
             _check_total(tar, path, into, entries, max_bytes)
-            _unpack(tar, path, into, entries, on_progress)
+            _unpack(tar, path, into, entries, on_progress, beside)
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -169,12 +179,20 @@ def _check_total(
         raise StoreError(f"{path} needs {total} bytes in {into.parent}, {free} are free")
 
 
-def _unpack(
-    tar: TarReader, path: Path, into: Path, entries: dict[str, FileEntry], on_progress: Progress | None
+def _unpack(  # noqa: PLR0917 - read_archive's own arguments
+    tar: TarReader,
+    path: Path,
+    into: Path,
+    entries: dict[str, FileEntry],
+    on_progress: Progress | None,
+    beside: str,
 ) -> None:
     archive_bytes = path.stat().st_size
     missing = dict(entries)
     while (member := tar.next()) is not None:
+        if beside and member.path == beside and beside not in entries:
+            _take_beside(tar, path, into, member)
+            continue
         entry = missing.pop(member.path, None)
         if entry is None:
             why = "is there twice" if member.path in entries else "is not in its manifest"
@@ -188,6 +206,13 @@ def _unpack(
                 on_progress(tar.position, archive_bytes)
     if missing:
         raise IntegrityError(f"{path}: {min(missing)!r} is missing ({len(missing)} files in all)")
+
+
+def _take_beside(tar: TarReader, path: Path, into: Path, member: Member) -> None:
+    if member.size_bytes > MAX_BESIDE_BYTES or (into / member.path).exists():
+        raise UnsafeArchiveError(f"{path}: {member.path!r} is there twice, or too large")
+    with _create(into / member.path, "644") as file:
+        file.write(tar.read(member.size_bytes))
 
 
 def _copy(tar: TarReader, path: Path, into: Path, entry: FileEntry) -> Iterator[None]:
@@ -290,6 +315,12 @@ def _add(tar: tarfile.TarFile, folder: Path, entry: FileEntry) -> None:
         tar.addfile(_header(entry.path, entry.size_bytes, entry.sha256, entry.mode), cast(IO[bytes], hashed))
     if hashed.digest.hexdigest() != entry.sha256:
         raise damaged
+
+
+def _add_beside(tar: tarfile.TarFile, folder: Path, name: str) -> None:
+    with open_regular(folder / name) as file:
+        data = file.read(MAX_BESIDE_BYTES)
+    tar.addfile(_header(name, len(data), hashlib.sha256(data).hexdigest()), io.BytesIO(data))
 
 
 def _header(path: str, size_bytes: int, sha256: str, mode: str = "644") -> tarfile.TarInfo:

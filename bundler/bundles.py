@@ -126,8 +126,8 @@ def import_(path: str | Path, *, on_progress: Progress | None = None) -> Bundle:
         on_progress: called with the bytes done and the bytes in all.
 
     Returns:
-        The bundle; the one of the store when it is there already with the same content. It gets the signatures
-        of the archive when it has none, and the same manifest.
+        The bundle; the one of the store when it is there already with the same content. It gets the
+        signatures of the archive when it has none, and the same manifest.
 
     Raises:
         UnsafeArchiveError: the file is hostile; nothing was written.

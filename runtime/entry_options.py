@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
@@ -123,6 +124,13 @@ def _several(_name: str, text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
+def _paths(name: str, text: str) -> tuple[str, ...]:
+    found = tuple(filter(None, text.split(os.pathsep)))
+    if not found:
+        raise ConfigError(f"{name}={text!r}: give the path of a file, several with {os.pathsep!r} between")
+    return found
+
+
 def _text(_name: str, text: str) -> str:
     return text
 
@@ -163,6 +171,12 @@ OPTIONS = (
     ),
     Option("--path-prefix", "TIFFIN_PATH_PREFIX", _text, "what every path begins with: /ml/iris"),
     Option("--expose-runners", "TIFFIN_EXPOSE_RUNNERS", _switch, "1: methods of runners are models, too [0]"),
+    Option(
+        "--require-signed",
+        "TIFFIN_REQUIRE_SIGNED",
+        _paths,
+        "public keys: only what one of them signed is served",
+    ),
     Option("--allow-client-shm", "TIFFIN_ALLOW_CLIENT_SHM", _switch, "1: callers may use shared memory [0]"),
 )
 """Every option, once: the command line, the environment and the documentation follow it."""

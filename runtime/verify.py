@@ -21,6 +21,7 @@ from .cgroup import cpu_count
 from .digest import content_digest, hash_stream, open_regular
 from .manifest import BUNDLE_FILE, MODEL_FILE, BundleInfo, FileEntry, load_yaml
 from .paths import paths_problem
+from .signatures import SIGNATURES_FILE, check_signed, read_keys, read_signatures
 from .tag import Tag
 
 
@@ -66,6 +67,8 @@ def check_bundle(info: BundleInfo, path: Path) -> None:
     if problem is None and info.size_bytes != sum(file.size_bytes for file in info.files):
         problem = "size_bytes is not the sum of its files"
     paths = {file.path for file in info.files}
+    if any(path.partition("/")[0].casefold() == SIGNATURES_FILE for path in paths):
+        problem = problem or f"{SIGNATURES_FILE} is among its files"
     for tag in [] if problem else map(Tag.parse, info.models):
         if f"models/{tag.name}/{tag.version}/{MODEL_FILE}" not in paths:
             problem = problem or f"model {tag} is not among its files"
@@ -90,13 +93,25 @@ def read_bundle(folder: Path) -> BundleInfo:
         NotFoundError: no bundle there.
         IntegrityError: the manifest is damaged or was edited.
     """
+    return read_manifest(folder)[0]
+
+
+def read_manifest(folder: Path) -> tuple[BundleInfo, bytes]:
+    """The same, and the bytes that were read: what a signature is about.
+
+    Raises:
+        NotFoundError, IntegrityError: as `read_bundle`.
+    """
     path = folder / BUNDLE_FILE
     try:
-        info = load_yaml(path, BundleInfo)
+        data = path.read_bytes()
+        info = load_yaml(path, BundleInfo, text=data.decode())
     except FileNotFoundError:
         raise NotFoundError(f"no bundle in {folder}: it has no {BUNDLE_FILE}") from None
+    except UnicodeDecodeError as error:
+        raise IntegrityError(f"{path} is not YAML: {error}") from error
     check_bundle(info, path)
-    return info
+    return info, data
 
 
 def verify(folder: Path, *, on_progress: Callable[[int, int], None] | None = None) -> list[Damage]:
@@ -121,7 +136,12 @@ def verify(folder: Path, *, on_progress: Callable[[int, int], None] | None = Non
                 on_progress(done, info.size_bytes)
 
     damage = check_files(folder, info.files, on_bytes=count)
-    return damage + unlisted_files(folder, info.files, manifest=BUNDLE_FILE)
+    damage += unlisted_files(folder, info.files, manifest=BUNDLE_FILE, beside=SIGNATURES_FILE)
+    try:
+        read_signatures(folder)
+    except IntegrityError:
+        damage.append(Damage(SIGNATURES_FILE, "changed"))
+    return damage
 
 
 def check_files(
@@ -155,9 +175,12 @@ def check_files(
         return [damage for damage in pool.map(check, entries) if damage is not None]
 
 
-def unlisted_files(folder: Path, entries: Iterable[FileEntry], *, manifest: str) -> list[Damage]:
-    """Files and links below `folder` that no entry names; the manifest itself is none of them."""
-    known = {manifest, *(entry.path for entry in entries)}
+def unlisted_files(
+    folder: Path, entries: Iterable[FileEntry], *, manifest: str, beside: str = ""
+) -> list[Damage]:
+    """Files and links below `folder` that no entry names; neither the manifest is one nor what lies beside
+    it by right."""
+    known = {manifest, beside, *(entry.path for entry in entries)}
     found = []
     pending = [""]
     while pending:
@@ -172,17 +195,25 @@ def unlisted_files(folder: Path, entries: Iterable[FileEntry], *, manifest: str)
     return sorted(found)
 
 
-def verify_before_serving(folder: Path) -> BundleInfo:
+def verify_before_serving(folder: Path, *, signed_by: Sequence[str] = ()) -> BundleInfo:
     """Checks all that is imported or read before a model is loaded; weights are left to `Model.load`.
+
+    Args:
+        folder: the bundle.
+        signed_by: files of public keys, one of which must have signed it; none: it need not be signed.
 
     Raises:
         NotFoundError: no bundle there.
+        SignatureError: nobody who is trusted signed it; nothing of it was run.
         IntegrityError: names the files that are changed, missing, or not in the manifest.
+        ConfigError: a key cannot be read.
     """
-    info = read_bundle(folder)
+    info, manifest = read_manifest(folder)
+    if signed_by:
+        check_signed(info, manifest, read_signatures(folder), read_keys(signed_by))
     own = [file for file in info.files if not file.path.startswith("models/") or _is_manifest(file.path)]
     damage = check_files(folder, own)
-    damage += unlisted_files(folder, info.files, manifest=BUNDLE_FILE)
+    damage += unlisted_files(folder, info.files, manifest=BUNDLE_FILE, beside=SIGNATURES_FILE)
     if damage:
         raise IntegrityError(f"{folder} is damaged, nothing of it was run:\n{describe_damage(damage)}")
     return info

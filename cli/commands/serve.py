@@ -127,6 +127,14 @@ if TYPE_CHECKING:
     envvar="TIFFIN_ALLOW_CLIENT_SHM",
     help="Callers on this machine may hand over arrays in shared memory.",
 )
+@click.option(
+    "--require-signed",
+    multiple=True,
+    type=click.Path(dir_okay=False),
+    envvar="TIFFIN_REQUIRE_SIGNED",
+    metavar="PUB.PEM",
+    help="Serve nothing but a bundle that this key has signed. Repeatable: one of them is enough.",
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
@@ -162,6 +170,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     path_prefix: str,
     expose_runners: bool,
     client_shm: bool,
+    require_signed: tuple[str, ...],
     log_format: str,
     log_level: str,
     no_access_log: bool,
@@ -214,6 +223,7 @@ def command(  # noqa: PLR0917 - click passes them by name
             path_prefix=path_prefix,
             expose_runners=expose_runners,
             client_shm=client_shm,
+            require_signed=require_signed,
             max_body_bytes=None if max_body_mb is None else max(1, round(max_body_mb * 2**20)),
             apart=apart,
             on_event=tell,

@@ -76,6 +76,8 @@ class ServeOptions:
     """Callers on this machine may hand over arrays in shared memory."""
     max_body_bytes: int | None = None
     """Overrides every api's limit."""
+    require_signed: tuple[str, ...] = ()
+    """Files of public keys in PEM, one of which must have signed what is served; none: anything is served."""
     apart: RoleOptions = field(default_factory=RoleOptions)
     """What this container is for, and where the others are."""
     on_event: Callable[[Event], None] = _ignore
@@ -100,6 +102,9 @@ class ServeOptions:
         for name in ("tls_cert", "tls_key", "tls_client_ca", "auth_file"):  # the service may change folders
             if path := getattr(self, name):
                 object.__setattr__(self, name, str(Path.cwd() / path))
+        object.__setattr__(
+            self, "require_signed", tuple(str(Path.cwd() / key) for key in self.require_signed)
+        )
         object.__setattr__(self, "cors_origins", parse_origins(self.cors_origins))
         object.__setattr__(self, "path_prefix", parse_prefix(self.path_prefix))
 

@@ -42,7 +42,7 @@ def serve(target_text: str, options: ServeOptions) -> int:
     started = time.monotonic()
     logs.configure(options.log_format, options.log_level, "supervisor")
     raise_limit()
-    subject = look_up(target_text, Path.cwd())
+    subject = look_up(target_text, Path.cwd(), signed_by=options.require_signed)
     if options.reload and subject.target.bundle:
         raise ConfigError(
             "--reload watches source code, a bundle never changes: serve the project's folder instead"

@@ -280,7 +280,7 @@ class Supervisor:
         self._emit("reloading", files=[])
         what = text
         try:
-            subject = await asyncio.to_thread(look_up, text, folder)
+            subject = await asyncio.to_thread(look_up, text, folder, signed_by=self._options.require_signed)
             what = subject.title
             logger.info("reloading: %s after %s", what, before)
             tell(Step(text=f"starting {what}"))
