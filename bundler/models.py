@@ -305,7 +305,6 @@ def _write(framework: Framework, obj: Any, folder: Path, options: dict[str, Any]
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             copy_file(source, target)
-        return saved
     except (TiffinError, OSError):
         raise
     except Exception as error:
@@ -315,6 +314,8 @@ def _write(framework: Framework, obj: Any, folder: Path, options: dict[str, Any]
             f"{type(model_of(obj)).__qualname__} ({framework.name}) cannot be saved: "
             f"{type(error).__name__}: {error}"
         ) from error
+    else:
+        return saved
 
 
 def _said(parent: str | Tag | Model | None, data: Any, metrics: Mapping[str, Any] | None) -> dict[str, Any]:

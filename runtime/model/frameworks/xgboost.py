@@ -94,7 +94,7 @@ class XGBoostFramework:
 
 
 def _read(path: Path) -> Native:
-    """A file of XGBoost's own: a wrapper where its objective says which, so that classes come out as classes."""
+    """A file of XGBoost's own: a wrapper where the objective says which, so that classes come out."""
     xgboost = _xgboost()
     booster = xgboost.Booster()
     booster.load_model(path)
