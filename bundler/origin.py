@@ -9,6 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.supervisor.control import Target
+from .capture.origin import (
+    Captured,
+    capture_class,
+    capture_notebook,
+    captured_folder,
+    errors_by_cell,
+    is_of_session,
+    notebook_of,
+)
 from .target import project_target
 
 
@@ -38,10 +47,29 @@ def origin_of(target: str | Path | type) -> Iterator[Origin]:
     """Makes ready what a target stands for; what was written for it is gone at the end.
 
     Args:
-        target: a project folder, `service.py:Class`, `module:Class`, or a service class.
+        target: a project folder, `service.py:Class`, `module:Class`, a notebook (`train.ipynb`,
+            `train.ipynb:Class`), or a service class, of a file or of this session.
 
     Raises:
-        BuildError, ConfigError, ServiceDefinitionError: as `project_target`.
+        BuildError, ConfigError, ServiceDefinitionError: as `project_target`; as `capture_notebook`.
     """
+    notebook = None if isinstance(target, type) else notebook_of(target)
+    if notebook is not None or (isinstance(target, type) and is_of_session(target)):
+        with captured_folder() as folder:
+            captured = capture_notebook(*notebook, folder) if notebook else capture_class(target, folder)
+            with errors_by_cell(captured):
+                yield _of_captured(captured)
+        return
     found = project_target(target)
     yield Origin(target=found, settings=Path(found.source))
+
+
+def _of_captured(captured: Captured) -> Origin:
+    return Origin(
+        target=captured.target,
+        settings=captured.settings,
+        generated=True,
+        provenance=captured.provenance,
+        notes=captured.notes,
+        imports=captured.imports,
+    )

@@ -18,7 +18,7 @@ def project_target(target: str | Path | type) -> Target:
         target: a project folder, `service.py:Class`, `module:Class`, or a service class of a file.
 
     Raises:
-        BuildError: a bundle, a class of a notebook, or a folder that cannot be meant.
+        BuildError: a bundle, a class without a file, or a folder that cannot be meant.
         ConfigError: nothing of these.
         ServiceDefinitionError: the class is no service.
     """
@@ -48,8 +48,8 @@ def _class_target(cls: type) -> Target:
     file = getattr(module, "__file__", None)
     if not file:
         raise BuildError(
-            f"{cls.__name__} lives in {cls.__module__}, which has no file: building from a notebook or a "
-            "prompt comes with notebook support; until then put the class into a file such as service.py"
+            f"{cls.__name__} lives in {cls.__module__}, which has no file: put the class into a file such as "
+            "service.py, or into a cell of a notebook"
         )
     if cls.__module__ == "__main__":
         return resolve_target(f"{file}:{cls.__qualname__}")

@@ -1,8 +1,8 @@
 """What IPython adds to Python: `%magic`, `%%cell magic`, `!command`, `help?`.
 
 They are taken out, line for line, so that what is left has the line numbers of the cell. A statement that
-takes its value from one (`files = !ls`) keeps a call of `get_ipython`, by which it is known as one that cannot
-be run elsewhere.
+takes takes its value from one (`files = !ls`) keeps a call of `get_ipython`, by which it is known as one that
+cannot be run elsewhere.
 """
 
 from __future__ import annotations

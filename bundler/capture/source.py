@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 from ...errors import BuildError, ServiceDefinitionError
 from .cell import Cell
@@ -44,6 +45,8 @@ class Source:
     """Names that it loads from `VALUES_FOLDER`."""
     written: tuple[str, ...] = ()
     """Names whose statements were written anew from their values."""
+    sourced: dict[str, frozenset[str]] = field(default_factory=dict)
+    """For each of `by_value`, the names that the module has from source when it loads it."""
     latest: dict[str, str] = field(default_factory=dict)
     """Variable to the name of the model that it stands for."""
 
@@ -138,9 +141,10 @@ def _hint(cells: Sequence[Cell]) -> Callable[[str], str]:
 def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[str]) -> Source:
     text = _Text()
     places: set[float] = {*plan.source, *plan.written, *plan.by_value}
-    cells = list(dict.fromkeys(_piece_at(pieces, place).cell for place in sorted(places)))
+    cells = list(dict.fromkeys(piece.cell for each in sorted(places) if (piece := _piece_at(pieces, each))))
     shown = ", ".join(str(cell.number) for cell in cells)
-    text.add(f'"""Captured from {title} by tiffin: cell{"s" if len(cells) > 1 else ""} {shown}."""')
+    told = f": cell{'s' if len(cells) > 1 else ''} {shown}" if cells else ""
+    text.add(f'"""Captured from {title} by tiffin{told}."""')
     if any(piece.is_future for piece in pieces):
         futures = sorted({piece.text for piece in pieces if piece.is_future})
         text.add("\n" + "\n".join(futures))
@@ -151,16 +155,16 @@ def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[
     now: Cell | None = None
     for place in sorted(places):
         piece = _piece_at(pieces, place)
-        if piece.is_future:
+        if piece is not None and piece.is_future:
             continue
-        if piece.cell is not now:
+        if piece is not None and piece.cell is not now:
             now = piece.cell
             text.add(f"\n\n# {now.name}" + (f", {now.id}" if now.id else ""))
         for line in plan.written.get(place, {}).values():
             text.add(line)
         for name in sorted(plan.by_value.get(place, ())):
-            text.add(f'{name} = _value(__file__, "{name}")')
-        if place in plan.source:
+            text.add(f'{name} = _value(__name__, "{name}")')
+        if place in plan.source and piece is not None:
             text.add_piece(piece)
     return Source(
         text="\n".join(text.lines) + "\n",
@@ -172,13 +176,20 @@ def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[
         modules=tuple(dict.fromkeys(_modules(pieces, plan))),
         by_value=tuple(sorted({name for names in plan.by_value.values() for name in names})),
         written=tuple(sorted({name for lines in plan.written.values() for name in lines})),
+        sourced={
+            name: frozenset(
+                bound for each in plan.source if each < place for bound in pieces[each].names.binds
+            )
+            for place, names in plan.by_value.items()
+            for name in names
+        },
         latest=plan.latest,
     )
 
 
-def _piece_at(pieces: Sequence[Piece], place: float) -> Piece:
-    """Half places are before their piece."""
-    return pieces[max(0, -int(-place // 1))]
+def _piece_at(pieces: Sequence[Piece], place: float) -> Piece | None:
+    """Half places are before their piece; None: there are no pieces."""
+    return pieces[max(0, ceil(place))] if pieces else None
 
 
 class _Text:

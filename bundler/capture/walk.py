@@ -234,11 +234,13 @@ class Walk:
 def trained_words(trained: Trained, chain: str) -> str:
     """Why a name cannot be had, and what to do."""
     name = trained.name
-    words = f"{chain}: {name} is made by training or from data ({trained.piece.where}), which no server repeats.\n"
+    where = trained.piece.where
+    words = f"{chain}: {name} is made by training or from data ({where}), which no server repeats.\n"
     if trained.saved_as:
         return words + (
             f"It is saved as model {trained.saved_as!r}: write "
-            f"{name} = tiffin.runner('{trained.saved_as}:latest') into the class, and self.{name}.predict(…) for {name}.predict(…)"
+            f"{name} = tiffin.runner('{trained.saved_as}:latest') into the class, and "
+            f"self.{name}.predict(…) for {name}.predict(…)"
         )
     return words + (
         f"A model: tiffin.models.save({name!r}, {name}, example=…) in the notebook, then {name} = "

@@ -1,0 +1,71 @@
+"""The cells that a live session has executed, and the notebook that they are of, as far as it can be told."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigError
+from .cell import Cell
+from .notebook import SUFFIX, read_notebook
+
+_PROMPT = re.compile(r"<python-input-(\d+)>")
+
+
+def executed_cells(namespace: Mapping[str, Any]) -> list[Cell]:
+    """In the order of their execution, as they were typed; one that ran twice is there twice.
+
+    IPython keeps them in its history, the prompt of Python 3.13 in `linecache`; older prompts keep nothing.
+    """
+    history = _ipython_history(namespace)
+    if history:
+        ids = _ids(notebook_path(namespace))
+        return [
+            Cell(source=text, number=number, id=ids.get(text.strip(), ""))
+            for number, text in enumerate(history)
+            if text.strip()
+        ]
+    prompts = sorted(
+        (int(match[1]), name) for name in linecache.cache if (match := _PROMPT.fullmatch(str(name)))
+    )
+    return [Cell(source="".join(linecache.getlines(name)), number=number + 1) for number, name in prompts]
+
+
+def notebook_path(namespace: Mapping[str, Any]) -> Path | None:
+    """The file of the notebook, as editors tell it to their kernels; None when none of them does."""
+    said = (
+        namespace.get("__vsc_ipynb_file__"),  # Visual Studio Code
+        os.environ.get("JPY_SESSION_NAME"),  # Jupyter Server 2
+    )
+    for text in said:
+        if isinstance(text, (str, Path)) and str(text).endswith(SUFFIX):
+            path = Path(text)
+            # Jupyter's is relative to where the server was started; the kernel runs beside the notebook.
+            found = next((each for each in (path, Path.cwd() / path.name) if each.is_file()), None)
+            if found is not None:
+                return found.absolute()
+    return None
+
+
+def _ipython_history(namespace: Mapping[str, Any]) -> list[str]:
+    """By number of the prompt; 0 is empty."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None or shell.user_ns is not namespace:
+        return []
+    return [str(text) for text in shell.history_manager.input_hist_raw]
+
+
+def _ids(path: Path | None) -> dict[str, str]:
+    """Text of a cell to its id; the file may be older than the session."""
+    if path is None:
+        return {}
+    try:
+        return {cell.source.strip(): cell.id for cell in read_notebook(path)}
+    except ConfigError:
+        return {}
