@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,23 @@ def origin_of(target: str | Path | type) -> Iterator[Origin]:
     Raises:
         BuildError, ConfigError, ServiceDefinitionError: as `project_target`; as `capture_notebook`.
     """
-    notebook = None if isinstance(target, type) else notebook_of(target)
-    if notebook is not None or (isinstance(target, type) and is_of_session(target)):
+    capture = _capture(target)
+    if capture is not None:
         with captured_folder() as folder:
-            captured = capture_notebook(*notebook, folder) if notebook else capture_class(target, folder)
+            captured = capture(folder)
             with errors_by_cell(captured):
                 yield _of_captured(captured)
         return
     found = project_target(target)
     yield Origin(target=found, settings=Path(found.source))
+
+
+def _capture(target: str | Path | type) -> Callable[[Path], Captured] | None:
+    """What writes the source of a notebook or of a session into a folder; None: the target has files."""
+    if isinstance(target, type):
+        return partial(capture_class, target) if is_of_session(target) else None
+    notebook = notebook_of(target)
+    return None if notebook is None else partial(capture_notebook, *notebook)
 
 
 def _of_captured(captured: Captured) -> Origin:

@@ -50,7 +50,8 @@ def model_words(name: str, obj: Any, chain: str) -> str:
     return (
         f"{chain}: {name} is a model ({type(obj).__name__}), and models go into the store, where workers "
         f"share them: tiffin.models.save({name!r}, {name}, example=…), then "
-        f"{name} = tiffin.runner('{name}:latest') in the class, and self.{name}.predict(…) for {name}.predict(…)"
+        f"{name} = tiffin.runner('{name}:latest') in the class, and self.{name}.predict(…) for "
+        f"{name}.predict(…)"
     )
 
 
