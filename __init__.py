@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .bundler import models as models
     from .bundler.build import build as build
     from .bundler.containerize import containerize as containerize
+    from .runtime import tasks as tasks
     from .runtime.client.async_client import AsyncClient as AsyncClient
     from .runtime.client.client import Client as Client
     from .runtime.model.model import Model as Model
@@ -52,7 +53,7 @@ _HOME_OF = {
     "service": "runtime.service.service",
     "unload_ipython_extension": "cli.ipython.extension",
 }
-_MODULES = {"errors": "errors", "models": "bundler.models"}
+_MODULES = {"errors": "errors", "models": "bundler.models", "tasks": "runtime.tasks"}
 
 __all__ = [
     "AsyncClient",
@@ -75,6 +76,7 @@ __all__ = [
     "request_context",
     "runner",
     "service",
+    "tasks",
 ]
 
 

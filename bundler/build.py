@@ -37,6 +37,7 @@ from .image.plan import (
     template_text,
 )
 from .image.sbom import SBOM_FILE, render_sbom
+from .model_files.wishes import FileOptions
 from .origin import Origin, origin_of
 from .provenance import provenance
 from .python.lock import Lock, machine_of, make_lock, this_platform
@@ -47,7 +48,7 @@ from .readme import render_readme
 from .secrets_scan import refuse_secrets
 from .snapshot import SourceFile, list_sources
 from .store import Draft
-from .words import UNTYPED
+from .words import NOTES, UNTYPED
 
 Progress = Callable[[str, int, int], None]
 """What is done now, how much of it is done, and how much there is in all; 0: not known."""
@@ -67,6 +68,7 @@ def build(
     on_progress: Progress | None = None,
     lock: bool | None = None,
     platforms: Sequence[str] = (),
+    files: FileOptions | None = None,
 ) -> Bundle:
     """Makes a bundle of a service, its models and what it needs.
 
@@ -83,6 +85,7 @@ def build(
             `options` of the manifest why not; True: that is an error; False: do not try.
         platforms: that images will be for besides Linux on this machine's processor, `linux/arm64`: the
             requirements are locked for each, and it is an error when they cannot be.
+        files: what goes with a model file, or the files of a folder.
 
     Raises:
         ConfigError: there is nothing to build there, the bundlefile is wrong, or so is a platform.
@@ -107,7 +110,7 @@ def build(
     progress = on_progress or _silent
     progress("look for files", 0, 0)
     store = bundle_store()
-    with origin_of(target) as origin, store.begin() as draft:
+    with origin_of(target, files=files, name=name) as origin, store.begin() as draft:
         wishes = find_bundlefile(origin.settings) or BundleFile()
         sources = _sources(origin, wishes)
         refuse_secrets(sources, allow=wishes.allow_secrets)
@@ -115,7 +118,7 @@ def build(
         info = _manifest(content, wishes, labels or {}, origin)
         _put_dockerfile(draft, info, content.texts)
         progress("write to the store", 0, 0)
-        info.name = name or wishes.name or content.spec.name
+        info.name = name or origin.name or wishes.name or content.spec.name
         path = draft.commit(info.name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))
     made = Bundle(Tag(info.name, info.version), info, path)
     store.warn_if_older(made.tag)
@@ -281,6 +284,8 @@ def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], 
         options["unlocked_because"] = content.lock.reason if content.lock is not None else "not asked for"
     if content.untyped:
         options[UNTYPED] = dict(content.untyped)
+    if origin.notes:
+        options[NOTES] = list(origin.notes)
     return BundleInfo(
         name="",
         version="",

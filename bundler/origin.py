@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError
 from ..runtime.supervisor.control import Target
 from .capture.origin import (
     Captured,
@@ -19,6 +20,8 @@ from .capture.origin import (
     is_of_session,
     notebook_of,
 )
+from .model_files.origin import WrittenService, is_model_target, written_service
+from .model_files.wishes import FileOptions
 from .target import project_target
 
 
@@ -41,19 +44,35 @@ class Origin:
     """Tags of models to take along besides those of the runners and the bundlefile."""
     imports: frozenset[str] = frozenset()
     """Top-level modules that the source imports; empty: not known."""
+    name: str = ""
+    """Of the bundle, unless one is given; empty: the bundlefile's, else the service's."""
 
 
 @contextmanager
-def origin_of(target: str | Path | type) -> Iterator[Origin]:
+def origin_of(
+    target: str | Path | type, *, files: FileOptions | None = None, name: str | None = None
+) -> Iterator[Origin]:
     """Makes ready what a target stands for; what was written for it is gone at the end.
 
     Args:
         target: a project folder, `service.py:Class`, `module:Class`, a notebook (`train.ipynb`,
-            `train.ipynb:Class`), or a service class, of a file or of this session.
+            `train.ipynb:Class`), a service class, of a file or of this session, a model file, or a folder of
+            model files.
+        files: what the user says of model files.
+        name: of the bundle; the only model of a file gets it too.
 
     Raises:
         BuildError, ConfigError, ServiceDefinitionError: as `project_target`; as `capture_notebook`.
+        ModelError: a file that is no model, or one that cannot be used.
+        UsageError: what was said of model files does not fit, or there are none.
     """
+    files = files or FileOptions()
+    if not isinstance(target, type) and is_model_target(str(target)):
+        with written_service(Path(target), files, name) as written:
+            yield _of_models(Path(target), written)
+        return
+    if files.given:
+        raise UsageError(f"--input, --classes and --task are for model files, and {target} is none")
     capture = _capture(target)
     if capture is not None:
         with captured_folder() as folder:
@@ -71,6 +90,18 @@ def _capture(target: str | Path | type) -> Callable[[Path], Captured] | None:
         return partial(capture_class, target) if is_of_session(target) else None
     notebook = notebook_of(target)
     return None if notebook is None else partial(capture_notebook, *notebook)
+
+
+def _of_models(path: Path, written: WrittenService) -> Origin:
+    return Origin(
+        target=written.target,
+        settings=path if path.is_dir() else Path.cwd(),
+        generated=True,
+        provenance={"model_files": written.files},
+        notes=written.notes,
+        imports=written.imports,
+        name=written.name,
+    )
 
 
 def _of_captured(captured: Captured) -> Origin:

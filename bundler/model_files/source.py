@@ -1,0 +1,189 @@
+"""Writes `service.py` for models: a route for each of their methods that callers mostly want."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...runtime.manifest import MethodSpec, TypeSpec
+from ...runtime.model.model import Model
+from .found import Found
+from .hints import Imports, input_hint, output_hint
+from .inputs import parameter
+from .names import attribute_name, class_name
+
+TEMPLATE = "service/models.py.j2"
+MODULE = "service"
+_OFFERED = ("predict", "predict_proba", "transform")
+"""What becomes a route when a model has it; else its first method does."""
+_SCORES = ("predict_proba", "predict")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that was saved from a file."""
+
+    model: Model
+    found: Found
+    tag: str
+    """As the service names it, `iris:latest`."""
+
+
+@dataclass(frozen=True)
+class Api:
+    """One route, as text."""
+
+    name: str
+    route: str
+    """Empty: the name's."""
+    parameters: str
+    returns: str
+    doc: str
+    body: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A service that was written."""
+
+    text: str
+    name: str
+    """Of the service."""
+    cls: str
+    """Name of the class."""
+    imports: frozenset[str]
+    """Top-level modules that it imports."""
+
+
+def write_service(served: Sequence[Served], name: str) -> Written:
+    """The source of a service with a runner for each model.
+
+    Args:
+        served: one or more.
+        name: of the service.
+    """
+    imports = Imports()
+    many = len(served) > 1
+    attributes = [attribute_name(each.model.tag.name) if many else "model" for each in served]
+    apis = [
+        api
+        for each, attribute in zip(served, attributes, strict=True)
+        for api in _apis(each, attribute, imports, many=many)
+    ]
+    cls = class_name(name)
+    text = _render(
+        what=", ".join(each.found.path.resolve().name for each in served),
+        names=" and ".join(dict.fromkeys(each.found.what for each in served)),
+        name=name,
+        cls=cls,
+        doc="; ".join(_doc(each) for each in served) + ".",
+        models=[
+            {"attribute": attribute, "tag": each.tag}
+            for each, attribute in zip(served, attributes, strict=True)
+        ],
+        apis=apis,
+        standard=imports.standard,
+        imports=imports.others,
+    )
+    modules = {line.split()[1] for line in imports.others} | {"tiffin"}
+    return Written(text, name, cls, frozenset(modules))
+
+
+def _apis(served: Served, attribute: str, imports: Imports, *, many: bool) -> list[Api]:
+    info = served.model.info
+    methods = [name for name in _OFFERED if name in info.methods] or [*info.methods][:1]
+    found = [_api(served, attribute, method, imports, many=many) for method in methods]
+    scores = next((name for name in _SCORES if _gives_scores(info.methods.get(name), info.classes)), None)
+    if scores is not None:
+        found.append(_classify(served, attribute, scores, imports, many=many))
+    return found
+
+
+def _api(served: Served, attribute: str, method: str, imports: Imports, *, many: bool) -> Api:
+    spec = served.model.info.methods[method]
+    name = "predict" if method.startswith("_") else method
+    parameters, arguments = _parameters(spec, imports)
+    returns = output_hint(spec, imports)
+    call = f"await self.{attribute}.{method}({arguments})"
+    words = spec.output is not None and spec.output.dtype in {"str", "object"}
+    body = [f"return ({call}).tolist()" if words else f"return {call}"]
+    return Api(
+        name=f"{attribute}_{name}" if many else name,
+        route=f"/{served.model.tag.name}/{name}" if many else "",
+        parameters=parameters,
+        returns=returns,
+        doc=_method_doc(name, served),
+        body=body,
+    )
+
+
+def _classify(served: Served, attribute: str, method: str, imports: Imports, *, many: bool) -> Api:
+    parameters, arguments = _parameters(served.model.info.methods[method], imports)
+    return Api(
+        name=f"{attribute}_classify" if many else "classify",
+        route=f"/{served.model.tag.name}/classify" if many else "",
+        parameters=parameters,
+        returns="list[tiffin.tasks.Label]",
+        doc="The likeliest class of each row, in words, with its probability.",
+        body=[
+            f"scores = await self.{attribute}.{method}({arguments})",
+            f"return tiffin.tasks.labelled(scores, self.{attribute}.model.classes)",
+        ],
+    )
+
+
+def _parameters(spec: MethodSpec, imports: Imports) -> tuple[str, str]:
+    """Parameters with hints, and the arguments of the call."""
+    inputs = spec.inputs or {"x": TypeSpec(kind="array")}
+    names: list[str] = []
+    for given in inputs:
+        names.append(parameter(given, names))
+    hints = [input_hint(each, imports) for each in inputs.values()]
+    shown = ", ".join(f"{name}: {hint}" for name, hint in zip(names, hints, strict=True))
+    return f"self, {shown}", ", ".join(names)
+
+
+def _gives_scores(spec: MethodSpec | None, classes: Sequence[str]) -> bool:
+    if spec is None or spec.output is None or not classes or not spec.output.dtype.startswith("float"):
+        return False
+    shape = spec.output.shape or []
+    return (len(shape) == 2 and shape[1] == len(classes)) or (len(shape) == 1 and len(classes) == 2)
+
+
+def _method_doc(name: str, served: Served) -> str:
+    info = served.model.info
+    what = {
+        "predict_proba": "Probability of each class, for each row",
+        "transform": "The features that each row becomes",
+    }.get(name, "What the model says of each row")
+    classes = ", ".join(info.classes[:10]) + (" …" if len(info.classes) > 10 else "")
+    shown = f"; the classes are {classes}" if classes and name.startswith("predict") else ""
+    columns = [spec.columns for spec in info.methods.get(name, MethodSpec()).inputs.values() if spec.columns]
+    named = f"; its columns are {', '.join(columns[0])}" if columns else ""
+    return _plain(f"{what}{shown}{named}.")
+
+
+def _doc(served: Served) -> str:
+    what = served.found.what
+    return _plain(f"{what[:1].upper()}{what[1:]}, {served.found.path.resolve().name}")
+
+
+def _plain(text: str) -> str:
+    """Text of a file's, in a docstring: it must not end it."""
+    return text.replace("\\", "\\\\").replace('"', "'").replace("\n", " ")
+
+
+def _render(**values: Any) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader(__name__.partition(".")[0], "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - Python
+    )
+    environment.filters["plain"] = _plain
+    return environment.get_template(TEMPLATE).render(**values)
