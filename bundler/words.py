@@ -6,6 +6,7 @@ from ..runtime.manifest import BundleInfo
 from ..runtime.words import batch_words, digest_words, size_words, time_words, type_words
 
 __all__ = [
+    "NOTES",
     "UNTYPED",
     "batch_words",
     "digest_words",
@@ -15,6 +16,8 @@ __all__ = [
     "type_words",
 ]
 
+NOTES = "notes"
+"""In `options` of a manifest: what the user should know of how it was made, a sentence each."""
 UNTYPED = "no_grpc_method"
 """In `options` of a manifest: api to the reason why `apis/service.proto` has no method for it."""
 

@@ -39,7 +39,7 @@ def command(
     """Make a bundle: service, models and dependencies, one version.
 
     TARGET is a folder with bundlefile.yaml, [tool.tiffin] or service.py (default: this one),
-    service.py:Class, or module:Class.
+    service.py:Class, module:Class, or a notebook.
     """
     from ...bundler.build import build
 
@@ -61,15 +61,16 @@ def command(
     locked = bool(made.info.options.get("locked"))
     reason = str(made.info.options.get("unlocked_because", ""))
     if as_json:
-        from ...bundler.words import UNTYPED
+        from ...bundler.words import NOTES, UNTYPED
         from ..bundle_facts import facts
 
         why: dict[str, object] = {} if locked else {"unlocked_because": reason}
         if UNTYPED in made.info.options:
             why[UNTYPED] = made.info.options[UNTYPED]
-        console.emit_json({**facts(made), "locked": locked, **why})
+        notes = made.info.options.get(NOTES, [])
+        console.emit_json({**facts(made), "locked": locked, "notes": notes, **why})
         return
-    from ...bundler.words import digest_words, grpc_words, size_words
+    from ...bundler.words import NOTES, digest_words, grpc_words, size_words
 
     sources = sum(file.path.startswith("src/") for file in made.info.files)
     console.panel(
@@ -84,6 +85,7 @@ def command(
             ("requirements", "locked with hashes" if locked else f"not locked: {reason}"),
             ("typed gRPC", grpc_words(made.info)),
             ("path", made.path),
+            *(("note", note) for note in made.info.options.get(NOTES, [])),
         ],
         [
             f"bundle serve {made.tag}",
