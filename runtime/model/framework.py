@@ -50,8 +50,8 @@ class Framework(Protocol):
     Attributes:
         name: name of the entry point; written to model.yaml.
         extra: extra of `tiffin` that installs the library; empty when there is none.
-        mapped: files that `load` maps on a CPU, so that processes with the same model share their pages: names
-            or patterns, `*.safetensors`.
+        mapped: files that `load` maps on a CPU, so that processes with the same model share their pages:
+            names or patterns, `*.safetensors`.
     """
 
     name: str
@@ -64,8 +64,8 @@ class Framework(Protocol):
     def prepare(self, obj: Any, options: dict[str, Any]) -> Any:
         """What is described and saved in place of `obj`: the module that a state dict belongs to.
 
-        Given a `pathlib.Path` of the framework's own format it gives a `Native`; only `save` ever sees that, all
-        other methods its `model`.
+        Given a `pathlib.Path` of the framework's own format it gives a `Native`; only `save` ever sees that,
+        all other methods its `model`.
 
         Raises:
             ModelError: such options, or such files, are not this framework's.
@@ -103,10 +103,14 @@ class Framework(Protocol):
 # cloudpickled.
 _BUILT_IN = {
     "transformers": ("transformers", "TransformersFramework"),
+    "sentence-transformers": ("sentence_transformers", "SentenceTransformersFramework"),
     "torchscript": ("torchscript", "TorchScriptFramework"),
     "torch": ("torch", "TorchFramework"),
     "onnx": ("onnx", "OnnxFramework"),
     "xgboost": ("xgboost", "XGBoostFramework"),
+    "lightgbm": ("lightgbm", "LightGBMFramework"),
+    "catboost": ("catboost", "CatBoostFramework"),
+    "statsmodels": ("statsmodels", "StatsmodelsFramework"),
     "sklearn": ("sklearn", "SklearnFramework"),
     "cloudpickle": ("cloudpickle", "CloudpickleFramework"),
 }
@@ -175,7 +179,8 @@ def copy_file(source: Path, target: Path) -> None:
 def copy_folder(source: Path, folder: Path, leave_out: tuple[str, ...] = ()) -> None:
     """All files of a folder of the framework's own format, into the folder of the model.
 
-    What links lead to is copied: caches of downloads are made of links. Names that begin with a dot stay away.
+    What links lead to is copied: caches of downloads are made of links. Names that begin with a dot stay
+    away.
 
     Args:
         leave_out: patterns of names that stay away, too.
