@@ -84,7 +84,7 @@ def test_a_layer_has_one_order(iris_image: Built, tmp_path: Path) -> None:
         pytest.skip("an engine with COPY --link has one order")
     with iris_image.saved(tmp_path) as saved:
         layers = range(len(saved.digests()))
-        venv = next(number for number in layers if any("opt/venv" in path for path in saved.entries(number)))
+        venv = next(number for number in layers if any("opt/venv" in path for path in saved.paths(number)))
         for number in layers[venv - 2 :]:  # before it: bytecode of the standard library, and what is beside
             as_texts, by_folder = saved.orders(number)
             assert as_texts == by_folder, f"layer {number}"

@@ -90,16 +90,26 @@ class Saved:
 
     def entries(self, number: int) -> dict[str, Entry]:
         """What a layer, counted from 0, has at each path: all that its digest follows from."""
-        name = self._manifest["Layers"][number]
-        stream = self._archive.extractfile(self._real(self._archive.getmember(name)))
-        with tarfile.open(fileobj=stream) as layer:
-            return {member.name: Entry.of(member, layer.extractfile(member)) for member in layer}
+        with self._layer(number) as layer:
+            return {
+                member.name: Entry.of(member, layer.extractfile(member) if member.isreg() else None)
+                for member in layer
+            }
+
+    def paths(self, number: int) -> list[str]:
+        """In the order of the layer."""
+        with self._layer(number) as layer:
+            return layer.getnames()
 
     def orders(self, number: int) -> tuple[list[str], list[str]]:
         """The paths of a layer in the two orders that Docker before 23 writes them in: as texts, and
         folder by folder."""
-        paths = list(self.entries(number))
+        paths = self.paths(number)
         return sorted(paths), sorted(paths, key=lambda path: path.split("/"))
+
+    def _layer(self, number: int) -> tarfile.TarFile:
+        name = self._manifest["Layers"][number]
+        return tarfile.open(fileobj=self._archive.extractfile(self._real(self._archive.getmember(name))))
 
     def _real(self, member: tarfile.TarInfo) -> tarfile.TarInfo:
         """Docker writes equal layers once, and links to them."""

@@ -4,7 +4,7 @@
 #     docker build -f env/docker/Dockerfile -t TAG .       in the bundle's folder, without tiffin
 #
 # For an engine without COPY --link. Docker before 23 writes a layer's entries in either of two orders, which differ
-# where a folder has a neighbour such as folder.py or folder-1.0: such neighbours are in layers of their own, /beside.
+# where a folder has a neighbour such as folder.py or folder-1.0: such neighbours, and theirs, are in layers of their own.
 # Build secrets, all optional: ca (certificates of a proxy), netrc and uv.toml (private indexes). They are in no layer.
 
 # Where dependencies are installed. Nothing of this stage is in the image but what is copied from it below.
@@ -40,10 +40,12 @@ RUN set -eu; \
     cat /tmp/compiled; if grep -q '\[Errno' /tmp/compiled; then exit 1; fi; \
     mkdir /out; find $library -name '*.pyc' | LC_ALL=C sort | LC_ALL=C comm -13 /tmp/had - \
         | xargs -r -n 500 sh -c 'cp --parents "$@" /out' cp; \
-    mkdir /beside; find /out -mindepth 1 -type d | while read -r folder; do \
-        for other in "$folder"[\ -.]*; do \
-            if [ -e "$other" ]; then into="/beside${other#/out}"; mkdir -p "${into%/*}"; mv "$other" "$into"; fi; \
-        done; \
+    from=/out; for to in /beside/1; do mkdir -p $to; \
+        find $from -mindepth 1 -type d | while read -r folder; do \
+            for other in "$folder"[\ -.]*; do \
+                if [ -e "$other" ]; then into="$to${other#$from}"; mkdir -p "${into%/*}"; mv "$other" "$into"; fi; \
+            done; \
+        done; from=$to; \
     done; \
     find /out /beside -exec touch -h -d @315532800 {} +
 
@@ -66,10 +68,12 @@ RUN --mount=type=cache,id=tiffin-uv,target=/var/cache/uv \
         --invalidation-mode unchecked-hash < /tmp/sources > /tmp/compiled || [ $? = 123 ]; \
     cat /tmp/compiled; if grep -q '\[Errno' /tmp/compiled; then exit 1; fi; \
     mkdir -p /out/opt; mv /opt/venv /out/opt/venv; \
-    mkdir /beside; find /out -mindepth 1 -type d | while read -r folder; do \
-        for other in "$folder"[\ -.]*; do \
-            if [ -e "$other" ]; then into="/beside${other#/out}"; mkdir -p "${into%/*}"; mv "$other" "$into"; fi; \
-        done; \
+    from=/out; for to in /beside/1 /beside/2 /beside/3; do mkdir -p $to; \
+        find $from -mindepth 1 -type d | while read -r folder; do \
+            for other in "$folder"[\ -.]*; do \
+                if [ -e "$other" ]; then into="$to${other#$from}"; mkdir -p "${into%/*}"; mv "$other" "$into"; fi; \
+            done; \
+        done; from=$to; \
     done; \
     find /out /beside -exec touch -h -d @315532800 {} +
 
@@ -91,10 +95,12 @@ RUN set -eu; \
     mkdir -p /out/opt/venv/bin /out/opt/venv/$site; \
     cp -R $site/tiffin $site/tiffin-*.dist-info /out/opt/venv/$site/; \
     cp -P bin/bundle bin/bundle-serve bin/tiffin /out/opt/venv/bin/; \
-    mkdir /beside; find /out -mindepth 1 -type d | while read -r folder; do \
-        for other in "$folder"[\ -.]*; do \
-            if [ -e "$other" ]; then into="/beside${other#/out}"; mkdir -p "${into%/*}"; mv "$other" "$into"; fi; \
-        done; \
+    from=/out; for to in /beside/1; do mkdir -p $to; \
+        find $from -mindepth 1 -type d | while read -r folder; do \
+            for other in "$folder"[\ -.]*; do \
+                if [ -e "$other" ]; then into="$to${other#$from}"; mkdir -p "${into%/*}"; mv "$other" "$into"; fi; \
+            done; \
+        done; from=$to; \
     done; \
     find /out /beside -exec touch -h -d @315532800 {} +
 
@@ -106,15 +112,17 @@ USER 0
 # All files belong to root and can be read by everybody: the server runs under any user and cannot change them.
 # Python: its bytecode.
 COPY --chown=0:0 --from=python /out/ /
-COPY --chown=0:0 --from=python /beside/ /
+COPY --chown=0:0 --from=python /beside/1/ /
 
 # The dependencies.
 COPY --chown=0:0 --from=dependencies /out/ /
-COPY --chown=0:0 --from=dependencies /beside/ /
+COPY --chown=0:0 --from=dependencies /beside/1/ /
+COPY --chown=0:0 --from=dependencies /beside/2/ /
+COPY --chown=0:0 --from=dependencies /beside/3/ /
 
 # tiffin.
 COPY --chown=0:0 --from=runtime /out/ /
-COPY --chown=0:0 --from=runtime /beside/ /
+COPY --chown=0:0 --from=runtime /beside/1/ /
 
 # What the dependencies came from; the server checks these files like all others.
 COPY --chown=0:0 layers/0/ /
