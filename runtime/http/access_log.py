@@ -99,8 +99,12 @@ def _dropped_json(lines: int) -> str:
 
 def _stamp(at: float) -> str:
     """UTC, ISO 8601 with milliseconds."""
-    text = datetime.fromtimestamp(int(at), timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{int(at % 1 * 1000):03d}Z"
+    return f"{_second(int(at))}.{int(at % 1 * 1000):03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _text(stamp: str, row: Row) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +133,7 @@ class Prediction(ABC):
             if head.method == b"OPTIONS":
                 return self._finish(204, "", b"", problem.ALLOW_POST)
             if len(body) < head.route.heavy_bytes:
-                work = self._run(head.decode(body))
+                work = self._work(head.decode(body))
             else:
                 work = self._decode_and_run(body)
         except Exception as error:  # noqa: BLE001 - a decoder may run the user's validators
@@ -171,17 +171,18 @@ class Prediction(ABC):
         except Exception as error:  # noqa: BLE001 - a decoder may run the user's validators
             return self._fail(error)
         del body  # it may be large, and the work may be long
-        work = self._run(arguments)
+        work = self._work(arguments)
         del arguments
         return await work
 
-    async def _run(self, arguments: dict[str, Any] | Asked) -> None:
+    def _work(self, decoded: dict[str, Any] | Asked) -> Coroutine[Any, Any, None]:
+        return self._run_asked(decoded) if isinstance(decoded, Asked) else self._run(decoded)
+
+    async def _run(self, arguments: dict[str, Any]) -> None:
         set_context(self.context)
         head = self.head
         route = head.route
         try:
-            if isinstance(arguments, Asked):
-                return await self._run_asked(arguments)
             if route.stream:
                 return await self._stream(route.call(**arguments), head.encoder, head.encoder.media_type)
             if route.is_async:
@@ -209,28 +210,34 @@ class Prediction(ABC):
         return self._finish(200, media_type, body, headers)
 
     async def _run_asked(self, asked: Asked) -> None:
-        """The same when the request itself says how the answer is to be written; `_run` takes its errors."""
+        """The same when the request itself says how the answer is to be written."""
+        set_context(self.context)
         head = self.head
         route = head.route
         write, arguments = asked.write, asked.arguments
-        if asked.timeout_s is not None:
-            self._hurry(asked.timeout_s)
-        del asked
-        if route.stream:
-            bodies = _bodies(write)
-            return await self._stream(route.call(**arguments), bodies, route.dialect.stream_type)
-        if route.is_async:
-            value = await route.call(**arguments)
-        else:
-            value = await self.serving.threads.call(route.call, arguments)
-        del arguments
-        if getattr(value, "nbytes", 0) < _HEAVY_BYTES:
-            written = write(value)
-        else:
-            written = await self.serving.threads.call(write, {"value": value})
-        headers = written.headers
-        if head.traced or self.context.has_response_headers:
-            headers += self._headers()
+        try:
+            if asked.timeout_s is not None:
+                self._hurry(asked.timeout_s)
+            del asked
+            if route.stream:
+                bodies = _bodies(write)
+                return await self._stream(route.call(**arguments), bodies, route.dialect.stream_type)
+            if route.is_async:
+                value = await route.call(**arguments)
+            else:
+                value = await self.serving.threads.call(route.call, arguments)
+            del arguments
+            if getattr(value, "nbytes", 0) < _HEAVY_BYTES:
+                written = write(value)
+            else:
+                written = await self.serving.threads.call(write, {"value": value})
+            headers = written.headers
+            if head.traced or self.context.has_response_headers:
+                headers += self._headers()
+        except asyncio.CancelledError:  # as in _run
+            return self._fail(UnavailableError("the request was cancelled inside the server"))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
+            return self._fail(error)
         return self._finish(200, written.media_type, written.body, headers)
 
     def _hurry(self, timeout_s: float) -> None:
