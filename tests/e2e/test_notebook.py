@@ -1,0 +1,186 @@
+"""`%bundle` in real kernels: what it shows, and which processes it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import twice
+from notebook import CellFailedError, Notebook
+
+GONE_LIMIT_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    twice.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def notebook(folder: Path) -> Iterator[Notebook]:
+    """One kernel for all tests: each leaves no server behind."""
+    with Notebook(folder, {"TIFFIN_HOME": str(folder.parent / "home")}) as notebook:
+        notebook.run("%load_ext tiffin")
+        yield notebook
+
+
+def ask(url: str) -> list[float]:
+    request = urllib.request.Request(
+        f"{url}/twice", data=b'{"x": [1, 2.5]}', headers={"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return list(json.load(answer))
+
+
+def family(pid: int) -> set[int]:
+    """A process and all below it."""
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue  # it ended just now
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def wait_gone(pids: set[int]) -> None:
+    end = time.monotonic() + GONE_LIMIT_S
+    while left := {pid for pid in pids if Path(f"/proc/{pid}/stat").exists() and alive(pid)}:
+        assert time.monotonic() < end, f"still there: {left}"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """A zombie is only waiting to be read off."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def serve(notebook: Notebook, words: str = "service.py") -> tuple[str, set[int]]:
+    """The address of a new server and all of its processes."""
+    told = notebook.run(f"server = %bundle serve {words} --port 0\nprint(server.pid, server.url)").text
+    pid, url = told.split()[:2]
+    processes = family(int(pid))
+    assert len(processes) >= 3  # supervisor, api, worker
+    return url, processes
+
+
+def test_servers_from_start_to_stop(notebook: Notebook, folder: Path) -> None:
+    shown = notebook.run("server = %bundle serve service.py --port 0\nserver")
+    url = notebook.run("print(server.url)").text.strip()
+    assert ask(url) == [2.0, 5.0]
+    assert f'<a href="{url}"' in shown.html
+    assert "POST /twice" in shown.html
+    assert f"<server service.py at {url}>" in shown.text  # what a log of the notebook shows
+    assert "ready in" in shown.text
+    first = family(int(notebook.run("print(server.pid)").text))
+
+    again = notebook.run("server = %bundle serve service.py\nprint(server.url)").text
+    assert url in again, "the page in the browser's tab works on"
+    wait_gone(first)
+    assert ask(url) == [2.0, 5.0]
+    assert url in notebook.run("%bundle servers").text
+    second = family(int(notebook.run("print(server.pid)").text))
+
+    (folder / "other.py").write_text((folder / "service.py").read_text())
+    other_url, other = serve(notebook, "other.py")
+    with pytest.raises(CellFailedError, match=r"name one: service.py \(port \d+\), other.py"):
+        notebook.run("%bundle stop")
+    assert f"stopped service.py at {url}" in notebook.run(f"%bundle stop {url.rpartition(':')[2]}").text
+    wait_gone(second)
+    assert "POST /twice 200" in notebook.run("%bundle logs service.py").text, "the log stays"
+    assert len(notebook.run("%bundle logs service.py -n 1").text.splitlines()) == 1
+    assert ask(other_url) == [2.0, 5.0]
+    assert "stopped other.py" in notebook.run("%bundle stop").text, "the only one that runs"
+    wait_gone(other)
+    assert "nothing was running" in notebook.run("%bundle stop --all").text
+    assert "running" not in notebook.run("%bundle servers").text
+
+
+def test_a_server_that_does_not_start_fails_the_cell(notebook: Notebook, folder: Path) -> None:
+    (folder / "broken.py").write_text("import tiffin\nimport no_such_module\n@tiffin.service\nclass A: ...\n")
+    with pytest.raises(CellFailedError, match="no_such_module") as failed:
+        notebook.run("%bundle serve broken.py")
+    assert "Traceback" not in str(failed.value)
+    assert failed.value.name == "ServerError"
+    assert "no_such_module" in notebook.run("%bundle logs broken.py").text
+
+
+def test_build_list_and_show(notebook: Notebook) -> None:
+    built = notebook.run("%bundle build service.py --no-lock --name pair")
+    assert "Built pair:" in built.text
+    assert "%bundle serve pair:" in built.text
+    assert "<b>Built pair:" in built.html
+    assert "done in" in built.text, "the bar has gone"
+    assert "pair:" in notebook.run("%bundle list").html
+    assert "POST /twice" in notebook.run("%bundle show pair").html
+    assert json.loads(notebook.run("%bundle list pair --json").text)[0]["name"] == "pair"
+    bundle = notebook.run("import tiffin\nfrom tiffin.bundler import bundles\nbundles.get('pair')")
+    assert "%" not in bundle.text
+    assert bundle.text.startswith("<Bundle pair:")
+    assert "bundle serve pair:" in bundle.html
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "says"),
+    [
+        ("%bundle show nothing", "NotFoundError", "no bundle 'nothing'"),
+        ("%bundle build --nmae x", "UsageError", "--name"),
+        ("%bundle biuld", "UsageError", "did you mean 'build'"),
+        ("%bundle service", "UsageError", "%%bundle service"),
+        ("%bundle stop nothing", "NotFoundError", "has started no server nothing"),
+        ("%bundle build 'x", "UsageError", "No closing quotation"),
+        ("%%bundle build\n1", "UsageError", "knows one word"),
+        ("%%bundle service\n1", "ServiceDefinitionError", "defines no class with @tiffin.service"),
+        ("%%bundle service\n1 / 0", "ZeroDivisionError", "division by zero"),
+    ],
+)
+def test_what_fails_fails_the_cell_in_one_line(notebook: Notebook, line: str, name: str, says: str) -> None:
+    with pytest.raises(CellFailedError) as failed:
+        notebook.run(line)
+    assert failed.value.name == name
+    assert says in str(failed.value)
+    assert "cli/ipython" not in str(failed.value)
+
+
+def test_help_lists_the_notebooks_own_commands(notebook: Notebook) -> None:
+    told = notebook.run("%bundle").text
+    assert "%%bundle" in told
+    for name in ("build", "models", "logs", "stop"):
+        assert f"\n  {name} " in told
+    assert "Commands:" in notebook.run("%bundle models").text
+    assert "--grpc-port" in notebook.run("%bundle serve --help").text
+
+
+def test_no_process_outlives_its_kernel_or_the_extension(folder: Path) -> None:
+    with Notebook(folder, {"TIFFIN_HOME": str(folder.parent / "home")}) as notebook:
+        notebook.run("%load_ext tiffin")
+        _, processes = serve(notebook)
+        notebook.run("%unload_ext tiffin")
+        wait_gone(processes)
+        with pytest.raises(CellFailedError, match="`%bundle` not found"):
+            notebook.run("%bundle servers")
+
+        notebook.run("%load_ext tiffin")
+        _, processes = serve(notebook)
+        notebook.restart()
+        wait_gone(processes)
+
+        notebook.run("%load_ext tiffin")
+        _, processes = serve(notebook)
+        os.kill(int(notebook.run("import os; print(os.getpid())").text), signal.SIGKILL)
+        wait_gone(processes)
