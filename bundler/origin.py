@@ -11,15 +11,9 @@ from typing import Any
 
 from ..errors import UsageError
 from ..runtime.supervisor.control import Target
-from .capture.origin import (
-    Captured,
-    capture_class,
-    capture_notebook,
-    captured_folder,
-    errors_by_cell,
-    is_of_session,
-    notebook_of,
-)
+from .capture.by_cell import errors_by_cell
+from .capture.origin import capture_notebook, captured_folder, is_of_session, notebook_of
+from .capture.written import Captured
 from .model_files.origin import WrittenService, is_model_target, written_service
 from .model_files.wishes import FileOptions
 from .target import project_target
@@ -87,7 +81,11 @@ def origin_of(
 def _capture(target: str | Path | type) -> Callable[[Path], Captured] | None:
     """What writes the source of a notebook or of a session into a folder; None: the target has files."""
     if isinstance(target, type):
-        return partial(capture_class, target) if is_of_session(target) else None
+        if not is_of_session(target):
+            return None
+        from .capture.session import capture_class  # which brings what services are made of
+
+        return partial(capture_class, target)
     notebook = notebook_of(target)
     return None if notebook is None else partial(capture_notebook, *notebook)
 

@@ -15,6 +15,8 @@ from .walk import Plan, Session, Walk
 
 VALUES_FOLDER = "captured"
 """Beside the module: objects that have no source."""
+_MODULE = "service"
+_OTHER_MODULE = "notebook_service"
 _PACKAGE = __name__.partition(".")[0]
 
 
@@ -236,3 +238,9 @@ def top_levels(modules: Sequence[tuple[int, str]]) -> frozenset[str]:
     """The modules that distributions bring, those of the standard library left out."""
     found = {name.partition(".")[0] for level, name in modules if not level}
     return frozenset(found - sys.stdlib_module_names - {"", _PACKAGE})
+
+
+def module_of(source: Source) -> str:
+    """Name of the module that it is written to: none that it imports."""
+    used = {name.partition(".")[0] for _, name in source.modules}
+    return _OTHER_MODULE if _MODULE in used else _MODULE

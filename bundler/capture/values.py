@@ -73,6 +73,8 @@ class Values:
         """Modules that the pickles import."""
         self.sizes: dict[str, int] = {}
         """Name to the bytes of its pickle."""
+        self.kinds: dict[str, str] = {}
+        """Name to the class of the object."""
         self.versions: dict[str, str] = {}
 
     def add(self, name: str, *, sourced: Collection[str]) -> None:
@@ -108,6 +110,7 @@ class Values:
         self._folder.mkdir(exist_ok=True)
         (self._folder / f"{name}.pkl").write_bytes(data)
         self.sizes[name] = len(data)
+        self.kinds[name] = type(obj).__name__
 
     def finish(self) -> None:
         """Writes down what the pickles were made with."""

@@ -1,0 +1,44 @@
+"""Errors in captured code: a person knows the cell, not the module that was written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ...errors import TiffinError
+from .written import Captured
+
+_MISSING_FILE = re.compile(r"FileNotFoundError: .*?'([^']+)'")
+
+
+@contextmanager
+def errors_by_cell(captured: Captured) -> Iterator[None]:
+    """Within, an error that names a line of the module that was written names the cell and its line, too."""
+    try:
+        yield
+    except TiffinError as error:
+        if len(error.args) == 1 and isinstance(error.args[0], str):
+            error.args = (_by_cell(error.args[0], captured),)
+        raise
+
+
+def _by_cell(message: str, captured: Captured) -> str:
+    module = captured.target.service.partition(":")[0]
+
+    def with_cell(match: re.Match[str]) -> str:
+        line = int(match[1])
+        for span in captured.source.spans:
+            if span.first <= line <= span.last:
+                return f"{match[0]} ({span.cell.name}, line {span.cell_line + line - span.first})"
+        return match[0]
+
+    message = re.sub(rf"\b{module}\.py:(\d+)\b", with_cell, message)
+    missing = _MISSING_FILE.search(message)
+    if missing and (captured.settings / missing[1]).exists():
+        message += (
+            f"\n{missing[1]} lies beside the notebook, and only code is taken from there: write what it "
+            "holds into a cell, save it with the model (tiffin.models.save(…, metadata={…})), or put it into "
+            "a package beside the notebook, whose files go along, and read it by Path(__file__).parent"
+        )
+    return message

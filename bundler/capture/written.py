@@ -1,0 +1,107 @@
+"""What was taken from cells, written into a folder that can be built or served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...runtime.supervisor.control import Target
+from ...runtime.words import size_words
+from .cell import Cell
+from .local_modules import Imports, local_modules
+from .source import Source, module_of, top_levels
+
+if TYPE_CHECKING:
+    from .values import Values
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A folder of source that was written."""
+
+    target: Target
+    settings: Path
+    """Folder of the notebook, or where the session is."""
+    source: Source
+    imports: frozenset[str]
+    """Top-level modules of distributions."""
+    provenance: Mapping[str, Any]
+    notes: Sequence[str]
+
+
+def write(
+    source: Source,
+    service: str,
+    folder: Path,
+    *,
+    folders: Sequence[Path],
+    settings: Path,
+    notebook: Path | None,
+    values: Values | None = None,
+) -> Captured:
+    """
+    Args:
+        service: its class.
+        folder: to write to; files of the same names are replaced.
+        folders: where local modules are looked for.
+        settings: folder whose bundlefile and requirements count.
+        notebook: None: a session of which no file is known.
+        values: objects that were pickled into the folder.
+
+    Raises:
+        BuildError: a local module that cannot go along.
+    """
+    module = module_of(source)
+    pickled = sorted(values.modules - {"__main__"}) if values else []
+    modules: Imports = [*source.modules, *((0, name) for name in pickled)]
+    files, others = local_modules(modules, folders)
+    for relative, file in files.items():
+        to = folder / relative
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes(file.read_bytes())
+    (folder / f"{module}.py").write_text(source.text, encoding="utf-8")
+    own = {relative.partition("/")[0].removesuffix(".py") for relative in files}
+    return Captured(
+        target=Target(source=str(folder), service=f"{module}:{service}"),
+        settings=settings,
+        source=source,
+        imports=top_levels([*modules, *others]) - own,
+        provenance={
+            "notebook": {
+                "path": notebook.name if notebook else "",
+                "cells": [cell.id or str(cell.number) for cell in _once(source.cells)],
+            }
+        },
+        notes=tuple(_notes(source, values, sorted(files), notebook)),
+    )
+
+
+def _notes(
+    source: Source, values: Values | None, files: Sequence[str], notebook: Path | None
+) -> Iterator[str]:
+    numbers = ", ".join(str(cell.number) for cell in _once(source.cells))
+    if source.cells:
+        where = notebook.name if notebook else "this session"
+        yield f"source from cell{'s' if ',' in numbers else ''} {numbers} of {where}; the rest is left out"
+    if files:
+        shown = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+        yield f"modules beside it go along: {shown}"
+    if source.written:
+        yield f"written with the values that they have now: {', '.join(source.written)}"
+    for name, model in source.latest.items():
+        yield f"{name} stands for {model}:latest: a file does not say which version was saved"
+    if values is not None and values.sizes:
+        each = ", ".join(
+            f"{name} ({values.kinds[name]}, {size_words(size)})" for name, size in values.sizes.items()
+        )
+        versions = ", ".join(
+            f"{name} {version}" for name, version in values.versions.items() if name != "tiffin"
+        )
+        yield f"by cloudpickle, for want of source: {each}; loads with {versions} only"
+
+
+def _once(cells: Sequence[Cell]) -> list[Cell]:
+    """A cell that was run again is one; the later number counts."""
+    return list({cell.id or cell.number: cell for cell in cells}.values())
