@@ -39,6 +39,7 @@ def test_every_option_may_come_from_the_environment() -> None:
         "TIFFIN_PATH_PREFIX": "/ml/iris/",
         "TIFFIN_EXPOSE_RUNNERS": "1",
         "TIFFIN_ALLOW_CLIENT_SHM": "yes",
+        "TIFFIN_REQUIRE_SIGNED": "/keys/a.pem:/keys/b.pem",
     }
     assert {option.variable for option in OPTIONS} == set(environ)
     entry = read([], environ)
@@ -53,6 +54,7 @@ def test_every_option_may_come_from_the_environment() -> None:
     assert (options.tls_client_ca, options.auth_file) == ("/tls/ca.pem", "/run/secrets/callers")
     assert options.cors_origins == ("https://shop.example.com", "http://localhost:8080")
     assert (options.path_prefix, options.expose_runners, options.client_shm) == ("/ml/iris", True, True)
+    assert options.require_signed == ("/keys/a.pem", "/keys/b.pem")
 
 
 @pytest.mark.parametrize(
