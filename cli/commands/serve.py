@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .. import console
+from ..model_file_options import model_file_options
 from ..runner_number import NumberOrAuto, RunnerNumber, one_each
 from ..tags import Target
 
 if TYPE_CHECKING:
     from ...runtime.manifest import WorkerRange
-    from ...runtime.supervisor.options import Event
+    from ...runtime.supervisor.options import Event, ServeOptions
 
 
 @click.command(
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False),
     help="File with the secret that all containers share.",
 )
+@click.option("--name", help="Model file: name of the model and the service.  [the file's]")
+@model_file_options
 @click.option("--reload", is_flag=True, help="Start anew when the source changes.")
 @click.option(
     "--drain-s",
@@ -156,6 +161,9 @@ def command(  # noqa: PLR0917 - click passes them by name
     workers_at: tuple[str, ...],
     workers_match: str | None,
     token_file: str | None,
+    name: str | None,
+    inputs: tuple[str, ...],
+    classes: tuple[str, ...],
     reload: bool,
     drain_s: float,
     timeout_s: float | None,
@@ -177,12 +185,15 @@ def command(  # noqa: PLR0917 - click passes them by name
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Serve TARGET over HTTP: a folder, module:Class, the tag of a bundle, or a bundle's folder."""
+    """Serve TARGET over HTTP.
+
+    TARGET is a folder, module:Class, the tag of a bundle, a bundle's folder, or a model file: model.joblib,
+    model.onnx, a folder of models …
+    """
     from ...runtime import log_stream
     from ...runtime.auth.tokens import VARIABLE
     from ...runtime.roles.options import read_options
-    from ...runtime.supervisor.options import port_beside
-    from ...runtime.supervisor.serve import ServeOptions, serve
+    from ...runtime.supervisor.options import ServeOptions, port_beside
 
     if no_grpc and grpc_port is not None:
         raise click.UsageError("--grpc-port and --no-grpc exclude each other")
@@ -200,35 +211,59 @@ def command(  # noqa: PLR0917 - click passes them by name
 
     log_stream.take_over()
     tell = _tell_json if as_json else _tell_nothing if quiet else _tell
-    return serve(
-        target,
-        ServeOptions(
-            host=host,
-            port=port,
-            processes=processes,
-            workers=one_each(workers),
-            drain_s=drain_s,
-            timeout_s=timeout_s,
-            log_format=log_format,
-            log_level=log_level,
-            access_log=not no_access_log,
-            reload=reload,
-            grpc_port=grpc_port,
-            tls_cert=tls_cert or "",
-            tls_key=tls_key or "",
-            tls_client_ca=tls_client_ca or "",
-            auth_file=auth_file or "",
-            auth_tokens="" if auth_file else os.environ.get(VARIABLE, ""),
-            cors_origins=cors_origins,
-            path_prefix=path_prefix,
-            expose_runners=expose_runners,
-            client_shm=client_shm,
-            require_signed=require_signed,
-            max_body_bytes=None if max_body_mb is None else max(1, round(max_body_mb * 2**20)),
-            apart=apart,
-            on_event=tell,
-        ),
+    options = ServeOptions(
+        host=host,
+        port=port,
+        processes=processes,
+        workers=one_each(workers),
+        drain_s=drain_s,
+        timeout_s=timeout_s,
+        log_format=log_format,
+        log_level=log_level,
+        access_log=not no_access_log,
+        reload=reload,
+        grpc_port=grpc_port,
+        tls_cert=tls_cert or "",
+        tls_key=tls_key or "",
+        tls_client_ca=tls_client_ca or "",
+        auth_file=auth_file or "",
+        auth_tokens="" if auth_file else os.environ.get(VARIABLE, ""),
+        cors_origins=cors_origins,
+        path_prefix=path_prefix,
+        expose_runners=expose_runners,
+        client_shm=client_shm,
+        require_signed=require_signed,
+        max_body_bytes=None if max_body_mb is None else max(1, round(max_body_mb * 2**20)),
+        apart=apart,
+        on_event=tell,
     )
+    return _serve(target, options, inputs=inputs, classes=classes, name=name)
+
+
+def _serve(
+    target: str,
+    options: ServeOptions,
+    *,
+    inputs: tuple[str, ...],
+    classes: tuple[str, ...],
+    name: str | None,
+) -> int:
+    """A model file is served as a bundle that is gone afterwards; anything else as it is."""
+    from ...runtime.supervisor.serve import serve
+
+    path = Path(target)
+    if path.exists() and not (path / "service.py").is_file() and path.suffix != ".py":
+        from ...bundler.model_files.origin import is_model_target
+        from ...bundler.model_files.serving import temporary_bundle
+        from ...bundler.model_files.wishes import FileOptions
+
+        if is_model_target(target):
+            files = FileOptions(inputs=inputs, classes=classes)
+            with temporary_bundle(target, files, name, follow=options.reload) as bundle:
+                return serve(str(bundle), replace(options, reload=False))
+    if inputs or classes or name:
+        raise click.UsageError(f"--input, --classes and --name are for model files, and {target} is none")
+    return serve(target, options)
 
 
 def _tell_json(event: Event) -> None:
