@@ -12,7 +12,7 @@ from ...runtime.model.framework import Framework
 from ..model_facts import describe
 from ..recording import Recording
 from .inputs import parse_inputs
-from .signature import own_example, said_example
+from .signature import forward_names, own_example, said_example
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,11 @@ def describe_model(
             return describe(framework, obj, methods, own, recording)
         except ModelError as error:  # zeros are only a guess: a method may want words, or a kernel no zeros
             log.info("zeros tell nothing of its signature: %s", error)
-    return describe(framework, obj, methods, None)
+    specs = describe(framework, obj, methods, None)
+    for spec in specs.values():
+        if not spec.inputs:
+            spec.inputs = {name: TypeSpec(kind="array", dtype="float32") for name in forward_names(obj)}
+    return specs
 
 
 def _tried(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from ...runtime.model.example import Example
 from ...runtime.model.framework import has_class_of
 from ...runtime.model.signature import BATCH_AXIS
 
+_POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 _ROWS = 2
 """Two, so that a result with one row for each is told from one that has a single one."""
 _TEXT_STEPS = ("CountVectorizer", "TfidfVectorizer", "HashingVectorizer")
@@ -37,6 +39,19 @@ def own_example(obj: Any) -> Example | None:
     if _takes_texts(obj):
         return Example(args=(["a text", "another one"],))
     return None
+
+
+def forward_names(obj: Any) -> list[str]:
+    """What the arguments of a torch module are called; none for anything else."""
+    forward = getattr(obj, "forward", None)
+    if forward is None or not has_class_of(obj, "torch"):
+        return []
+    schema = getattr(forward, "schema", None)  # of TorchScript
+    if schema is not None:
+        arguments = schema.arguments[1:]
+        return [each.name for each in arguments if not each.has_default_value()]
+    parameters = inspect.signature(forward).parameters.values()
+    return [each.name for each in parameters if each.default is each.empty and each.kind in _POSITIONAL]
 
 
 def _open(spec: TypeSpec) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .. import console
+from ..model_file_options import model_file_options
 from ..tags import Target
 
 
@@ -25,6 +26,7 @@ from ..tags import Target
     metavar="linux/arm64",
     help="Lock for images of this platform too; may be repeated.  [this machine's]",
 )
+@model_file_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     target: str,
@@ -34,14 +36,17 @@ def command(
     labels: tuple[str, ...],
     lock: bool | None,
     platforms: tuple[str, ...],
+    inputs: tuple[str, ...],
+    classes: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Make a bundle: service, models and dependencies, one version.
 
     TARGET is a folder with bundlefile.yaml, [tool.tiffin] or service.py (default: this one),
-    service.py:Class, module:Class, or a notebook.
+    service.py:Class, module:Class, a notebook, or a model file: model.joblib, model.onnx, a folder of them …
     """
     from ...bundler.build import build
+    from ...bundler.model_files.wishes import FileOptions
 
     parsed = dict(_label(text) for text in labels)
     with console.progress("look for files", quiet=as_json) as progress:
@@ -56,6 +61,7 @@ def command(
             labels=parsed,
             lock=lock,
             platforms=platforms,
+            files=FileOptions(inputs=inputs, classes=classes),
             on_progress=show,
         )
     locked = bool(made.info.options.get("locked"))
