@@ -33,8 +33,9 @@ COMMANDS = {
     "verify": Entry(
         ".commands.verify", "Check every file of a bundle against its digest, and its signatures."
     ),
+    "check": Entry(".commands.check", "Try a bundle in a clean environment made from its lock."),
     "sign": Entry(".commands.sign", "Sign a bundle, or make a key to sign with."),
-    "models": Entry(".commands.models", "List, show, delete, export and import models."),
+    "models": Entry(".commands.models", "List, show, save, delete, export and import models."),
     "serve": Entry(".commands.serve", "Serve a folder, module:Class or bundle over HTTP."),
     "scale": Entry(".commands.scale", "Give a running server more or fewer workers."),
     "reload": Entry(".commands.reload", "Swap a running server to another bundle; no request is lost."),
