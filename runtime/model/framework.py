@@ -103,7 +103,8 @@ class Framework(Protocol):
 # cloudpickled.
 _BUILT_IN = {
     "transformers": ("transformers", "TransformersFramework"),
-    "sentence-transformers": ("sentence_transformers", "SentenceTransformersFramework"),
+    "sentence_transformers": ("sentence_transformers", "SentenceTransformersFramework"),
+    "torch_export": ("torch_export", "TorchExportFramework"),
     "torchscript": ("torchscript", "TorchScriptFramework"),
     "torch": ("torch", "TorchFramework"),
     "onnx": ("onnx", "OnnxFramework"),

@@ -1,4 +1,4 @@
-"""Weights of a loaded TorchScript module, put where they lie in its file: workers map it and so share them.
+"""Weights of a loaded TorchScript module or exported program, put where they lie in its file: workers map it.
 
 The archive is a zip file whose records are not compressed and begin at multiples of 64 bytes; torch's loader
 copies them all the same.
@@ -49,7 +49,8 @@ def share_weights(module: Any, path: Path) -> None:
 def _constants(module: Any) -> list[Any]:
     """What `torch.jit.freeze` made of parameters: tensors in the code of `forward`."""
     graph = getattr(module, "graph", None)
-    nodes = [] if graph is None else graph.findAllNodes("prim::Constant")
+    # The graph of an exported program has no constants of its own: they are buffers.
+    nodes = graph.findAllNodes("prim::Constant") if hasattr(graph, "findAllNodes") else []
     return [node.t("value") for node in nodes if node.hasAttribute("value") and node.kindOf("value") == "t"]
 
 

@@ -63,7 +63,7 @@ def test_an_encoder_comes_back_as_it_was(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("TIFFIN_ALLOW_PICKLE", "0")
     original = encoder(folder)
     model = models.save("encoder", original, example=TEXTS)
-    assert (model.info.framework, model.info.pickled) == ("sentence-transformers", False)
+    assert (model.info.framework, model.info.pickled) == ("sentence_transformers", False)
     assert model.info.methods["encode"].batch
     output = model.info.methods["encode"].output
     assert output is not None
@@ -81,7 +81,7 @@ def test_an_encoder_comes_back_as_it_was(folder: Path, monkeypatch: pytest.Monke
 def test_a_folder_is_copied_as_it_is(folder: Path) -> None:
     original = encoder(folder)
     original.save_pretrained(str(folder / "theirs"))
-    model = models.save("encoder", folder / "theirs", framework="sentence-transformers", example=TEXTS)
+    model = models.save("encoder", folder / "theirs", framework="sentence_transformers", example=TEXTS)
     assert (model.path / "modules.json").read_bytes() == (folder / "theirs" / "modules.json").read_bytes()
     given = model.framework.call(model.load("cpu"), "encode", np.array(TEXTS))
     np.testing.assert_allclose(given, original.encode(TEXTS), atol=1e-6)

@@ -23,7 +23,7 @@ class SentenceTransformersFramework:
     Option `kind`, for a folder: the name of the class, when it is not `SentenceTransformer`.
     """
 
-    name = "sentence-transformers"
+    name = "sentence_transformers"
     extra = "sentence-transformers"
     mapped: tuple[str, ...] = (WEIGHTS,)
 
