@@ -60,8 +60,8 @@ def write(
     for relative, file in files.items():
         to = folder / relative
         to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_bytes(file.read_bytes())
-    (folder / f"{module}.py").write_text(source.text, encoding="utf-8")
+        _put(to, file.read_bytes())
+    _put(folder / f"{module}.py", source.text.encode())
     own = {relative.partition("/")[0].removesuffix(".py") for relative in files}
     return Captured(
         target=Target(source=str(folder), service=f"{module}:{service}"),
@@ -76,6 +76,12 @@ def write(
         },
         notes=tuple(_notes(source, values, sorted(files), notebook)),
     )
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Leaves a file alone that is so already: a server may watch it."""
+    if not path.is_file() or path.read_bytes() != data:
+        path.write_bytes(data)
 
 
 def _notes(

@@ -13,6 +13,7 @@ from .. import console
 from ..model_file_options import model_file_options
 from ..runner_number import NumberOrAuto, RunnerNumber, one_each
 from ..tags import Target
+from ..written_source import found_by_server
 
 if TYPE_CHECKING:
     from ...runtime.manifest import WorkerRange
@@ -187,7 +188,7 @@ def command(  # noqa: PLR0917 - click passes them by name
 ) -> int:
     """Serve TARGET over HTTP.
 
-    TARGET is a folder, module:Class, the tag of a bundle, a bundle's folder, or a model file: model.joblib,
+    TARGET is a folder, module:Class, a notebook, the tag of a bundle, a bundle's folder, or a model file: model.joblib,
     model.onnx, a folder of models …
     """
     from ...runtime import log_stream
@@ -263,7 +264,8 @@ def _serve(
                 return serve(str(bundle), replace(options, reload=False))
     if inputs or classes or name:
         raise click.UsageError(f"--input, --classes and --name are for model files, and {target} is none")
-    return serve(target, options)
+    with found_by_server(target, reload=options.reload) as text:
+        return serve(text, options)
 
 
 def _tell_json(event: Event) -> None:
