@@ -93,9 +93,10 @@ def key_of(value: Any) -> Hashable:
     if kind in ("array", "tensor"):
         return kind, value.dtype, tuple(value.shape[1:])
     if kind == "frame":
-        return kind, tuple(value.columns), tuple(map(str, value.dtypes))
+        # The dtypes themselves: two categorical ones with other categories would make a column of objects.
+        return kind, tuple(value.columns), tuple(value.dtypes)
     if kind == "series":
-        return kind, str(value.dtype)
+        return kind, value.dtype
     return kind
 
 

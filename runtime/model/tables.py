@@ -2,7 +2,8 @@
 
 A table that came as JSON has the dtypes that pandas found in its values: 39 is an int64 and 39.5 a float64, a
 date is text, and a column of nulls is anything. A model was trained on one dtype a column. Made equal before
-they are batched, the tables of all callers go together.
+they are batched, the tables of all callers go together. Categories are the exception: each caller's are its
+own, so they travel as plain values and are made in the worker, of all rows at once.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import InvalidInputError
-from ..manifest import MethodSpec
+from ..manifest import MethodSpec, TypeSpec
 
+Run = Callable[..., Any]
 Fit = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+_CATEGORY = "category"
 _TEXT = {"str", "string", "object"}
 
 
@@ -23,7 +26,7 @@ def table_fit(method: MethodSpec) -> Fit | None:
     Returns:
         None when none of its inputs is a data frame whose columns are known.
     """
-    wanted = [spec.columns if spec.kind == "dataframe" else None for spec in method.inputs.values()]
+    wanted = [_batched(spec) for spec in method.inputs.values()]
     if not any(wanted):
         return None
 
@@ -34,6 +37,44 @@ def table_fit(method: MethodSpec) -> Fit | None:
         )
 
     return fit
+
+
+def _batched(spec: TypeSpec) -> dict[str, str] | None:
+    if spec.kind != "dataframe" or not spec.columns:
+        return None
+    return {name: "object" if dtype == _CATEGORY else dtype for name, dtype in spec.columns.items()}
+
+
+def with_categories(call: Run, method: MethodSpec) -> Run:
+    """The method of a loaded model, given categorical columns where it was trained on such."""
+    places = {
+        place: names
+        for place, spec in enumerate(method.inputs.values())
+        if (names := [name for name, dtype in (spec.columns or {}).items() if dtype == _CATEGORY])
+    }
+    if not places:
+        return call
+
+    def with_categories(*args: Any, **kwargs: Any) -> Any:
+        made = [
+            _categorical(value, places[place]) if place in places else value
+            for place, value in enumerate(args)
+        ]
+        return call(*made, **kwargs)
+
+    return with_categories
+
+
+def _categorical(value: Any, names: Sequence[str]) -> Any:
+    import pandas as pd
+
+    if not isinstance(value, pd.DataFrame):
+        return value
+    frame: Any = value.copy(deep=False)
+    for name in frame.columns:
+        if str(name) in names and str(frame[name].dtype) != _CATEGORY:
+            frame[name] = frame[name].infer_objects().astype(_CATEGORY)
+    return frame
 
 
 def fitted(value: Any, columns: Mapping[str, str]) -> Any:

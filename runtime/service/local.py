@@ -20,7 +20,7 @@ from ..batching.cost import Cost
 from ..batching.padding import Padding, with_lengths
 from ..batching.sizes import with_sizes
 from ..manifest import MethodSpec
-from ..model.tables import table_fit
+from ..model.tables import table_fit, with_categories
 from .methods import cost_functions, method_specs
 from .options import nearest
 
@@ -113,7 +113,8 @@ class LocalRunner:
         if not self._loaded:
             self._target = self.model.load()
             self._loaded = True
-        return partial(framework(self.model.info.framework).call, self._target, method)
+        call = partial(framework(self.model.info.framework).call, self._target, method)
+        return with_categories(call, self.model.info.methods[method])
 
     def __repr__(self) -> str:
         return f"<local runner {self._name} of {self._runner.tag or self._runner.cls!r}>"

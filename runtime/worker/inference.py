@@ -14,6 +14,7 @@ from ..batching.padding import with_lengths
 from ..batching.sizes import with_sizes
 from ..manifest import MethodSpec, RunnerSpec
 from ..model.compiled import Compiled
+from ..model.tables import with_categories
 from ..schema.convert import convert, has_class, hints_of
 from ..supervisor.control import Target
 from .warming import warm_batches
@@ -120,7 +121,8 @@ def _of_model(spec: RunnerSpec) -> Inference:
         raise ModelError(
             f"model {spec.model} has no method {missing[0]!r}; it has {', '.join(model.info.methods)}"
         )
-    return Inference(spec, {name: partial(call, name) for name in spec.methods}, compiled)
+    methods = {name: with_categories(partial(call, name), spec.methods[name]) for name in spec.methods}
+    return Inference(spec, methods, compiled)
 
 
 def typed(method: Run) -> Run:
