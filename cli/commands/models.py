@@ -10,6 +10,7 @@ import click
 from ...errors import NotFoundError, TiffinError
 from .. import console
 from ..group import Group
+from ..model_file_options import model_file_options
 from ..tags import ModelTag
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, 
 
 @click.group("models", cls=Group, no_args_is_help=True)
 def command() -> None:
-    """List, show, delete, export and import models."""
+    """List, show, save, delete, export and import models."""
 
 
 @command.command("list")
@@ -60,6 +61,36 @@ def show(tag: Any, as_json: bool) -> None:
         console.emit_json({"tag": str(model.tag), "path": str(model.path), "info": info})
         return
     console.panel(str(model.tag), _facts(model), next_steps=[f"bundle models export {model.tag} ."])
+
+
+@command.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--name", help="Name of the model.  [the file's]")
+@click.option("--framework", help="Who reads it, when its content should not tell.")
+@model_file_options
+@json_option
+def save(
+    path: Path,
+    *,
+    name: str | None,
+    framework: str | None,
+    inputs: tuple[str, ...],
+    classes: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Put the model of a file or folder into the store: model.joblib, model.onnx, model.ubj …"""
+    from ...bundler import models
+    from ...bundler.model_files.names import model_name
+    from ...bundler.model_files.wishes import read_classes
+
+    words = [word for file in classes for word in read_classes(Path(file))]
+    model = models.save(
+        name or model_name(path), path, classes=words or None, inputs=inputs, framework=framework
+    )
+    if as_json:
+        console.emit_json(_summary(model))
+        return
+    console.panel(f"Saved {model.tag}", _facts(model), next_steps=[f"bundle models show {model.tag}"])
 
 
 @command.command()
