@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 def following(path: Path, name: str, folder: Path) -> Iterator[None]:
     """Within, `folder` holds what the notebook has of its service, a moment after it or a module is saved.
 
-    Files are written only when they differ: outputs of cells change nothing. A notebook that cannot be captured
-    is logged, and what was written before stays.
+    Files are written only when they differ: outputs of cells change nothing. A notebook that cannot be
+    captured is logged, and what was written before stays.
 
     Args:
         path: the notebook.
@@ -45,9 +45,12 @@ def _follow(path: Path, name: str, folder: Path, stop: threading.Event) -> None:
         return Path(changed) == path or (changed.endswith(".py") and matters(changed, path.parent))
 
     for _ in watch(path.parent, watch_filter=wanted, step=SETTLE_MS, stop_event=stop, raise_interrupt=False):
-        try:
-            capture_notebook(path, name, folder)
-        except TiffinError as error:
-            logger.error(
-                "%s cannot be served as it is now, the version before keeps serving\n%s", path.name, error
-            )
+        _capture(path, name, folder)
+
+
+def _capture(path: Path, name: str, folder: Path) -> None:
+    try:
+        capture_notebook(path, name, folder)
+    except TiffinError as error:
+        why = f"{path.name} cannot be served as it is now, the version before keeps serving\n{error}"
+        logger.error("%s", why)  # noqa: TRY400 - it says all

@@ -188,8 +188,8 @@ def command(  # noqa: PLR0917 - click passes them by name
 ) -> int:
     """Serve TARGET over HTTP.
 
-    TARGET is a folder, module:Class, a notebook, the tag of a bundle, a bundle's folder, or a model file: model.joblib,
-    model.onnx, a folder of models …
+    TARGET is a folder, module:Class, a notebook, the tag of a bundle, a bundle's folder, or a model file:
+    model.joblib, model.onnx, a folder of models …
     """
     from ...runtime import log_stream
     from ...runtime.auth.tokens import VARIABLE
