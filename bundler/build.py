@@ -40,15 +40,15 @@ from .image.sbom import SBOM_FILE, render_sbom
 from .model_files.wishes import FileOptions
 from .origin import Origin, origin_of
 from .provenance import provenance
-from .python.lock import Lock, machine_of, make_lock, this_platform
-from .python.lockfile import LOCK_FILE, REQUIREMENTS_FILE, WHEELS_FOLDER, platform_lock, read_lock
-from .python.requirements import collect_requirements
+from .python.dependencies import Dependencies, code_of, dependencies, wheel_path
+from .python.environment import environment
+from .python.lockfile import LOCK_FILE, read_lock
 from .python.wheel import runtime_wheel
 from .readme import render_readme
 from .secrets_scan import refuse_secrets
 from .snapshot import SourceFile, list_sources
 from .store import Draft
-from .words import NOTES, UNTYPED
+from .words import NOTES, REQUIREMENTS_FROM, UNTYPED
 
 Progress = Callable[[str, int, int], None]
 """What is done now, how much of it is done, and how much there is in all; 0: not known."""
@@ -67,6 +67,7 @@ def build(
     labels: Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
     lock: bool | None = None,
+    python: str = "",
     platforms: Sequence[str] = (),
     files: FileOptions | None = None,
 ) -> Bundle:
@@ -83,6 +84,7 @@ def build(
         on_progress: told what is going on.
         lock: None: lock the Python requirements when `uv` and an index can be reached, else say in
             `options` of the manifest why not; True: that is an error; False: do not try.
+        python: `3.12`: the Python that images will have; empty: the bundlefile's, else the one that builds.
         platforms: that images will be for besides Linux on this machine's processor, `linux/arm64`: the
             requirements are locked for each, and it is an error when they cannot be.
         files: what goes with a model file, or the files of a folder.
@@ -105,8 +107,8 @@ def build(
         Tag(name, version or "0")
     if platforms and lock is False:
         raise UsageError("requirements are locked for the platforms that are named: leave out lock=False")
-    for each in platforms:
-        machine_of(each)
+    for each in ("", *platforms):
+        environment(python, each)
     progress = on_progress or _silent
     progress("look for files", 0, 0)
     store = bundle_store()
@@ -114,7 +116,9 @@ def build(
         wishes = find_bundlefile(origin.settings) or BundleFile()
         sources = _sources(origin, wishes)
         refuse_secrets(sources, allow=wishes.allow_secrets)
-        content = _fill(draft, origin, wishes, sources, lock=lock, platforms=platforms, progress=progress)
+        content = _fill(
+            draft, origin, wishes, sources, lock=lock, python=python, platforms=platforms, progress=progress
+        )
         info = _manifest(content, wishes, labels or {}, origin)
         _put_dockerfile(draft, info, content.texts)
         progress("write to the store", 0, 0)
@@ -134,8 +138,7 @@ class _Content:
     files: Sequence[FileEntry]
     texts: Mapping[str, str]
     """Files that the Dockerfile follows from, by path."""
-    lock: Lock | None
-    """None: not asked for."""
+    needed: Dependencies
     untyped: Mapping[str, str]
     """Api to the reason why it has no typed gRPC method."""
 
@@ -154,6 +157,7 @@ def _fill(
     sources: Sequence[SourceFile],
     *,
     lock: bool | None,
+    python: str,
     platforms: Sequence[str],
     progress: Progress,
 ) -> _Content:
@@ -167,24 +171,19 @@ def _fill(
         files += _link(draft, model)
     infos = [model.info for model in models]
     progress("lock requirements" if lock is not False else "collect requirements", 0, 0)
-    requirements = collect_requirements(project, wishes.python, infos, spec)
-    locked = (
-        make_lock(requirements, python=_python(), required=lock is True or bool(platforms))
-        if lock is not False
-        else None
+    needed = dependencies(
+        project,
+        wishes.python,
+        code_of(draft.folder / SOURCE_FOLDER, origin, described),
+        models=infos,
+        service=spec,
+        generated=origin.generated,
+        python=python,
+        lock=lock,
+        platforms=platforms,
     )
-    pins = locked.text if locked is not None else ""
-    others = {
-        platform_lock(each): make_lock(requirements, python=_python(), platform=each, required=True).text
-        for each in platforms
-        if each != this_platform()
-    }
-    sources_of_image = {
-        REQUIREMENTS_FILE: requirements,
-        LOCK_FILE: pins,
-        TEMPLATE_FILE: _template(project, wishes),
-        **others,
-    }
+    pins = needed.texts.get(LOCK_FILE, "")
+    sources_of_image = {**needed.texts, TEMPLATE_FILE: _template(project, wishes)}
     image_texts = {path: text for path, text in sources_of_image.items() if text}
     wheel = runtime_wheel()
     texts = {
@@ -195,9 +194,9 @@ def _fill(
         SBOM_FILE: render_sbom(spec, packages=read_lock(pins), models=infos, wheel=wheel, locked=bool(pins)),
     }
     files += [_put(draft, path, text.encode()) for path, text in texts.items()]
-    files.append(_put(draft, WHEELS_FOLDER + wheel.name, wheel.data))
+    files += [_put(draft, wheel_path(each), each.data) for each in (wheel, *needed.wheels)]
     files.sort(key=lambda file: file.path)
-    return _Content(spec, models, files, image_texts, locked, described.untyped)
+    return _Content(spec, models, files, image_texts, needed, described.untyped)
 
 
 def _copy(draft: Draft, sources: Sequence[SourceFile], progress: Progress) -> list[FileEntry]:
@@ -278,14 +277,15 @@ def _put(draft: Draft, path: str, data: bytes) -> FileEntry:
 
 def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], origin: Origin) -> BundleInfo:
     """The manifest but for name and version, which the store allots, and what the Dockerfile adds."""
-    locked = content.lock is not None and bool(content.lock.text)
-    options: dict[str, Any] = {"locked": locked}
+    lock = content.needed.lock
+    locked = lock is not None and bool(lock.text)
+    options: dict[str, Any] = {"locked": locked, REQUIREMENTS_FROM: content.needed.source}
     if not locked:
-        options["unlocked_because"] = content.lock.reason if content.lock is not None else "not asked for"
+        options["unlocked_because"] = lock.reason if lock is not None else "not asked for"
     if content.untyped:
         options[UNTYPED] = dict(content.untyped)
-    if origin.notes:
-        options[NOTES] = list(origin.notes)
+    if notes := [*origin.notes, *content.needed.notes]:
+        options[NOTES] = notes
     return BundleInfo(
         name="",
         version="",
@@ -295,7 +295,7 @@ def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], 
         models=[str(model.tag) for model in content.models],
         files=list(content.files),
         size_bytes=sum(file.size_bytes for file in content.files),
-        python=_python(),
+        python=content.needed.python,
         platform=f"{sys.platform}-{platform.machine().lower()}",
         pickled=[str(model.tag) for model in content.models if model.info.pickled],
         labels=_checked({**wishes.labels, **labels}),
@@ -319,10 +319,6 @@ def _checked(labels: dict[str, str]) -> dict[str, str]:
 def _finish(info: BundleInfo, folder: Path, version: str) -> None:
     info.version = version
     (folder / BUNDLE_FILE).write_text(dump_yaml(info), encoding="utf-8")
-
-
-def _python() -> str:
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _json(value: object) -> str:

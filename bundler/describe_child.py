@@ -13,6 +13,7 @@ from .. import errors
 from ..errors import TiffinError
 from ..runtime.manifest import ServiceSpec
 from ..runtime.supervisor.control import Target
+from .python.observed import Observed
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -39,6 +40,9 @@ class Description(msgspec.Struct, kw_only=True):
     """Api to the reason why it is no method there."""
     modules: dict[str, str] = {}
     """Imported modules outside of the standard library and of installed packages: name to file."""
+    imported: list[tuple[str, str]] = []
+    """Who imported which module outside of the standard library, both as top-level names; an empty importer is
+    the code of the bundle. Each module once, by the first who did."""
     error: str = ""
     """Class name in `errors.py`."""
     message: str = ""
@@ -59,8 +63,10 @@ def _describe(target: Target) -> Description:
     from ..runtime.service.load import load_service
     from ..runtime.service.service import service_info
 
+    observed = Observed(Path(target.source))
     try:
-        info = service_info(load_service(target))
+        with observed:
+            info = service_info(load_service(target))
         typed = TypedProto(info)
         return Description(
             spec=info.spec(),
@@ -68,6 +74,7 @@ def _describe(target: Target) -> Description:
             proto=typed.text,
             untyped=typed.refused,
             modules=_modules(),
+            imported=observed.found,
         )
     except TiffinError as error:
         return Description(error=_name(error), message=str(error), missing=_missing(error.__cause__))

@@ -7,6 +7,7 @@ from ..runtime.words import batch_words, digest_words, size_words, time_words, t
 
 __all__ = [
     "NOTES",
+    "REQUIREMENTS_FROM",
     "UNTYPED",
     "batch_words",
     "digest_words",
@@ -18,6 +19,8 @@ __all__ = [
 
 NOTES = "notes"
 """In `options` of a manifest: what the user should know of how it was made, a sentence each."""
+REQUIREMENTS_FROM = "requirements_from"
+"""In `options` of a manifest: the file that says what Python packages are needed, or `imports`."""
 UNTYPED = "no_grpc_method"
 """In `options` of a manifest: api to the reason why `apis/service.proto` has no method for it."""
 

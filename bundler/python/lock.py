@@ -2,37 +2,46 @@
 
 https://docs.astral.sh/uv/pip/compile/. A lock is for one platform: which packages there are, and which
 versions have files, differs; so a bundle has one more, `requirements.linux-arm64.lock`, for each other
-platform that is asked for. Versions that are installed here are preferred, because the service was checked
-with them. The result is kept in `<home>/cache/locks` by everything that it depends on.
+platform that is asked for. What another tool locked stays as it is, hashes included. Versions that are installed
+here are preferred for the rest, because the service was checked with them. The result is kept in
+`<home>/cache/locks` by everything that it depends on, so that nothing is asked of the network when nothing
+changed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
-import re
-import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
-from platform import machine as this_machine
 from typing import NamedTuple
 
-from ...errors import BuildError, ConfigError
+import msgspec
+
+from ...errors import BuildError
 from ...runtime.home import home
-from .requirements import EDITABLE
+from .conflict import Conflict, find_conflict
+from .environment import Environment
+from .indexes import config_text
+from .installed import installed, public_version
+from .line import name_of
+from .lockfile import read_lock, with_hashes, with_names
+from .needs import Needs, canonical
+from .requirements import Collected
+from .uv import MISSING, TIMEOUT_S, find_uv, reason, run_uv
+from .wheel import Wheel
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 300.0
-_RECIPE = "2"
+_RECIPE = "3"
 """Changes when the same inputs give another lock."""
-_REASON_LINES = 3
-_IN, _OUT = "requirements.in", "requirements.lock"
+_IN, _OUT, _PROJECT, _WHEELS = "requirements.in", "requirements.lock", "pyproject.toml", "wheels"
 _INDEX_VARIABLES = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 class Lock(NamedTuple):
@@ -43,92 +52,127 @@ class Lock(NamedTuple):
     reason: str = ""
 
 
-def make_lock(requirements: str, *, python: str, platform: str = "", required: bool = False) -> Lock:
+class _Kept(msgspec.Struct):
+    """An entry of the cache."""
+
+    text: str
+    installed: dict[str, str]
+    """Version here of each package that it names, as it was then; empty: not installed."""
+
+
+def make_lock(
+    collected: Collected,
+    where: Environment,
+    *,
+    needs: Needs | None = None,
+    wheels: Sequence[Wheel] = (),
+    platform: str = "",
+    required: bool = False,
+) -> Lock:
     """Resolves requirements for Linux.
 
     Args:
-        requirements: the text of `requirements.in`.
-        python: `3.11`
-        platform: `linux/arm64`; empty: that of this machine.
+        collected: what is asked for.
+        where: what it is for.
+        needs: indexes, and what is kept of another tool's lock.
+        wheels: of the packages that no index has.
+        platform: for messages, when it is not this machine's.
         required: an error, in place of no lock.
 
     Raises:
-        BuildError: `required`, and there is no `uv`, no index could be reached or nothing fits.
+        BuildError: two requirements exclude each other; or `required`, and there is no `uv`, no index could
+            be reached or nothing fits.
     """
-    uv = _find_uv()
+    needs = needs or Needs()
+    uv = find_uv()
     if uv is None:
-        return _without("uv is not installed: pip install 'tiffin[lock]'", required)
-    installed = _installed()
-    machine = machine_of(platform) if platform else _machine()
-    cached = home() / "cache" / "locks" / f"{_key(requirements, python, machine, installed)}.lock"
-    if cached.is_file():
-        return Lock(cached.read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory(prefix="tiffin-lock-") as folder:
-        kept = Path(folder)
-        (kept / _IN).write_text(requirements, encoding="utf-8")
-        (kept / _OUT).write_text(installed, encoding="utf-8")  # uv keeps the versions that it finds here
-        made = _compile(uv, kept, python, machine, _indexes(requirements))
-    if not made.text:
-        return _without(made.reason, required, platform)
-    _keep(cached, made.text)
-    return made
+        return _without(MISSING, required)
+    cached = home() / "cache" / "locks" / f"{_key(collected.text, where, needs, wheels)}.json"
+    if (kept := _read(cached)) is not None:
+        return Lock(kept)
+    with tempfile.TemporaryDirectory(prefix="tiffin-lock-") as name:
+        folder = Path(name)
+        _write_inputs(folder, collected.text, needs, wheels)
+        try:
+            made = _compile(uv, folder, where)
+        except subprocess.TimeoutExpired:
+            return _without(f"uv took more than {TIMEOUT_S:.0f} s", required, platform)
+    if isinstance(made, str):
+        conflict = find_conflict(made, collected.wanted, where)
+        if conflict is not None and (required or conflict.certain):
+            raise BuildError(_explained(conflict, made, platform))
+        return _without(reason(made), required, platform)
+    text = _options(needs) + with_hashes(with_names(made.text, wheels), needs.pinned)
+    _keep(cached, text)
+    return Lock(text)
 
 
-def _compile(uv: str, folder: Path, python: str, machine: str, head: str) -> Lock:
-    command = [uv, "pip", "compile", _IN, "--output-file", _OUT, "--generate-hashes"]
-    command += ["--no-header", "--no-annotate", "--quiet", "--no-python-downloads"]
-    command += ["--python-version", python, "--python-platform", f"{machine}-manylinux_2_28"]
-    # Offline is common here and a lock is not vital: do not spend ten seconds on finding out.
-    environment = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15", **os.environ, "NO_COLOR": "1"}
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Lock("", f"uv took more than {TIMEOUT_S:.0f} s")
-    if done.returncode != 0:
-        log.debug("uv failed: %s", done.stderr)
-        return Lock("", _reason(done.stderr))
-    return Lock(head + (folder / _OUT).read_text(encoding="utf-8"))
+def _write_inputs(folder: Path, requirements: str, needs: Needs, wheels: Sequence[Wheel]) -> None:
+    (folder / _WHEELS).mkdir()
+    for wheel in wheels:
+        (folder / _WHEELS / wheel.name).write_bytes(wheel.data)
+    routed = [line for line in requirements.splitlines() if name_of(line) in needs.routed]
+    rest = [line for line in requirements.splitlines() if line not in routed]
+    (folder / _IN).write_text("".join(f"{line}\n" for line in rest), encoding="utf-8")
+    (folder / _OUT).write_text(_installed(), encoding="utf-8")  # uv keeps the versions that it finds here
+    if needs.indexes:
+        (folder / _PROJECT).write_text(_project(routed, needs), encoding="utf-8")
 
 
-def _indexes(requirements: str) -> str:
-    """Where the packages are: the hashes are those of the files there, and who installs the lock has nothing
-    else. Indexes of this machine's environment are not among them: they may hold passwords."""
-    lines = [
-        line for line in requirements.splitlines() if line.startswith("-") and not line.startswith(EDITABLE)
-    ]
+def _project(routed: Sequence[str], needs: Needs) -> str:
+    """Which index a package is from can only be said in a pyproject.toml."""
+    lines = ["[project]", 'name = "bundle"', 'version = "0"']
+    lines.append(f"dependencies = {json.dumps(list(routed))}")
+    for index in needs.indexes:
+        lines += ["[[tool.uv.index]]", f"name = {json.dumps(index.name)}", f"url = {json.dumps(index.url)}"]
+        lines += ["default = true"] if index.default else []
+        lines += ["explicit = true"] if index.explicit else []
+    if needs.routed:
+        lines.append("[tool.uv.sources]")
+        named = {index.name for index in needs.indexes}
+        lines += [
+            f"{json.dumps(name)} = {{ index = {json.dumps(index)} }}"
+            for name, index in sorted(needs.routed.items())
+            if index in named
+        ]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _without(reason: str, required: bool, platform: str = "") -> Lock:
+def _compile(uv: str, folder: Path, where: Environment) -> Lock | str:
+    """The lock, or what uv said."""
+    inputs = [_IN, *([_PROJECT] if (folder / _PROJECT).exists() else [])]
+    command = [uv, "pip", "compile", *inputs, "--output-file", _OUT, "--generate-hashes"]
+    command += ["--no-header", "--no-annotate", "--quiet", "--no-python-downloads"]
+    command += ["--python-version", where.python, "--python-platform", f"{where.machine}-manylinux_2_28"]
+    # Offline is common here and a lock is not vital: do not spend ten seconds on finding out.
+    environment = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15", **os.environ, "NO_COLOR": "1"}
+    done = run_uv(command, cwd=folder, environment=environment)
+    if done.returncode != 0:
+        log.debug("uv failed: %s", done.stderr)
+        return done.stderr
+    return Lock((folder / _OUT).read_text(encoding="utf-8"))
+
+
+def _options(needs: Needs) -> str:
+    """Where the packages are: the hashes are those of the files there, and who installs the lock has nothing
+    else. Indexes of this machine's environment are not among them: they may hold passwords."""
+    lines = [*needs.options]
+    for index in needs.indexes:
+        lines.append(f"{'--index-url' if index.default else '--extra-index-url'} {index.url}")
+    return "".join(f"{line}\n" for line in dict.fromkeys(lines))
+
+
+def _explained(conflict: Conflict, words: str, platform: str) -> str:
+    there = f" for {platform}" if platform else ""
+    said = "\n".join(f"  {line}" for line in words.strip().splitlines())
+    return f"{conflict.sentence}, so nothing can be installed{there}: change one of them\nuv says:\n{said}"
+
+
+def _without(why: str, required: bool, platform: str = "") -> Lock:
     if required:
         there = f" for {platform}" if platform else ""
-        raise BuildError(f"the requirements could not be locked{there}: {reason}")
-    return Lock("", reason)
-
-
-def _reason(text: str) -> str:
-    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-    return "uv: " + "; ".join(lines[:_REASON_LINES])[:500] if lines else "uv failed and did not say why"
-
-
-def _find_uv() -> str | None:
-    try:
-        from uv import find_uv_bin
-    except ImportError:
-        return shutil.which("uv")
-    try:
-        return str(find_uv_bin())
-    except FileNotFoundError:
-        return shutil.which("uv")
+        raise BuildError(f"the requirements could not be locked{there}: {why}")
+    return Lock("", why)
 
 
 def _installed() -> str:
@@ -137,43 +181,38 @@ def _installed() -> str:
     for distribution in distributions():
         name = distribution.metadata["Name"]
         if name:
-            canonical = re.sub(r"[-_.]+", "-", name).lower()
-            pins.add(f"{canonical}=={distribution.version.partition('+')[0]}\n")
+            pins.add(f"{canonical(name)}=={public_version(distribution.version)}\n")
     return "".join(sorted(pins))
 
 
-def _key(requirements: str, python: str, machine: str, installed: str) -> str:
-    indexes = [f"{name}={os.environ.get(name, '')}" for name in _INDEX_VARIABLES]
-    parts = [_RECIPE, requirements, python, machine, installed, *indexes]
+def _key(requirements: str, where: Environment, needs: Needs, wheels: Sequence[Wheel]) -> str:
+    parts = [_RECIPE, requirements, where.python, where.machine, config_text(needs.indexes)]
+    parts += [f"{name}={os.environ.get(name, '')}" for name in _INDEX_VARIABLES]
+    parts += [f"{index.name} {index.explicit}" for index in needs.indexes]
+    parts += [f"{name} {index}" for name, index in sorted(needs.routed.items())]
+    parts += [str(msgspec.to_builtins(needs.pinned[name])) for name in sorted(needs.pinned)]
+    parts += [f"{wheel.name} {wheel.sha256}" for wheel in wheels]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def machine_of(platform: str) -> str:
-    """`aarch64` of `linux/arm64`.
-
-    Raises:
-        ConfigError: no platform that images are made for.
-    """
-    system, _, machine = platform.partition("/")
-    if system != "linux" or machine not in _MACHINES:
-        raise ConfigError(f"platform {platform!r}: use linux/amd64 or linux/arm64")
-    return _MACHINES[machine]
+def _read(path: Path) -> str | None:
+    """A lock that is still right: the environment matters as far as the lock names its packages."""
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return kept.text if kept.installed == _versions(kept.installed) else None
 
 
-def this_platform() -> str:
-    """`linux/amd64`: of the lock that every bundle has."""
-    machine = _machine()
-    return f"linux/{next((name for name, other in _MACHINES.items() if other == machine), machine)}"
-
-
-def _machine() -> str:
-    machine = this_machine().lower()
-    return _MACHINES.get(machine, machine)
+def _versions(names: Sequence[str] | dict[str, str]) -> dict[str, str]:
+    found = {name: installed(name) for name in names}
+    return {name: each.version if each is not None else "" for name, each in found.items()}
 
 
 def _keep(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    entry = _Kept(text, _versions([package.name for package in read_lock(text)]))
     handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(handle, "wb") as file:
+        file.write(msgspec.json.encode(entry))
     Path(name).replace(path)

@@ -7,11 +7,15 @@ hashes; https://pip.pypa.io/en/stable/reference/requirements-file-format/.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ...errors import IntegrityError
+
+if TYPE_CHECKING:
+    from .wheel import Wheel
 
 PYTHON_FOLDER = "env/python/"
 REQUIREMENTS_FILE = "env/python/requirements.in"
@@ -95,3 +99,60 @@ def read_requirements(text: str) -> list[Locked]:
             name = re.sub(r"[-_.]+", "-", parts["name"]).lower()
             found.append(Locked(name=name, version=parts.get("version") or "", url=parts.get("url") or ""))
     return found
+
+
+def with_hashes(text: str, pinned: Mapping[str, Locked]) -> str:
+    """A lock of uv's with the hashes that another lock has for the same packages.
+
+    Args:
+        text: the lock.
+        pinned: canonical name to what the other lock says.
+
+    Raises:
+        IntegrityError: it chose another version.
+    """
+    blocks = []
+    for block in _blocks(text):
+        package = next(iter(read_lock(block)), None)
+        kept = pinned.get(package.name) if package is not None else None
+        if package is None or kept is None:
+            blocks.append(block)
+            continue
+        if kept.version and kept.version != package.version:
+            raise IntegrityError(
+                f"{package.name} is {kept.version} in the project's lock and {package.version} in what uv made of it"
+            )
+        head = block.partition(" \\\n")[0].rstrip("\n")
+        hashes = kept.hashes or package.hashes
+        blocks.append(" \\\n".join([head, *(f"    --hash=sha256:{digest}" for digest in hashes)]) + "\n")
+    return "".join(blocks)
+
+
+def with_names(text: str, wheels: Iterable[Wheel]) -> str:
+    """A lock of uv's in which wheels of the bundle have their names: uv writes only `./wheels/…`."""
+    for wheel in wheels:
+        name = re.sub(r"[-_.]+", "-", wheel.name.partition("-")[0]).lower()
+        line = re.compile(
+            rf"^(?:[\w.-]+(?P<extras>\[[^\]]*\])? @ )?(?:file://\S*|\.)/wheels/{re.escape(wheel.name)}(?P<more>\[[^\]]*\])?",
+            re.MULTILINE,
+        )
+        text = line.sub(
+            lambda found, name=name, wheel=wheel: (  # type: ignore[misc]
+                f"{name}{found['extras'] or found['more'] or ''} @ ./wheels/{wheel.name}"
+            ),
+            text,
+        )
+    return text
+
+
+def _blocks(text: str) -> list[str]:
+    """Each requirement with the lines that continue it."""
+    blocks: list[str] = []
+    continued = False
+    for line in text.splitlines(keepends=True):
+        if continued:
+            blocks[-1] += line
+        else:
+            blocks.append(line)
+        continued = line.rstrip("\n").endswith("\\")
+    return blocks

@@ -15,7 +15,7 @@ import base64
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
@@ -30,6 +30,7 @@ _COMMAND = "bundle-serve"
 _TIME = (1980, 1, 1, 0, 0, 0)
 """The oldest that a zip can hold."""
 _MODE = 0o100644 << 16
+_PROGRAM_MODE = 0o100755 << 16
 _COMPILED = {".so", ".pyd", ".dylib", ".pyc"}
 _WHEEL = f"Wheel-Version: 1.0\nGenerator: {DISTRIBUTION}\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
@@ -82,18 +83,29 @@ def make_wheel(package: Path, installed: Distribution) -> Wheel:
     folder = f"{DISTRIBUTION}-{installed.version}.dist-info"
     files = {f"{DISTRIBUTION}/{path}": (package / path).read_bytes() for path in _modules(package)}
     files |= {f"{folder}/{name}": text.encode() for name, text in _metadata(installed).items()}
+    name = f"{DISTRIBUTION}-{installed.version}-py3-none-any.whl"
+    return Wheel(name, installed.version, write_wheel(files, folder))
+
+
+def write_wheel(files: dict[str, bytes], folder: str, *, executable: Container[str] = ()) -> bytes:
+    """The bytes of a wheel; the same files give the same.
+
+    Args:
+        files: content by path; `RECORD` is written here.
+        folder: `name-1.0.dist-info`, whose files come last, as the specification recommends.
+        executable: paths of programs.
+    """
     record = f"{folder}/RECORD"
     rows = [f"{path},sha256={_digest(data)},{len(data)}\n" for path, data in sorted(files.items())]
-    files[record] = "".join([*rows, f"{record},,\n"]).encode()
+    files = {**files, record: "".join([*rows, f"{record},,\n"]).encode()}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(files, key=lambda path: (path.startswith(folder), path)):
             entry = zipfile.ZipInfo(path, _TIME)
-            entry.external_attr = _MODE
+            entry.external_attr = _PROGRAM_MODE if path in executable else _MODE
             entry.create_system = 3  # Unix, wherever it is made: else the mode would not count
             archive.writestr(entry, files[path])
-    name = f"{DISTRIBUTION}-{installed.version}-py3-none-any.whl"
-    return Wheel(name, installed.version, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _modules(package: Path) -> Iterator[str]:

@@ -18,13 +18,37 @@ BUNDLEFILE = "bundlefile.yaml"
 PYPROJECT = "pyproject.toml"
 
 
+class IndexOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """An entry of `indexes:`; meaning and credentials as of uv's `[[index]]`."""
+
+    name: str
+    """Its password is in `UV_INDEX_<NAME>_PASSWORD` of the machine, `~/.netrc` or a keyring."""
+    url: str
+    """Without user or password."""
+    default: bool = False
+    """In place of PyPI."""
+    explicit: bool = False
+    """Only for packages that name it in `[tool.uv.sources]`."""
+
+
 class PythonOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Key `python:`"""
 
     requirements: str = ""
-    """A requirements file, relative to the project folder."""
+    """The file that says what is needed, relative to the project folder: `requirements.txt`, `pyproject.toml`,
+    `uv.lock`, `pylock.toml`, `poetry.lock`, `environment.yml`; empty: the first that is there, a lock before
+    the others, and without any what the code imports."""
     packages: list[str] = []
     """Requirements written out: `scikit-learn>=1.4`."""
+    extras: list[str] = []
+    """Extras of the project to take along; for pyproject.toml and locks."""
+    groups: list[str] = []
+    """Dependency groups to take along; for pyproject.toml and locks."""
+    version: str = ""
+    """`3.12`: the Python that the bundle is locked for; empty: the one that builds it."""
+    indexes: list[str | IndexOptions] = []
+    """Package indexes besides PyPI, first before last: a name that uv.toml or `UV_INDEX` of the machine
+    knows, or name and address."""
 
 
 class BundleFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

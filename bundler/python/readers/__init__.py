@@ -1,0 +1,1 @@
+"""One kind of file each: what it asks for, as `Needs`."""

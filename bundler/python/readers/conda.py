@@ -1,0 +1,144 @@
+"""`environment.yml` of conda: names become those of PyPI, and what has no counterpart there is said.
+
+https://docs.conda.io/projects/conda/en/latest/user-guide/tasks/manage-environments.html,
+https://docs.conda.io/projects/conda/en/latest/dev-guide/api/conda/models/match_spec/
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ....errors import BuildError
+from ..environment import Environment
+from ..line import read_line
+from ..needs import Needs, Wanted
+from .conda_names import IGNORED, NATIVE, NATIVE_PREFIXES, PYPI_NAMES
+from .requirements_txt import read_requirements_txt
+
+_SPEC = re.compile(r"(?:[\w./:+-]+::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<rest>.*)")
+_BRACKETS = re.compile(r"""version\s*=\s*(?:'([^']*)'|"([^"]*)"|([^,\]\s]+))""")
+_VERSION = r"\d[\w.!+]*(?:\.\*)?\*?"
+_CLAUSE = re.compile(rf"(?P<op>==|>=|<=|!=|~=|=|>|<|)(?P<version>{_VERSION})")
+_PINNED_BUILD = re.compile(rf"={{1,2}}\s*(?P<version>{_VERSION})\s*=\s*\S+")
+_INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(.+)")
+
+
+def read_conda(path: Path, where: Environment) -> Needs:
+    """
+    Args:
+        path: `environment.yml`.
+        where: what it is read for; another `python` in the file is said.
+
+    Raises:
+        BuildError: no file of conda, or a requirement that cannot be told in pip's words.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise BuildError(f"{path} is not YAML: {error}") from error
+    entries = document.get("dependencies") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise BuildError(f"{path} has no list of dependencies")
+    needs = Needs(source=path.name)
+    absent: list[str] = []
+    for entry in entries:
+        if isinstance(entry, dict):
+            needs.add(_pip(entry.get("pip"), path))
+        elif isinstance(entry, str):
+            _add(needs, entry.strip(), path, where, absent)
+    if absent:
+        needs.notes.append(
+            f"{path.name}: {', '.join(sorted(absent))} {'has' if len(absent) == 1 else 'have'} no counterpart on PyPI and "
+            "stay out; libraries of the system are named in image: {system_packages: […]}"
+        )
+    return needs
+
+
+def conda_python(path: Path) -> str:
+    """`3.12` when the file pins Python to it; else empty."""
+    found = re.search(r"^\s*-\s*python\s*=+\s*(3\.\d+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _pip(lines: Any, path: Path) -> Needs:
+    needs = Needs(source=path.name)
+    for line in lines if isinstance(lines, list) else []:
+        text = " ".join(str(line).split())
+        if included := _INCLUDE.fullmatch(text):
+            needs.add(read_requirements_txt(path.parent / included[1], path.parent, (path.resolve(),)))
+        else:
+            needs.add(read_line(text, f"{path.name} pip", path.parent))
+    return needs
+
+
+def _add(needs: Needs, entry: str, path: Path, where: Environment, absent: list[str]) -> None:
+    found = _SPEC.fullmatch(entry)
+    if found is None:
+        raise BuildError(f"{path.name}: {entry!r} is no requirement of conda")
+    name = found["name"].lower()
+    if name == "python":
+        _check_python(needs, entry, path, where)
+        return
+    if name in IGNORED:
+        return
+    if name not in PYPI_NAMES and (name in NATIVE or name.startswith(NATIVE_PREFIXES)):
+        absent.append(name)
+        return
+    specifier = pip_specifier(found["rest"])
+    if specifier is None:
+        raise BuildError(
+            f"{path.name}: {entry!r} has no form in pip's words: write the requirement under `- pip:`, "
+            "or name a requirements.txt in bundlefile.yaml: python: {requirements: …}"
+        )
+    needs.wanted.append(Wanted(f"{PYPI_NAMES.get(name, name)}{specifier}", path.name))
+
+
+def pip_specifier(text: str) -> str | None:
+    """A version as pip says it, `==1.2.*` of conda's `=1.2`.
+
+    Args:
+        text: what stands behind the name: `>=1.2,<2`, `=1.2=py39_0`, ` 1.2.*`, `[version='>=1']`.
+
+    Returns:
+        Empty: any version; None: there is no such form (`1.0|1.2`).
+    """
+    text = text.strip()
+    if text.startswith("["):
+        inside = _BRACKETS.search(text)
+        text = next((part for part in inside.groups() if part is not None), "") if inside else ""
+    if text in {"", "*"}:
+        return ""
+    if found := _PINNED_BUILD.fullmatch(text):
+        return f"=={found['version'].rstrip('*').rstrip('.')}"
+    text = text.partition(" ")[0] if re.fullmatch(rf"{_VERSION}\s+\S+", text) else text  # `1.2 py39_0`
+    clauses = []
+    for part in text.split(","):
+        clause = _CLAUSE.fullmatch(part.strip().replace(" ", ""))
+        if clause is None:
+            return None
+        operator, version = clause["op"], clause["version"].rstrip("*").rstrip(".")
+        starred = clause["version"].endswith("*")
+        if operator == "=" or (operator in {"", "=="} and starred):
+            clauses.append(f"=={version}.*")
+        elif operator == "!=" and starred:
+            clauses.append(f"!={version}.*")
+        else:
+            clauses.append(f"{operator or '=='}{version}")
+    return ",".join(clauses)
+
+
+def _check_python(needs: Needs, entry: str, path: Path, where: Environment) -> None:
+    rest = _SPEC.fullmatch(entry)
+    specifier = pip_specifier(rest["rest"]) if rest else None
+    if not specifier:
+        return
+    try:
+        where.check_python(specifier, path.name)
+    except BuildError:
+        needs.notes.append(
+            f"{path.name} asks for Python {specifier} and the bundle is for {where.python}; --python chooses another"
+        )

@@ -1,0 +1,35 @@
+"""Reading TOML files that other tools wrote."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ...errors import BuildError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """
+    Raises:
+        BuildError: it is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BuildError(f"{path} is not TOML: {error}") from error
+
+
+def table(value: Any) -> dict[str, Any]:
+    """The value when it is a table, else an empty one: what another tool wrote is not ours to judge."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: Any) -> list[dict[str, Any]]:
+    """The tables of an array."""
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
