@@ -129,6 +129,9 @@ class InferCall(Prediction):
     async def close_stream(self, *, broken: bool) -> None:
         pass
 
+    def lose(self) -> None:
+        self._end(CallEndedError(Code.INTERNAL, "the answer could not be sent; the reason is in the log"))
+
     def _problem(self, error: BaseException) -> Problem:
         self.report = report = super()._problem(error)
         return report

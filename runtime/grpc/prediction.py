@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ...errors import InferenceError
 from ..http.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -70,6 +71,10 @@ class GrpcPrediction(Prediction):
             self._settle_outcome(b"")
         elif self._report is not None:
             self._settle_outcome(self._report)
+
+    def lose(self) -> None:
+        error = InferenceError("the answer could not be sent; the reason is in the log")
+        self._settle_outcome(self._problem(error))
 
     def _problem(self, error: BaseException) -> Problem:
         self._report = report = super()._problem(error)

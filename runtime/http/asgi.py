@@ -125,9 +125,12 @@ class AsgiPrediction(Prediction):
 
     async def close_stream(self, *, broken: bool) -> None:
         if broken:
-            self._broken = True
-        else:
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            return self.lose()
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        return self._over.set()
+
+    def lose(self) -> None:
+        self._broken = True
         self._over.set()
 
     def _start(self, status: int, media_type: str, headers: Headers) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine
 from time import monotonic
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Headers = tuple[tuple[bytes, bytes], ...]
 CLIENT_GONE = 499
 """In the log and the metrics: the caller hung up before its answer."""
+
+_log = logging.getLogger("tiffin.http")
 
 _HEAVY_BYTES = 256 * 1024
 """A result with so many bytes of numbers is encoded in a thread: as JSON it would hold the loop for several
@@ -75,6 +78,10 @@ class Prediction(ABC):
     @abstractmethod
     async def close_stream(self, *, broken: bool) -> None:
         """Ends the answer; `broken`: so that the caller sees that it is cut short."""
+
+    @abstractmethod
+    def lose(self) -> None:
+        """Ends the exchange without an answer; the caller sees that there is none."""
 
     # What the door calls
 
@@ -323,7 +330,11 @@ class Prediction(ABC):
     def _finish(self, status: int, media_type: str, body: bytes | memoryview, headers: Headers) -> None:
         if not self.answered:
             self._settle(status, len(body))
-            self.answer(status, media_type, body, headers)
+            try:
+                self.answer(status, media_type, body, headers)
+            except Exception:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+                _log.exception("the answer of %s could not be sent", self.head.route.path)
+                self.lose()
 
     def _settle(self, status: int, size_bytes: int) -> None:
         """Counts and logs, once a request."""

@@ -123,12 +123,17 @@ class SocketPrediction(Prediction):
     async def close_stream(self, *, broken: bool) -> None:
         protocol = self.protocol
         if broken:
-            self.keep_alive = False
-            protocol.transport.abort()
-        elif not self.http10 and not self.disconnected:
+            return self.lose()
+        if not self.http10 and not self.disconnected:
             protocol.transport.write(b"0\r\n\r\n")
         self.response_complete = True
-        protocol.answered(self)
+        return protocol.answered(self)
+
+    def lose(self) -> None:
+        self.keep_alive = False
+        self.protocol.transport.abort()
+        self.response_complete = True
+        self.protocol.answered(self)
 
     def _connection(self) -> bytes:
         protocol = self.protocol

@@ -221,6 +221,10 @@ class Socket:
             await self._written.wait()
         await asyncio.sleep(0)  # a generator that never waits must not keep the others from running
 
+    def fail(self) -> None:
+        """Closes the connection: an answer could not be sent."""
+        self._close(1011, "an answer could not be sent")
+
     def _close(self, code: int, reason: str) -> None:
         self._out.append({"type": "websocket.close", "code": code, "reason": reason})
         self._posted.set()

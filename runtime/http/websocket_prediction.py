@@ -104,6 +104,9 @@ class WebSocketPrediction(Prediction):
         envelopes, report = self._envelopes, self.report
         self._post(envelopes.end() if report is None else envelopes.error(report.body), bare=False)
 
+    def lose(self) -> None:
+        self._socket.fail()
+
     def _post_value(self, data: bytes, wrap: Any) -> None:
         if self._writer.bare:
             self._post(data, bare=True)
