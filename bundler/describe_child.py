@@ -41,8 +41,8 @@ class Description(msgspec.Struct, kw_only=True):
     modules: dict[str, str] = {}
     """Imported modules outside of the standard library and of installed packages: name to file."""
     imported: list[tuple[str, str]] = []
-    """Who imported which module outside of the standard library, both as top-level names; an empty importer is
-    the code of the bundle. Each module once, by the first who did."""
+    """Who imported which module outside of the standard library, both as top-level names; an empty
+    importer is the code of the bundle. Each module once, by the first who did."""
     error: str = ""
     """Class name in `errors.py`."""
     message: str = ""

@@ -12,6 +12,7 @@ __all__ = [
     "batch_words",
     "digest_words",
     "grpc_words",
+    "requirements_words",
     "size_words",
     "time_words",
     "type_words",
@@ -31,3 +32,14 @@ def grpc_words(info: BundleInfo) -> str:
     number = len(info.service.apis) - len(without)
     reasons = [f"none for {api}: {reason}" for api, reason in without.items()]
     return "; ".join([f"{number} method{'' if number == 1 else 's'}", *reasons])
+
+
+def requirements_words(info: BundleInfo) -> str:
+    """`locked with hashes, from uv.lock (group serve)`, `not locked: uv is not installed; from imports`."""
+    source = info.options.get(REQUIREMENTS_FROM, "")
+    if info.options.get("locked"):
+        return "locked with hashes" + (f", from {source}" if source else "")
+    reason = info.options.get("unlocked_because", "")
+    return "; ".join(
+        filter(None, [f"not locked: {reason}" if reason else "not locked", f"from {source}" * bool(source)])
+    )

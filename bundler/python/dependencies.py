@@ -1,4 +1,4 @@
-"""`env/python/` of a bundle: from the project's own file, or its imports, to requirements, wheels and locks."""
+"""`env/python/` of a bundle: from the project's file, or its imports, to requirements, wheels and locks."""
 
 from __future__ import annotations
 
@@ -35,6 +35,24 @@ class Code(NamedTuple):
     """Importer and imported top-level module, as observed; an empty importer is the service's code."""
     imports: frozenset[str] = frozenset()
     """Top-level modules that are known to be imported."""
+
+
+class _Subject(NamedTuple):
+    """What requirements are collected for, whatever the platform."""
+
+    project: Path
+    options: PythonOptions
+    code: Code
+    models: Sequence[ModelInfo]
+    service: ServiceSpec
+    generated: bool
+
+    @property
+    def file(self) -> Path | None:
+        """The file that counts."""
+        if self.generated and not self.options.requirements:
+            return None
+        return source_file(self.project, self.options)
 
 
 class Dependencies(NamedTuple):
@@ -82,7 +100,8 @@ def dependencies(
     """
     named = [environment(python or options.version, each) for each in platforms]
     here = environment(python or options.version)
-    needs, wheels, collected = _collect(project, options, code, here, models, service, generated=generated)
+    subject = _Subject(project, options, code, models, service, generated)
+    needs, wheels, collected = _collect(subject, here)
     texts = {REQUIREMENTS_FILE: collected.text, CONFIG_FILE: config_text(needs.indexes)}
     made = None
     if lock is not False:
@@ -92,7 +111,7 @@ def dependencies(
     for platform, there in zip(platforms, named, strict=True):
         if platform == this_platform():
             continue
-        other, more, asked = _collect(project, options, code, there, models, service, generated=generated)
+        other, more, asked = _collect(subject, there)
         found = make_lock(asked, there, needs=other, wheels=more, platform=platform, required=True)
         texts[platform_lock(platform)] = found.text
         wheels += [wheel for wheel in more if wheel.name not in {each.name for each in wheels}]
@@ -138,17 +157,9 @@ def packed_folders(project: Path, options: PythonOptions, *, generated: bool = F
     return [local.path for local in needs.locals]
 
 
-def _collect(
-    project: Path,
-    options: PythonOptions,
-    code: Code,
-    where: Environment,
-    models: Sequence[ModelInfo],
-    service: ServiceSpec,
-    *,
-    generated: bool,
-) -> tuple[Needs, list[Wheel], Collected]:
-    file = None if generated and not options.requirements else source_file(project, options)
+def _collect(subject: _Subject, where: Environment) -> tuple[Needs, list[Wheel], Collected]:
+    project, options, code, models, service, _ = subject
+    file = subject.file
     if file is not None:
         needs = read_source(file, project, options, where)
     else:

@@ -43,7 +43,7 @@ class Environment(msgspec.Struct, frozen=True):
             "extra": "",
         }
 
-    def holds(self, marker: str, **more: object) -> bool:
+    def holds(self, marker: str, **more: set[str]) -> bool:
         """Whether a marker is true there.
 
         Raises:
@@ -51,11 +51,11 @@ class Environment(msgspec.Struct, frozen=True):
         """
         if not marker:
             return True
-        from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
+        from packaging.markers import EvaluateContext, InvalidMarker, Marker, UndefinedEnvironmentName
 
+        context: EvaluateContext = "lock_file" if more else "metadata"
         try:
-            context = "lock_file" if more else "metadata"
-            return Marker(marker).evaluate({**self.markers, **more}, context=context)  # type: ignore[arg-type]
+            return Marker(marker).evaluate({**self.markers, **more}, context=context)
         except (InvalidMarker, UndefinedEnvironmentName) as error:
             raise BuildError(f"marker {marker!r} is not understood: {error}") from error
 

@@ -1,7 +1,7 @@
 """What code imports, from its source alone: https://docs.python.org/3/library/ast.html.
 
-Only files that the service can reach count: a project also holds training scripts and tests, whose packages no
-server needs.
+Only files that the service can reach count: a project also holds training scripts and tests, whose packages
+no server needs.
 """
 
 from __future__ import annotations

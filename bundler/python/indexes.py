@@ -68,8 +68,9 @@ def named_indexes(names: Sequence[str | IndexOptions], known: Mapping[str, Index
         if isinstance(each, str):
             if each not in known:
                 raise ConfigError(
-                    f"python.indexes: {each!r} is not known here{nearest(each, list(known))}: name its address too "
-                    f"({{name: {each}, url: https://…}}), or put it into ~/.config/uv/uv.toml or UV_INDEX={each}=https://…"
+                    f"python.indexes: {each!r} is not known here{nearest(each, list(known))}: name its "
+                    f"address too ({{name: {each}, url: https://…}}), or put it into ~/.config/uv/uv.toml or "
+                    f"UV_INDEX={each}=https://…"
                 )
             found.append(known[each])
             continue

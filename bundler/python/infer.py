@@ -1,4 +1,4 @@
-"""What a service needs when no file says so: the distributions of what it imports, as they are installed here.
+"""What a service needs when no file says so: the distributions of what it imports, as installed here.
 
 A module counts when a file that the service can reach imports it, by statement or, seen while the service was
 imported for its description, by other means. What those packages need themselves is not listed: the lock adds
@@ -72,8 +72,8 @@ def infer(
     if missing:
         listed = ", ".join(f"{top} ({where})" for top, where in sorted(missing.items()))
         needs.notes.append(
-            f"imported, but of no package that is installed here: {listed}; if the service needs it, name it in "
-            "bundlefile.yaml: python: {packages: […]}"
+            f"imported, but of no package that is installed here: {listed}; if the service needs it, name "
+            "it in bundlefile.yaml: python: {packages: […]}"
         )
     return needs
 

@@ -29,7 +29,7 @@ class InstalledPackages:
         self._files: list[tuple[Distribution, str]] | None = None
 
     def of_module(self, module: str) -> list[Distribution]:
-        """The distributions that a module belongs to; several when it is a namespace of theirs, or they clash.
+        """The distributions that a module belongs to; several for a namespace of theirs, or a clash.
 
         Args:
             module: `google.cloud.storage.Client`; what is no module behind the last dot does not matter.

@@ -59,8 +59,8 @@ def read_line(line: str, where: str, folder: Path) -> Needs:
     """
     if has_password(line):
         raise BuildError(
-            f"{where}: a requirement carries a password in its address; bundles are shared, so give it to the "
-            "installer instead: name the index and set UV_INDEX_<NAME>_PASSWORD, or use ~/.netrc"
+            f"{where}: a requirement carries a password in its address; bundles are shared, so give it to "
+            "the installer instead: name the index and set UV_INDEX_<NAME>_PASSWORD, or use ~/.netrc"
         )
     if line.startswith(EDITABLE):
         line = re.sub(r"^(-e|--editable)[\s=]*", "", line)
@@ -93,8 +93,8 @@ def _option(line: str, where: str, folder: Path) -> Needs:
         address = re.split(r"[\s=]+", line, maxsplit=1)[-1]
         if "://" not in address or address.startswith("file://"):
             raise BuildError(
-                f"{where}: {line!r} points to this machine: name a package's wheel ({_relative(folder)}/x.whl), "
-                "which goes into the bundle, or an index with https://"
+                f"{where}: {line!r} points to this machine: name a wheel ({_relative(folder)}/x.whl), which "
+                "goes into the bundle, or an index with https://"
             )
         return Needs(options=[line])
     if line.split(maxsplit=1)[0].partition("=")[0] in _IDLE:

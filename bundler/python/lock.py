@@ -2,8 +2,8 @@
 
 https://docs.astral.sh/uv/pip/compile/. A lock is for one platform: which packages there are, and which
 versions have files, differs; so a bundle has one more, `requirements.linux-arm64.lock`, for each other
-platform that is asked for. What another tool locked stays as it is, hashes included. Versions that are installed
-here are preferred for the rest, because the service was checked with them. The result is kept in
+platform that is asked for. What another tool locked stays as it is, hashes included. Versions that are
+installed here are preferred for the rest, because the service was checked with them. The result is kept in
 `<home>/cache/locks` by everything that it depends on, so that nothing is asked of the network when nothing
 changed.
 """
@@ -157,8 +157,7 @@ def _options(needs: Needs) -> str:
     """Where the packages are: the hashes are those of the files there, and who installs the lock has nothing
     else. Indexes of this machine's environment are not among them: they may hold passwords."""
     lines = [*needs.options]
-    for index in needs.indexes:
-        lines.append(f"{'--index-url' if index.default else '--extra-index-url'} {index.url}")
+    lines += [f"--{'index' if index.default else 'extra-index'}-url {index.url}" for index in needs.indexes]
     return "".join(f"{line}\n" for line in dict.fromkeys(lines))
 
 

@@ -120,7 +120,7 @@ def with_hashes(text: str, pinned: Mapping[str, Locked]) -> str:
             continue
         if kept.version and kept.version != package.version:
             raise IntegrityError(
-                f"{package.name} is {kept.version} in the project's lock and {package.version} in what uv made of it"
+                f"{package.name} is {kept.version} in the project's lock and became {package.version}"
             )
         head = block.partition(" \\\n")[0].rstrip("\n")
         hashes = kept.hashes or package.hashes

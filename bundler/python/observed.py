@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 
 class Observed:
@@ -24,8 +24,8 @@ class Observed:
     ) -> None:
         sys.meta_path.remove(self)
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002 - the protocol
-        """Called for what is not imported yet; every module but the first time of its top-level name is passed over."""
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+        """Called for what is not imported yet."""
         if "." not in name and name not in sys.stdlib_module_names:
             importer = self._importer()
             if importer != name:
@@ -34,7 +34,7 @@ class Observed:
 
     def _importer(self) -> str:
         """The top-level name of the first caller that is not the import system."""
-        frame = sys._getframe(2)
+        frame: FrameType | None = sys._getframe(2)
         while frame is not None:
             module = str(frame.f_globals.get("__name__", ""))
             if not module.startswith(("importlib", "_frozen_importlib")):

@@ -1,8 +1,8 @@
 """Packages that no index has become wheels in the bundle, the same bytes from the same source.
 
 A folder is built by its own backend (`uv build`), in a copy, so that nothing is written beside the source and
-nothing stale is taken from there. What is installed from a folder that may be gone is put together again from its
-installed files. Built wheels are kept in `<home>/cache/wheels` by the content that they were made of.
+nothing stale is taken from there. What is installed from a folder that may be gone is put together again from
+its installed files. Built wheels are kept in `<home>/cache/wheels` by the content that they were made of.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _WHEEL_NAME = re.compile(
 def pack(local: Local, where: Environment) -> Wheel:
     """
     Args:
-        local: a folder with source, a wheel, an archive of source, or the folder that a package is installed in.
+        local: a folder with source, a wheel, an archive of source, or where a package is installed.
         where: what the wheel must run on.
 
     Raises:
@@ -167,8 +167,8 @@ def _check_tags(wheel: Wheel, local: Local, where: Environment) -> None:
     fits = python in found["python"].split(".") or "abi3" in found["abi"] or found["abi"] == "none"
     if not linux or not fits:
         raise BuildError(
-            f"{local.where}: {wheel.name} holds compiled code, and the bundle is for Linux on {where.machine} with "
-            f"Python {where.python}: build there, or put the package on an index that has both"
+            f"{local.where}: {wheel.name} holds compiled code, and the bundle is for Linux on {where.machine}"
+            f" with Python {where.python}: build there, or put the package on an index that has both"
         )
 
 

@@ -149,7 +149,7 @@ def _differences(models: Sequence[ModelInfo], exact: dict[str, Wanted]) -> list[
             named = _EXACT_VERSION.search(wanted.text) if wanted else None
             if wanted and named and public_version(named[1]) != public_version(version):
                 notes.append(
-                    f"model {model.name}:{model.version} was saved with {package} {public_version(version)}, and "
-                    f"{wanted.where} asks for {named[1]}, which is taken"
+                    f"model {model.name}:{model.version} was saved with {package} {public_version(version)}, "
+                    f"and {wanted.where} asks for {named[1]}, which is taken"
                 )
     return notes

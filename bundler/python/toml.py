@@ -20,9 +20,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         BuildError: it is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BuildError(f"{path} is not TOML: {error}") from error
+    return found
 
 
 def table(value: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ..tags import Target
     default=None,
     help="Demand, or skip, requirements with versions and hashes  [lock when uv and an index are there]",
 )
+@click.option("--python", default="", metavar="3.12", help="Python that images will have  [this one]")
 @click.option(
     "--platform",
     "platforms",
@@ -35,6 +36,7 @@ def command(
     version: str | None,
     labels: tuple[str, ...],
     lock: bool | None,
+    python: str,
     platforms: tuple[str, ...],
     inputs: tuple[str, ...],
     classes: tuple[str, ...],
@@ -60,6 +62,7 @@ def command(
             version=version,
             labels=parsed,
             lock=lock,
+            python=python,
             platforms=platforms,
             files=FileOptions(inputs=inputs, classes=classes),
             on_progress=show,
@@ -67,16 +70,17 @@ def command(
     locked = bool(made.info.options.get("locked"))
     reason = str(made.info.options.get("unlocked_because", ""))
     if as_json:
-        from ...bundler.words import NOTES, UNTYPED
+        from ...bundler.words import NOTES, REQUIREMENTS_FROM, UNTYPED
         from ..bundle_facts import facts
 
         why: dict[str, object] = {} if locked else {"unlocked_because": reason}
         if UNTYPED in made.info.options:
             why[UNTYPED] = made.info.options[UNTYPED]
         notes = made.info.options.get(NOTES, [])
-        console.emit_json({**facts(made), "locked": locked, "notes": notes, **why})
+        told = {"requirements_from": made.info.options.get(REQUIREMENTS_FROM, ""), "notes": notes}
+        console.emit_json({**facts(made), "locked": locked, **told, **why})
         return
-    from ...bundler.words import NOTES, digest_words, grpc_words, size_words
+    from ...bundler.words import NOTES, digest_words, grpc_words, requirements_words, size_words
 
     sources = sum(file.path.startswith("src/") for file in made.info.files)
     console.panel(
@@ -88,7 +92,7 @@ def command(
             ("source", _count(sources, "file")),
             ("models", ", ".join(made.info.models) or "none"),
             ("python", made.info.python),
-            ("requirements", "locked with hashes" if locked else f"not locked: {reason}"),
+            ("requirements", requirements_words(made.info)),
             ("typed gRPC", grpc_words(made.info)),
             ("path", made.path),
             *(("note", note) for note in made.info.options.get(NOTES, [])),

@@ -82,7 +82,7 @@ def _methods(runner: RunnerSpec) -> Iterator[tuple[object, ...]]:
 
 
 def _facts(bundle: Bundle) -> list[tuple[str, object]]:
-    from ...bundler.words import grpc_words, size_words, time_words
+    from ...bundler.words import grpc_words, requirements_words, size_words, time_words
 
     info = bundle.info
     return [
@@ -98,6 +98,7 @@ def _facts(bundle: Bundle) -> list[tuple[str, object]]:
         ),
         ("labels", ", ".join(f"{key}={value}" for key, value in info.labels.items())),
         ("python", f"{info.python} on {info.platform}"),
+        ("requirements", requirements_words(info)),
         (
             "locked",
             "yes" if info.options.get("locked") else f"no: {info.options.get('unlocked_because', '')}",

@@ -52,8 +52,8 @@ def read_conda(path: Path, where: Environment) -> Needs:
             _add(needs, entry.strip(), path, where, absent)
     if absent:
         needs.notes.append(
-            f"{path.name}: {', '.join(sorted(absent))} {'has' if len(absent) == 1 else 'have'} no counterpart on PyPI and "
-            "stay out; libraries of the system are named in image: {system_packages: […]}"
+            f"{path.name}: what has no counterpart on PyPI stays out: {', '.join(sorted(absent))}; libraries "
+            " of the system are named in image: {system_packages: […]}"
         )
     return needs
 
@@ -140,5 +140,6 @@ def _check_python(needs: Needs, entry: str, path: Path, where: Environment) -> N
         where.check_python(specifier, path.name)
     except BuildError:
         needs.notes.append(
-            f"{path.name} asks for Python {specifier} and the bundle is for {where.python}; --python chooses another"
+            f"{path.name} asks for Python {specifier} and the bundle is for {where.python}: "
+            "--python chooses another"
         )

@@ -1,7 +1,7 @@
 """Names of conda-forge and of the default channel that differ from those of PyPI.
 
-The list is short and by hand: a name that stands nowhere here is taken to be the same on both, as nearly all are,
-and one that PyPI does not have is said by the resolver.
+The list is short and by hand: a name that stands nowhere here is taken to be the same on both, as nearly all
+are, and one that PyPI does not have is said by the resolver.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def read_poetry_lock(
         packages.setdefault(canonical(str(package["name"])), []).append(package)
     old_files = {canonical(name): files for name, files in table(metadata.get("files")).items()}
     needs = Needs(source=path.name + chosen(extras, groups))
-    pending: list[tuple[str, tuple[str, ...]]] = list(_roots(project, where, extras, groups, path.name))
+    pending: list[tuple[str, tuple[str, ...]]] = list(_roots(project, where, groups, path.name))
     pending += [(name_of(str(line)), ()) for line in _of_extras(document, project, extras, path.name)]
     seen: dict[str, set[str]] = {}
     while pending:
@@ -73,7 +73,7 @@ def read_poetry_lock(
 
 
 def _roots(
-    project: dict[str, Any], where: Environment, extras: Sequence[str], groups: Sequence[str], name: str
+    project: dict[str, Any], where: Environment, groups: Sequence[str], name: str
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Name and extras of what the project needs itself."""
     poetry = table(table(project.get("tool")).get("poetry"))
@@ -119,7 +119,8 @@ def _of_extras(
     for extra in extras:
         if canonical(extra) not in known:
             raise ConfigError(
-                f"{name} has no extra {extra!r}{nearest(extra, list(known))} (has: {', '.join(known) or 'none'})"
+                f"{name} has no extra {extra!r}{nearest(extra, list(known))} "
+                f"(has: {', '.join(known) or 'none'})"
             )
         yield from known[canonical(extra)]
 

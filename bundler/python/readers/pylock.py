@@ -82,14 +82,14 @@ def _add(needs: Needs, package: dict[str, Any], path: Path, where: Environment) 
         if not commit or not address:
             raise BuildError(f"{path.name}: {name} comes from a repository without address or commit")
         _refuse_password(address, path.name, name)
-        folder = f"#subdirectory={vcs['subdirectory']}" if vcs.get("subdirectory") else ""
-        needs.pin(Locked(name=name, url=f"{vcs.get('type', 'git')}+{address}@{commit}{folder}"), path.name)
+        below = f"#subdirectory={vcs['subdirectory']}" if vcs.get("subdirectory") else ""
+        needs.pin(Locked(name=name, url=f"{vcs.get('type', 'git')}+{address}@{commit}{below}"), path.name)
         return
     if archive:
         address = str(archive.get("url", ""))
         _refuse_password(address, path.name, name)
-        folder = f"#subdirectory={archive['subdirectory']}" if archive.get("subdirectory") else ""
-        needs.pin(Locked(name=name, url=address + folder, hashes=_hashes([archive])), path.name)
+        below = f"#subdirectory={archive['subdirectory']}" if archive.get("subdirectory") else ""
+        needs.pin(Locked(name=name, url=address + below, hashes=_hashes([archive])), path.name)
         return
     files = [*rows(package.get("wheels")), *([table(package["sdist"])] if "sdist" in package else [])]
     if not version:

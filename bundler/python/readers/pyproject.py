@@ -96,7 +96,7 @@ def read_indexes(document: dict[str, Any], name: str) -> list[Any]:
         url = str(row.get("url", ""))
         if has_password(url):
             raise BuildError(
-                f"{name}: index {row.get('name', '')!r} carries a password in its address: remove it, and set "
+                f"{name}: index {row.get('name', '')!r} carries a password in its address: remove it and set "
                 "UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD in the environment"
             )
         indexes.append(

@@ -42,7 +42,7 @@ def read_uv_lock(path: Path, where: Environment, *, extras: Sequence[str], group
     document = read_toml(path)
     if document.get("version") != _VERSION:
         raise BuildError(
-            f"{path.name} has format {document.get('version')}, and {_VERSION} is read: uv lock writes it anew"
+            f"{path.name} has format {document.get('version')}, and {_VERSION} is read: uv lock renews it"
         )
     if document.get("requires-python"):
         where.check_python(str(document["requires-python"]), path.name)
@@ -75,7 +75,8 @@ def _roots(root: Package, extras: Sequence[str], groups: Sequence[str], name: st
         for each in names:
             if canonical(each) not in known:
                 raise ConfigError(
-                    f"{name} has no {kind} {each!r}{nearest(each, list(known))} (has: {', '.join(known) or 'none'})"
+                    f"{name} has no {kind} {each!r}{nearest(each, list(known))} "
+                    f"(has: {', '.join(known) or 'none'})"
                 )
             yield from rows(known[canonical(each)])
 
