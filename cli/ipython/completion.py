@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+    from IPython.core.completer import CompletionContext
 
     from .session import Session
 
 _TARGETS = {"build", "serve"}
 _SERVERS = {"stop", "logs"}
+_LINE = re.compile(r"\s*(\w+\s*=\s*)?(?P<signs>%%?)bundle\s(?P<rest>.*)")
 
 
 class Completion:
-    """What IPython asks when a line begins with `%bundle`."""
+    """A matcher of IPython's completer (its API 2, of IPython 8.6)."""
+
+    matcher_api_version = 2
+    matcher_identifier = "tiffin"
+    matcher_priority = 200.0
+    """Before all others: they complete Python."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.__qualname__ = type(self).__qualname__  # IPython takes matchers for functions
 
-    def __call__(self, event: Any) -> list[str]:
-        """
-        Args:
-            event: has `text_until_cursor`, and `symbol`: the end of it that IPython will replace.
-        """
-        words = event.text_until_cursor.split()
-        word = "" if event.text_until_cursor[-1:].isspace() else words.pop()
-        if words[:1] == ["%%bundle"]:
-            found = ["service"] if len(words) == 1 else ["--name"]
-        else:
-            found = self._command(words[1:], word)
-        # IPython splits words at colons, too: of `iris:6f` it replaces `6f`.
-        known = word[: len(word) - len(event.symbol)]
-        return [each.removeprefix(known) for each in found if each.startswith(word)]
+    def __call__(self, context: CompletionContext) -> dict[str, Any]:
+        """IPython's `SimpleMatcherResult`: nothing but on a line of ours, and on one of ours nothing else."""
+        from IPython.core.completer import SimpleCompletion
+
+        line = _LINE.fullmatch(context.text_until_cursor)
+        if line is None:
+            return {"completions": []}
+        words = line["rest"].split()
+        word = words.pop() if line["rest"][-1:].strip() else ""
+        found = self._cell(words) if line["signs"] == "%%" else self._command(words, word)
+        return {
+            "completions": [SimpleCompletion(each, type="magic") for each in found if each.startswith(word)],
+            "matched_fragment": word,
+            "suppress": True,
+            "ordered": True,
+        }
+
+    def _cell(self, words: list[str]) -> list[str]:
+        return ["--name", *self._session.services.classes()] if words else ["service"]
 
     def _command(self, words: list[str], word: str) -> list[str]:
         from click.shell_completion import ShellComplete

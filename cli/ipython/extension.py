@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _ATTRIBUTE = "_tiffin_session"
-_HOOK = "complete_command"
-_NAMES = ("%bundle", "%%bundle")
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -28,10 +26,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
     bundle.__doc__ = BundleMagic.__doc__
     shell.register_magic_function(bundle, magic_kind="line_cell", magic_name="bundle")
-    complete = Completion(session)
-    for name in _NAMES:
-        # IPython binds the hook to the shell, for which it needs a plain function.
-        shell.set_hook(_HOOK, lambda _shell, event: complete(event), str_key=name)
+    shell.Completer.custom_matchers.append(Completion(session))
     setattr(shell, _ATTRIBUTE, session)
     atexit.register(session.servers.leave)
 
@@ -43,6 +38,6 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     atexit.unregister(session.servers.leave)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("bundle", None)
-    for name in _NAMES:
-        shell.strdispatchers[_HOOK].strs.pop(name, None)
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [one for one in matchers if not isinstance(one, Completion)]
     delattr(shell, _ATTRIBUTE)

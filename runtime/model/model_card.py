@@ -37,20 +37,34 @@ def model_card(model: Model) -> str:
     return card(f"Model {model.tag}", facts, [signature_table(info.methods)], steps)
 
 
-def signature_table(methods: Mapping[str, MethodSpec]) -> Table:
-    """A row for each input and output of each method; the method's name on its first."""
+def signature_table(methods: Mapping[str, MethodSpec], batches: Mapping[str, str] | None = None) -> Table:
+    """A row for each input and output of each method; inputs that are those of the method before only once.
+
+    Args:
+        methods: by name.
+        batches: method to how large its batches are, for a column of that.
+    """
+    rows: list[tuple[str, ...]] = []
+    before: MethodSpec | None = None
+    for name, method in methods.items():
+        more = [(batches[name],), ("",)] if batches is not None else [(), ()]
+        for place, row in enumerate(_rows(method, before)):
+            rows.append((name if not place else "", *row, *more[min(place, 1)]))
+        before = method
     return Table(
-        ["method", "", "type", "shape"], [row for name in methods for row in _rows(name, methods[name])]
+        ["method", "", "type", "shape", *(["a batch, at most"] if batches is not None else [])], rows
     )
 
 
-def _rows(name: str, method: MethodSpec) -> Iterator[tuple[str, str, str, str]]:
-    values: list[tuple[str, TypeSpec]] = list(method.inputs.items())
+def _rows(method: MethodSpec, before: MethodSpec | None) -> Iterator[tuple[str, str, str]]:
+    values: list[tuple[str, TypeSpec]] = []
+    if before is None or method.inputs != before.inputs or method.output is None:
+        values += method.inputs.items()
     if method.output is not None:
         values.append(("→", method.output))
-    yield from ((name if not place else "", *_described(*value)) for place, value in enumerate(values))
+    yield from (_described(*value) for value in values)
     if not values:
-        yield name, "", "not known: save with example=", ""
+        yield "", "not known: save with example=", ""
 
 
 def _described(name: str, spec: TypeSpec) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import TiffinError
-from ..card import Table, card
+from ..card import card
 from ..model.model_card import signature_table
 from ..words import batch_words, digest_words, size_words
 from .workers import workers_words
@@ -28,12 +28,9 @@ def runner_card(runner: Runner, name: str) -> str:
         spec = runner.spec(name)
         facts = [*_weights(runner), *declared]
     except TiffinError as error:
-        return card(title, [("not to be run", error), *declared, ("declared", runner.where)])
-    batches = Table(
-        ["method", "a batch, at most"],
-        [(method, batch_words(spec, spec.methods[method])) for method in spec.methods],
-    )
-    return card(title, [*facts, ("declared", runner.where)], [signature_table(spec.methods), batches])
+        return card(title, [("cannot run", error), *declared])
+    batches = {method: batch_words(spec, spec.methods[method]) for method in spec.methods}
+    return card(title, facts, [signature_table(spec.methods, batches)], ["%bundle serve", "%bundle build"])
 
 
 def _weights(runner: Runner) -> list[tuple[str, object]]:
