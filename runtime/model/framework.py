@@ -106,6 +106,7 @@ _BUILT_IN = {
     "sentence_transformers": ("sentence_transformers", "SentenceTransformersFramework"),
     "torch_export": ("torch_export", "TorchExportFramework"),
     "torchscript": ("torchscript", "TorchScriptFramework"),
+    "lightning": ("lightning", "LightningFramework"),
     "torch": ("torch", "TorchFramework"),
     "onnx": ("onnx", "OnnxFramework"),
     "xgboost": ("xgboost", "XGBoostFramework"),

@@ -8,8 +8,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ....errors import MissingDependencyError, ModelError
 from ...manifest import MethodSpec, ModelInfo
 from .. import torch_call
@@ -17,6 +15,7 @@ from ..example import Example
 from ..framework import Native, Saved, check_options, has_class_of
 from ..hub_folder import WEIGHTS, check_safe, copy_safe, quiet
 from ..import_path import find_class, path_of
+from ..json_values import is_json
 from ..pickles import importable
 from ..pipeline_rows import plain, rows_in, rows_out
 from ..signature import describe_call
@@ -162,13 +161,11 @@ def _parameters(pipe: Any) -> list[dict[str, Any]]:
 
 
 def _checked(key: str, value: Any) -> Any:
-    try:
-        msgspec.json.encode(value)
-    except TypeError as error:
+    if not is_json(value):
         raise ModelError(
             f"the pipeline's parameter {key}={value!r} cannot be saved: make it without, and give "
             "it with each call, or write a runner class"
-        ) from error
+        )
     return value
 
 
