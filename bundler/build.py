@@ -39,12 +39,14 @@ from .image.plan import (
 from .image.sbom import SBOM_FILE, render_sbom
 from .model_files.wishes import FileOptions
 from .origin import Origin, origin_of
-from .provenance import provenance
+from .provenance import given_only, tools, wanted
+from .provenance import provenance as noted
 from .python.dependencies import Dependencies, code_of, dependencies, wheel_path
 from .python.environment import environment
 from .python.lockfile import LOCK_FILE, read_lock
 from .python.wheel import runtime_wheel
 from .readme import render_readme
+from .references import data_references, metrics_of, references_of_words
 from .secrets_scan import refuse_secrets
 from .snapshot import SourceFile, list_sources
 from .store import Draft
@@ -56,6 +58,8 @@ Progress = Callable[[str, int, int], None]
 OPENAPI_FILE = "apis/openapi.json"
 PROTO_FILE = "apis/service.proto"
 README_FILE = "README.md"
+CHECKED = "checked"
+"""In `options` of a manifest: what was tried in a clean environment before it was kept."""
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 
@@ -70,6 +74,10 @@ def build(
     python: str = "",
     platforms: Sequence[str] = (),
     files: FileOptions | None = None,
+    data: Any = None,
+    metrics: Mapping[str, Any] | None = None,
+    provenance: bool = True,
+    check: bool = False,
 ) -> Bundle:
     """Makes a bundle of a service, its models and what it needs.
 
@@ -88,13 +96,18 @@ def build(
         platforms: that images will be for besides Linux on this machine's processor, `linux/arm64`: the
             requirements are locked for each, and it is an error when they cannot be.
         files: what goes with a model file, or the files of a folder.
+        data: references to what belongs to it, as for `tiffin.models.save`; added to those of the bundlefile.
+        metrics: numbers by name, as for `tiffin.models.save`; added to those of the bundlefile.
+        provenance: False: who, where and git are not noted; `TIFFIN_NO_PROVENANCE=1` says the same.
+        check: try it before it is kept: in a clean environment made from its lock the service is imported and
+            the models' recorded examples are run.
 
     Raises:
         ConfigError: there is nothing to build there, the bundlefile is wrong, or so is a platform.
         ServiceDefinitionError: the service cannot work, or cannot be imported from the bundle's files.
         SecretFoundError: a file that looks like a secret would go in.
         NotFoundError: a model is not in the store.
-        BuildError: anything else that keeps a bundle from being made.
+        BuildError: anything else that keeps a bundle from being made; the check found something.
         AlreadyExistsError: that version exists.
         StoreError: the disk is full or may not be written.
     """
@@ -105,6 +118,9 @@ def build(
         )
     if name is not None:
         Tag(name, version or "0")
+    if check and lock is False:
+        raise UsageError("a check is made with locked requirements: leave out lock=False")
+    lock = True if check else lock
     if platforms and lock is False:
         raise UsageError("requirements are locked for the platforms that are named: leave out lock=False")
     for each in ("", *platforms):
@@ -114,13 +130,16 @@ def build(
     store = bundle_store()
     with origin_of(target, files=files, name=name) as origin, store.begin() as draft:
         wishes = find_bundlefile(origin.settings) or BundleFile()
+        said = _said(origin, wishes, data, metrics, provenance=provenance)
         sources = _sources(origin, wishes)
         refuse_secrets(sources, allow=wishes.allow_secrets)
         content = _fill(
             draft, origin, wishes, sources, lock=lock, python=python, platforms=platforms, progress=progress
         )
-        info = _manifest(content, wishes, labels or {}, origin)
+        info = _manifest(content, wishes, labels or {}, origin, said)
         _put_dockerfile(draft, info, content.texts)
+        if check:
+            info.options[CHECKED] = _check(draft, info, progress)
         progress("write to the store", 0, 0)
         info.name = name or origin.name or wishes.name or content.spec.name
         path = draft.commit(info.name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))
@@ -275,7 +294,9 @@ def _put(draft: Draft, path: str, data: bytes) -> FileEntry:
     return FileEntry(path=path, size_bytes=len(data), sha256=sha256(data).hexdigest())
 
 
-def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], origin: Origin) -> BundleInfo:
+def _manifest(
+    content: _Content, wishes: BundleFile, labels: Mapping[str, str], origin: Origin, said: dict[str, Any]
+) -> BundleInfo:
     """The manifest but for name and version, which the store allots, and what the Dockerfile adds."""
     lock = content.needed.lock
     locked = lock is not None and bool(lock.text)
@@ -300,10 +321,31 @@ def _manifest(content: _Content, wishes: BundleFile, labels: Mapping[str, str], 
         pickled=[str(model.tag) for model in content.models if model.info.pickled],
         labels=_checked({**wishes.labels, **labels}),
         description=wishes.description,
-        provenance={**provenance(origin.settings), **origin.provenance},
+        provenance=said,
         options=options,
         image=wishes.image,
     )
+
+
+def _said(
+    origin: Origin, wishes: BundleFile, data: Any, metrics: Mapping[str, Any] | None, *, provenance: bool
+) -> dict[str, Any]:
+    """Where it comes from, and what the user says of it; who and where only when that is wanted."""
+    references = [*references_of_words(wishes.data, origin.settings), *data_references(data)]
+    numbers = {**metrics_of(wishes.metrics), **metrics_of(metrics)}
+    given = {"data": references, "metrics": numbers}
+    said = {name: value for name, value in given.items() if value}
+    if provenance and wanted():
+        return {**noted(origin.settings), **origin.provenance, **said}
+    return {**tools(), **given_only(origin.provenance), **said}
+
+
+def _check(draft: Draft, info: BundleInfo, progress: Progress) -> dict[str, Any]:
+    from .check.check import check, demand
+
+    report = check(draft.folder, info, on_step=lambda step: progress(step, 0, 0))
+    demand(report)
+    return {"python": report.python, "packages": report.packages, "examples": len(report.results)}
 
 
 def _checked(labels: dict[str, str]) -> dict[str, str]:

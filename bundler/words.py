@@ -10,6 +10,7 @@ __all__ = [
     "REQUIREMENTS_FROM",
     "UNTYPED",
     "batch_words",
+    "checked_words",
     "digest_words",
     "grpc_words",
     "requirements_words",
@@ -24,6 +25,18 @@ REQUIREMENTS_FROM = "requirements_from"
 """In `options` of a manifest: the file that says what Python packages are needed, or `imports`."""
 UNTYPED = "no_grpc_method"
 """In `options` of a manifest: api to the reason why `apis/service.proto` has no method for it."""
+
+
+def checked_words(info: BundleInfo) -> str:
+    """`2 examples gave the same outputs, Python 3.11.7 with 43 packages`; empty when it was not tried."""
+    found = info.options.get("checked")
+    if not isinstance(found, dict):
+        return ""
+    number = found.get("examples", 0)
+    where = f"Python {found.get('python')} with {found.get('packages')} packages"
+    if not number:
+        return f"imported in {where}; no example was recorded"
+    return f"{number} example{'s'[: number != 1]} gave the same outputs, {where}"
 
 
 def grpc_words(info: BundleInfo) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from .. import console
@@ -28,6 +30,21 @@ from ..tags import Target
     help="Lock for images of this platform too; may be repeated.  [this machine's]",
 )
 @model_file_options
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="NAME=REFERENCE",
+    help="Note what belongs to it: s3://bucket/train.parquet, or a file, which is hashed; may be repeated.",
+)
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME=NUMBER", help="Note a number; may be repeated."
+)
+@click.option(
+    "--no-provenance", is_flag=True, help="Do not note who, where and git (also TIFFIN_NO_PROVENANCE=1)."
+)
+@click.option(
+    "--check", is_flag=True, help="Keep it only when it gives the recorded outputs in a clean environment."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     target: str,
@@ -40,6 +57,10 @@ def command(
     platforms: tuple[str, ...],
     inputs: tuple[str, ...],
     classes: tuple[str, ...],
+    data: tuple[str, ...],
+    metrics: tuple[str, ...],
+    no_provenance: bool,
+    check: bool,
     as_json: bool,
 ) -> None:
     """Make a bundle: service, models and dependencies, one version.
@@ -65,6 +86,10 @@ def command(
             python=python,
             platforms=platforms,
             files=FileOptions(inputs=inputs, classes=classes),
+            data=_references(data),
+            metrics=dict(_metric(text) for text in metrics),
+            provenance=not no_provenance,
+            check=check,
             on_progress=show,
         )
     locked = bool(made.info.options.get("locked"))
@@ -80,7 +105,14 @@ def command(
         told = {"requirements_from": made.info.options.get(REQUIREMENTS_FROM, ""), "notes": notes}
         console.emit_json({**facts(made), "locked": locked, **told, **why})
         return
-    from ...bundler.words import NOTES, digest_words, grpc_words, requirements_words, size_words
+    from ...bundler.words import (
+        NOTES,
+        checked_words,
+        digest_words,
+        grpc_words,
+        requirements_words,
+        size_words,
+    )
 
     sources = sum(file.path.startswith("src/") for file in made.info.files)
     console.panel(
@@ -93,6 +125,7 @@ def command(
             ("models", ", ".join(made.info.models) or "none"),
             ("python", made.info.python),
             ("requirements", requirements_words(made.info)),
+            ("checked", checked_words(made.info)),
             ("typed gRPC", grpc_words(made.info)),
             ("path", made.path),
             *(("note", note) for note in made.info.options.get(NOTES, [])),
@@ -106,6 +139,26 @@ def command(
     )
     if not locked and lock is None:
         console.warning(f"built without a lock of the requirements: {reason}")
+
+
+def _references(texts: tuple[str, ...]) -> dict[str, str | Path]:
+    """A file or folder that is there is hashed, all else is kept as it is."""
+    found: dict[str, str | Path] = {}
+    for text in texts:
+        name, equals, reference = text.partition("=")
+        if not equals or not name or not reference:
+            raise click.BadParameter(f"{text!r} is not NAME=REFERENCE", param_hint="--data")
+        there = "://" not in reference and Path(reference).exists()
+        found[name] = Path(reference) if there else reference
+    return found
+
+
+def _metric(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name, float(number) if name else float("no name")
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not NAME=NUMBER", param_hint="--metric") from None
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -60,6 +60,10 @@ class BundleFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Name of the bundle; empty: the service's."""
     description: str = ""
     labels: dict[str, str] = {}
+    data: dict[str, str] = {}
+    """Name to reference: `s3://bucket/train.parquet`; a file or folder that is there is hashed."""
+    metrics: dict[str, float] = {}
+    """Numbers to keep with the bundle: `accuracy: 0.97`."""
     include: list[str] = []
     """Patterns as in `.gitignore`; empty: everything."""
     exclude: list[str] = []
