@@ -99,10 +99,6 @@ def _facts(bundle: Bundle) -> list[tuple[str, object]]:
         ("labels", ", ".join(f"{key}={value}" for key, value in info.labels.items())),
         ("python", f"{info.python} on {info.platform}"),
         ("requirements", requirements_words(info)),
-        (
-            "locked",
-            "yes" if info.options.get("locked") else f"no: {info.options.get('unlocked_because', '')}",
-        ),
         ("typed gRPC", grpc_words(info)),
         ("made on", info.provenance.get("host")),
         ("git", _git(info.provenance.get("git"))),
