@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from .finding import Finding
@@ -28,11 +29,10 @@ def check(patient: Patient) -> Iterator[Finding]:
     if loose:
         names = [f"{line.name} ({line.where})" for line in loose[:_SHOWN]]
         more = f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else ""
-        here = [
-            f"{line.name}=={patient.machine.packages[line.name]}"
-            for line in loose
-            if line.name in patient.machine.packages
-        ]
+        versions = {
+            line.name: patient.machine.packages.get(line.name, "").partition("+")[0] for line in loose
+        }
+        here = [f"{name}=={version}" for name, version in versions.items() if version]
         # With uv every build is locked, with the versions that are installed here: only a habit, then.
         yield Finding(
             check=NAME,
@@ -52,12 +52,16 @@ def check(patient: Patient) -> Iterator[Finding]:
             where=str(patient.folder),
             mend="pip freeze > requirements.txt  # and keep what the service imports",
         )
-    absent = sorted({line.name for line in patient.requirements if line.name} - set(patient.machine.packages))
+    absent = [
+        line for line in patient.requirements if line.name and line.name not in patient.machine.packages
+    ]
     if absent:
+        names = ", ".join(line.name for line in absent[:_SHOWN])
         yield Finding(
             check=NAME,
             severity="warning",
-            what=f"not installed here, so not what the service was tried with: {', '.join(absent[:_SHOWN])}",
-            where=patient.title,
-            mend=f"pip install {' '.join(absent)}",
+            what=f"not installed here, so not what the service was tried with: {names}",
+            where=absent[0].where,
+            # As it is written: the bare name of a package that has an address may be a stranger's on an index.
+            mend=f"pip install {' '.join(shlex.quote(line.text) for line in absent)}",
         )

@@ -1,0 +1,329 @@
+"""From BentoML's build options to our bundlefile and requirements."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from ....errors import ConfigError
+from ....runtime.service.bundlefile import BundleFile
+from ....runtime.service.image_options import ImageOptions, changed
+from ...doctor.installed import name_of
+from .notes import Notes
+from .options import IGNORE, BuildOptions
+
+_PASSWORD = re.compile(r"://[^/\s@]+@")
+_DISTROS = {"debian": "", "alpine": "alpine", "ubi8": "", "amazonlinux": ""}
+_OWN = "bentoml"
+
+
+class Carrying:
+    """One project's options on their way.
+
+    Args:
+        options: as read.
+        folder: of the BentoML project.
+        notes: gets what was carried over and what was not.
+    """
+
+    def __init__(self, options: BuildOptions, folder: Path, notes: Notes) -> None:
+        self.file: dict[str, Any] = {}
+        self.requirements: list[str] = []
+        self.image = ImageOptions()
+        self._options = options
+        self._folder = folder
+        self._notes = notes
+
+    def carry(self) -> None:
+        """Goes through every key; one that nobody knows is left to the person."""
+        known: dict[str, Callable[[str, Any], None]] = {
+            "service": self._service,
+            "name": self._name,
+            "description": self._description,
+            "labels": self._labels,
+            "include": self._patterns,
+            "exclude": self._patterns,
+            "models": self._models,
+            "python": self._python,
+            "docker": self._docker,
+            "envs": self._envs,
+            "conda": self._conda,
+        }
+        for key, value in self._options.values.items():
+            if key in known:
+                known[key](key, value)
+            else:
+                self._leave(key, f"`{key}` has no counterpart in a bundlefile")
+        for line in self._options.dependencies:
+            self.require(line, f"{self._options.file or 'pyproject.toml'} [project]")
+        ignore = self._folder / IGNORE
+        if ignore.is_file():
+            lines = [line.strip() for line in ignore.read_text(encoding="utf-8").splitlines()]
+            self.exclude([line for line in lines if line and not line.startswith("#")], IGNORE)
+
+    def exclude(self, patterns: list[str], where: str) -> None:
+        self.file["exclude"] = list(dict.fromkeys([*self.file.get("exclude", []), *patterns]))
+        self._notes.took(where, f"exclude: {', '.join(patterns)}")
+
+    def require(self, line: str, where: str) -> None:
+        """One requirement; options of pip and BentoML itself are none."""
+        text = line.strip()
+        if name_of(text) == _OWN and not text.startswith("git+"):
+            self._notes.took(where, f"`{text}` is not needed any more")
+        elif text.startswith("-"):
+            self.index(text, where)
+        elif _PASSWORD.search(text) and "git@" not in text:
+            self._notes.leave(
+                where, "a requirement has a password in its address: give it to uv instead (~/.netrc)"
+            )
+        elif text.startswith("git+"):
+            repository = text.partition("@")[0].rstrip("/").rpartition("/")[2].removesuffix(".git")
+            self.requirements.append(f"{repository} @ {text}")
+            self._notes.leave(
+                where,
+                f"`{text}` has no name: {repository} was taken from its address, look whether it is right",
+            )
+        elif text and text not in self.requirements:
+            self.requirements.append(text)
+            self._notes.took(where, f"requirement {text}")
+
+    def index(self, text: str, where: str) -> None:
+        """`--index-url https://…` and its kind."""
+        if _PASSWORD.search(text):
+            self._notes.leave(
+                where, "an index has a password in its address: set UV_INDEX_URL where you build"
+            )
+        elif text.startswith(("--index-url", "--extra-index-url", "--find-links", "-i ", "-f ")):
+            self.requirements.insert(0, text)
+            self._notes.took(where, f"`{text}` is in the requirements")
+        else:
+            self._notes.leave(where, f"`{text}` is an option of pip that a lock by uv does not have")
+
+    def set_image(self, where: str, **changes: Any) -> None:
+        """Options of the image, as far as ours allow them."""
+        for name, value in changes.items():
+            try:
+                self.image = changed(self.image, **{name: value})
+            except ConfigError as error:  # noqa: PERF203 - each has a reason
+                self._notes.leave(where, str(error).removeprefix("image: "))
+            else:
+                self._notes.took(where, f"image: {name}: {value}")
+
+    def text(self, service: str) -> str:
+        """Of `bundlefile.yaml`.
+
+        Args:
+            service: `module:Class` of the new service.
+
+        Raises:
+            ConfigError: it would not be read again.
+        """
+        image = msgspec.to_builtins(self.image)
+        content = {"service": service, **self.file, **({"image": image} if image else {})}
+        order = [
+            "service",
+            "name",
+            "description",
+            "labels",
+            "include",
+            "exclude",
+            "models",
+            "python",
+            "image",
+        ]
+        content = {key: content[key] for key in order if content.get(key)}
+        try:
+            msgspec.convert(content, BundleFile)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"what was carried over makes no bundlefile: {error}") from error
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+    def _leave(self, key: str, what: str) -> None:
+        self._notes.leave(self._options.where(key), what)
+
+    def _took(self, key: str, what: str) -> None:
+        self._notes.took(self._options.where(key), what)
+
+    def _service(self, key: str, value: Any) -> None:
+        """Read by `convert`, which writes another one."""
+
+    def _name(self, key: str, value: Any) -> None:
+        name = re.sub(r"[^a-z0-9._-]+", "-", str(value).lower()).strip("-._")
+        self.file["name"] = name
+        self._took(key, f"name: {name}")
+
+    def _description(self, key: str, value: Any) -> None:
+        text = str(value).strip()
+        if text.startswith("file:"):
+            path = self._folder / text.removeprefix("file:").strip()
+            try:
+                text = path.read_text(encoding="utf-8").strip()
+            except OSError:
+                self._leave(key, f"the description's file {path} cannot be read")
+                return
+        self.file["description"] = text
+        self._took(key, "description")
+
+    def _labels(self, key: str, value: Any) -> None:
+        if isinstance(value, dict):
+            self.file["labels"] = {str(name): str(word) for name, word in value.items()}
+            self._took(key, f"labels: {', '.join(self.file['labels'])}")
+
+    def _patterns(self, key: str, value: Any) -> None:
+        patterns = [str(each) for each in value or []]
+        if key == "exclude":
+            self.exclude(patterns, self._options.where(key))
+        elif patterns:
+            self.file["include"] = patterns
+            self._took(key, f"include: {', '.join(patterns)}")
+
+    def _models(self, key: str, value: Any) -> None:
+        tags = []
+        for each in value or []:
+            tag = each.get("tag", "") if isinstance(each, dict) else str(each)
+            if isinstance(each, dict) and (extra := sorted(each.keys() - {"tag"})):
+                self._leave(
+                    key, f"{' and '.join(extra)} of model {tag or '(none)'}: name the version you mean"
+                )
+            if tag:
+                tags.append(tag)
+        self.file["models"] = tags
+        if tags:
+            self._leave(
+                key,
+                f"the models {', '.join(tags)} are in BentoML's store: save them into this one with "
+                "tiffin.models.save, under the same names",
+            )
+
+    def _python(self, key: str, value: Any) -> None:
+        for name, each in (value or {}).items():
+            dotted = f"{key}.{name}"
+            where = self._options.where(dotted)
+            if name == "packages":
+                for line in each or []:
+                    self.require(str(line), where)
+            elif name == "requirements_txt":
+                self.requirements_file(str(each), where)
+            elif name in {"index_url", "extra_index_url", "find_links"}:
+                option = "--" + name.replace("_", "-")
+                for address in [each] if isinstance(each, str) else each or []:
+                    self.index(f"{option} {address}", where)
+            elif name == "lock_packages":
+                if each is False:
+                    self._notes.leave(
+                        where, "lock_packages: false: bundles are locked; `bundle build --no-lock` skips it"
+                    )
+                else:
+                    self._notes.took(where, "locking is what `bundle build` does")
+            elif name == "pack_git_packages":
+                self._notes.took(where, "git packages are pinned to a commit by the lock")
+            elif name == "wheels":
+                self._notes.leave(
+                    where,
+                    f"wheels {', '.join(map(str, each or []))}: install the package here, or publish it",
+                )
+            elif each:
+                self._notes.leave(
+                    where, f"python.{name} has no counterpart: configure uv (uv.toml) where you build"
+                )
+
+    def requirements_file(self, name: str, where: str) -> None:
+        path = self._folder / name
+        name = Path(name).as_posix()
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except OSError:
+            self._notes.leave(where, f"the requirements file {name} cannot be read")
+            return
+        for number, raw in enumerate(lines, 1):
+            line = re.sub(r"(?:^|\s+)#.*$", "", raw).strip()
+            if line:
+                self.require(line, f"{name}:{number}")
+
+    def _docker(self, key: str, value: Any) -> None:
+        for name, each in (value or {}).items():
+            where = self._options.where(f"{key}.{name}")
+            if name == "distro":
+                self.distro(str(each), where)
+            elif name == "python_version":
+                self._notes.leave(
+                    where,
+                    f"python_version {each}: a bundle has the Python that builds it: uv run --python {each} "
+                    "bundle build",
+                )
+            elif name == "cuda_version":
+                self.set_image(where, cuda=".".join(str(each).split(".")[:2]))
+            elif name == "system_packages":
+                self.set_image(where, system_packages=[str(package) for package in each or []])
+            elif name == "base_image":
+                self.set_image(where, base=str(each))
+            elif name == "env":
+                self._variables(each, where)
+            elif name == "setup_script":
+                self._notes.leave(
+                    where, f"setup_script {each}: write its commands as RUN into image.dockerfile_template"
+                )
+            elif name == "dockerfile_template":
+                self._notes.leave(
+                    where, f"dockerfile_template {each}: its blocks have other names: docs/12-images.md"
+                )
+            elif each:
+                self._notes.leave(where, f"docker.{name} has no counterpart")
+
+    def distro(self, name: str, where: str) -> None:
+        if name in {"debian", ""}:
+            self._notes.took(where, "debian is what images have anyway")
+        elif name == "alpine":
+            self.set_image(where, base="python:3.12-alpine")
+        else:
+            self._notes.leave(where, f"distro {name}: name an image that has it, image: {{base: …}}")
+
+    def variables(self, value: Any, where: str) -> None:
+        """Environment variables, as a mapping, as a list of `name`/`value`, or the name of a file."""
+        self._variables(value, where)
+
+    def _envs(self, key: str, value: Any) -> None:
+        self._variables(value, self._options.where(key))
+
+    def _variables(self, value: Any, where: str) -> None:
+        if isinstance(value, str):
+            self._notes.leave(
+                where, f"variables of the file {value}: write them into image: {{env: …}}, but no secrets"
+            )
+            return
+        pairs: list[tuple[str, Any]] = []
+        if isinstance(value, dict):
+            pairs = [(str(name), each) for name, each in value.items()]
+        for each in value if isinstance(value, list) else []:
+            if isinstance(each, dict):
+                pairs.append((str(each.get("name", "")), each.get("value")))
+            else:
+                name, equals, text = str(each).partition("=")
+                pairs.append((name, text if equals else None))
+        for name, text in pairs:
+            if text in {None, ""}:
+                self._notes.leave(
+                    where, f"variable {name} has no value here: docker run -e {shlex.quote(name)}=…"
+                )
+            else:
+                self.set_image(where, env={**self.image.env, name: str(text)})
+
+    def _conda(self, key: str, value: Any) -> None:
+        for line in (value or {}).get("pip") or []:
+            self.require(str(line), self._options.where(f"{key}.pip"))
+        if file := (value or {}).get("environment_yml"):
+            self._leave(
+                f"{key}.environment_yml",
+                f"conda's {file}: name it in bundlefile.yaml, python: {{requirements: {file}}}",
+            )
+        if names := (value or {}).get("dependencies"):
+            self._leave(
+                f"{key}.dependencies",
+                f"conda's {', '.join(map(str, names))}: name the same packages of PyPI in the requirements",
+            )
