@@ -16,6 +16,7 @@ from ...errors import BuildError, ConfigError, IntegrityError
 from ...runtime.manifest import BundleInfo, FileEntry
 from ...runtime.service.image_options import ImageOptions
 from ..bundles import Bundle
+from ..python.indexes import CONFIG_FILE, credential_names
 from ..python.lockfile import (
     LOCK_FILE,
     LOCK_PATTERN,
@@ -65,6 +66,14 @@ class ImagePlan(msgspec.Struct, kw_only=True, frozen=True):
     wheel_sha256: str
     tiffin: str
     """Its version."""
+    local_wheels: list[str] = []
+    """Wheels of the packages that no index has; their paths in the context."""
+    uv_config: str = ""
+    """uv's configuration with the named indexes; its path in the context; empty: there are none."""
+    credentials: list[str] = []
+    """Names of the build secrets, and of uv's variables, that hold user and password of each named index."""
+    indexes: bool = False
+    """Whether there are indexes besides the default one."""
     early: list[Layer]
     """Files that change less often than models."""
     models: list[Layer]
@@ -110,7 +119,7 @@ def image_plan(
         BuildError: the bundle is of a tiffin that made no images.
         IntegrityError: its lock is damaged.
     """
-    read = {REQUIREMENTS_FILE, LOCK_FILE, TEMPLATE_FILE}
+    read = {REQUIREMENTS_FILE, LOCK_FILE, TEMPLATE_FILE, CONFIG_FILE}
     texts = {
         entry.path: (bundle.path / entry.path).read_text(encoding="utf-8")
         for entry in bundle.info.files
@@ -138,7 +147,7 @@ def plan_of(
 
     Args:
         info: of the bundle, with every file but the Dockerfile.
-        texts: content of `requirements.in`, of each lock and of the project's template, by their paths.
+        texts: content of `requirements.in`, `uv.toml`, each lock and the project's template, by their paths.
     """
     wheel = _wheel(info)
     lock = _lock(info, texts, platform)
@@ -163,6 +172,12 @@ def plan_of(
         wheel=wheel.path,
         wheel_sha256=wheel.sha256,
         tiffin=_version(wheel),
+        local_wheels=[
+            entry.path for entry in info.files if entry.path.startswith(WHEELS_FOLDER) and entry != wheel
+        ],
+        uv_config=CONFIG_FILE if CONFIG_FILE in texts else "",
+        credentials=credential_names(texts.get(CONFIG_FILE, "")),
+        indexes=locked and "--extra-index-url" in texts[lock],
         early=early_layers(info, BUNDLE_ROOT),
         models=model_layers(info, BUNDLE_ROOT),
         late=late_layers(info, BUNDLE_ROOT),
@@ -188,6 +203,8 @@ def _placed(plan: ImagePlan) -> ImagePlan:
         late=layers[late:],
         requirements=place_of(plan.requirements, layers, BUNDLE_ROOT),
         wheel=place_of(plan.wheel, layers, BUNDLE_ROOT),
+        local_wheels=[place_of(path, layers, BUNDLE_ROOT) for path in plan.local_wheels],
+        uv_config=place_of(plan.uv_config, layers, BUNDLE_ROOT) if plan.uv_config else "",
     )
 
 

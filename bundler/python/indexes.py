@@ -88,6 +88,14 @@ def variable(name: str) -> str:
     return f"UV_INDEX_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}"
 
 
+def credential_names(config: str) -> list[str]:
+    """`UV_INDEX_CORP_USERNAME` and `UV_INDEX_CORP_PASSWORD` for each index of a `config_text`."""
+    names = [
+        json.loads(line.partition("= ")[2]) for line in config.splitlines() if line.startswith("name = ")
+    ]
+    return [f"{variable(name)}_{part}" for name in names for part in ("USERNAME", "PASSWORD")]
+
+
 def config_text(indexes: Sequence[Index]) -> str:
     """`uv.toml` with the indexes; empty when there are none."""
     blocks = []
