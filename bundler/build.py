@@ -41,7 +41,7 @@ from .model_files.wishes import FileOptions
 from .origin import Origin, origin_of
 from .provenance import given_only, tools, wanted
 from .provenance import provenance as noted
-from .python.dependencies import Dependencies, code_of, dependencies, wheel_path
+from .python.dependencies import Dependencies, code_of, dependencies, packed_folders, wheel_path
 from .python.environment import environment
 from .python.lockfile import LOCK_FILE, read_lock
 from .python.wheel import runtime_wheel
@@ -183,7 +183,11 @@ def _fill(
     project = origin.settings
     files = _copy(draft, sources, progress)
     progress("import the service", 0, 0)
-    spec, described = describe(origin.target, draft.folder / SOURCE_FOLDER)
+    spec, described = describe(
+        origin.target,
+        draft.folder / SOURCE_FOLDER,
+        packed=lambda: packed_folders(project, wishes.python, generated=origin.generated),
+    )
     progress("link models", 0, 0)
     models = _models(spec, [*wishes.models, *origin.models])
     for model in models:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,12 +30,15 @@ _OUTPUT_LINES = 20
 _SHOWN = 5
 
 
-def describe(target: Target, snapshot: Path) -> tuple[ServiceSpec, Description]:
+def describe(
+    target: Target, snapshot: Path, *, packed: Callable[[], Sequence[Path]] = tuple
+) -> tuple[ServiceSpec, Description]:
     """Imports the service from the snapshot in a new process.
 
     Args:
         target: the service in its project folder.
         snapshot: the copy of that folder.
+        packed: folders of packages that go into the bundle as wheels; asked when one is imported.
 
     Returns:
         What the service is, with the models' tags resolved, and all that was found with it.
@@ -60,7 +64,7 @@ def describe(target: Target, snapshot: Path) -> tuple[ServiceSpec, Description]:
         message = found.message.replace(f"{snapshot}/", "").replace(str(snapshot), str(project))
         message += _left_out(found.missing, project, snapshot) + _tail(output)
         raise _error_class(found.error)(message)
-    _check_modules(found.modules, target.service, project, snapshot)
+    _check_modules(found.modules, target.service, project, snapshot, packed)
     _check_untouched(target.service, before, _stamps(snapshot))
     return found.spec, found
 
@@ -123,10 +127,21 @@ def _python_path(project: Path) -> list[str]:
     return [str(path) for path in paths if not path.is_relative_to(project)]
 
 
-def _check_modules(modules: dict[str, str], service: str, project: Path, snapshot: Path) -> None:
+def _check_modules(
+    modules: dict[str, str],
+    service: str,
+    project: Path,
+    snapshot: Path,
+    packed: Callable[[], Sequence[Path]],
+) -> None:
     """An editable install leads past the snapshot, to files that will be missing where it is served."""
     outside = {name: file for name, file in modules.items() if not Path(file).is_relative_to(snapshot)}
     strays = [name for name, file in outside.items() if Path(file).is_relative_to(project.resolve())]
+    if strays:
+        folders = packed()
+        strays = [
+            name for name in strays if not any(Path(outside[name]).is_relative_to(each) for each in folders)
+        ]
     if strays:
         name = min(strays)
         raise BuildError(

@@ -82,7 +82,9 @@ def _runtime(wheel: Wheel) -> dict[str, Any]:
 
 
 def _package(package: Locked) -> dict[str, Any]:
-    purl = f"pkg:pypi/{package.name}" + (f"@{_encoded(package.version)}" if package.version else "")
+    # What no index has is none of PyPI's, whoever has the name there.
+    kind = "generic" if package.url.startswith("./") else "pypi"
+    purl = f"pkg:{kind}/{package.name}" + (f"@{_encoded(package.version)}" if package.version else "")
     component: dict[str, Any] = {
         "type": "library",
         # The marker tells apart the rows of a package that has one version here and another there.

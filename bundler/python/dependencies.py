@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from ..origin import Origin
 from .environment import Environment, environment, this_platform, this_python
 from .indexes import CONFIG_FILE, config_text, machine_indexes, named_indexes
 from .infer import infer
+from .installed import local_folder
 from .line import name_of, read_line
 from .lock import Lock, make_lock
 from .lockfile import LOCK_FILE, REQUIREMENTS_FILE, WHEELS_FOLDER, platform_lock
@@ -147,14 +149,15 @@ def wheel_path(wheel: Wheel) -> str:
 
 
 def packed_folders(project: Path, options: PythonOptions, *, generated: bool = False) -> list[Path]:
-    """Folders that become wheels, as far as files tell: what the service imports from there is not missing.
+    """Folders that become wheels: what a service imports from there is in the bundle.
 
     Raises:
         BuildError, ConfigError: as the readers.
     """
     file = None if generated and not options.requirements else source_file(project, options)
-    needs = Needs() if file is None else read_source(file, project, options, environment(options.version))
-    return [local.path for local in needs.locals]
+    if file is None:  # what is imported of these is inferred
+        return [folder for each in distributions() if (folder := local_folder(each))]
+    return [local.path for local in read_source(file, project, options, environment(options.version)).locals]
 
 
 def _collect(subject: _Subject, where: Environment) -> tuple[Needs, list[Wheel], Collected]:

@@ -28,6 +28,7 @@ WHEELS_FOLDER = "env/python/wheels/"
 
 _PINNED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*(?P<version>[^\s;]+)")
 _ADDRESSED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*@\s*(?P<url>[^\s;]+)")
+_LOCAL = re.compile(r"\./wheels/[^-]+-(?P<version>[^-]+)-\S+\.whl")
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
@@ -38,7 +39,7 @@ class Locked(msgspec.Struct, kw_only=True, frozen=True):
     name: str
     """Canonical: lower case, hyphens."""
     version: str = ""
-    """Empty for one that has an address."""
+    """Empty for one that has an address; a wheel of the bundle tells it."""
     url: str = ""
     """`git+https://…` or the address of a file; empty for one from an index."""
     marker: str = ""
@@ -68,10 +69,11 @@ def read_lock(text: str) -> list[Locked]:
         if match is None:
             raise IntegrityError(f"requirements.lock has the line {line.strip()!r}, which pins nothing")
         parts = match.groupdict()
+        local = _LOCAL.fullmatch(parts.get("url") or "")
         found.append(
             Locked(
                 name=re.sub(r"[-_.]+", "-", parts["name"]).lower(),
-                version=parts.get("version") or "",
+                version=local["version"] if local else parts.get("version") or "",
                 url=parts.get("url") or "",
                 marker=marker.strip(),
                 hashes=tuple(_HASH.findall(requirement)),
