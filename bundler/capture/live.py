@@ -134,10 +134,14 @@ def _found_by_name(obj: Any) -> bool:
 def _plain(obj: Any) -> str | None:
     """Python that gives an equal object of text, numbers, lists …; None: it cannot be, or is long."""
     try:
-        text = pprint.pformat(obj, width=_WIDTH, compact=True, sort_dicts=False)
+        if type(obj) is set:  # in an order that is the same in every process
+            text = f"{{{', '.join(sorted(map(repr, obj)))}}}" if obj else "set()"
+        else:
+            text = pprint.pformat(obj, width=_WIDTH, compact=True, sort_dicts=False)
         if len(text) > _LONGEST:
             return None
         again = ast.literal_eval(text)
     except Exception:  # noqa: BLE001 - `repr` is the user's code, and what it says may be anything
         return None
-    return text if type(again) is type(obj) and repr(again) == repr(obj) else None
+    same = again == obj if type(obj) is set else repr(again) == repr(obj)
+    return text if type(again) is type(obj) and same else None

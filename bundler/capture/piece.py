@@ -46,10 +46,9 @@ class Piece:
         return isinstance(self.node, _DEFINITIONS)
 
     @property
-    def submodule_of(self) -> str:
-        """`xml` of `import xml.sax`, which adds to what an earlier import has bound; else empty."""
-        alias = self.node.names[0] if isinstance(self.node, ast.Import) else None
-        return alias.name.partition(".")[0] if alias and not alias.asname and "." in alias.name else ""
+    def imports_top(self) -> bool:
+        """Whether it is `import xml` or `import xml.sax`, which add to what earlier ones have bound."""
+        return isinstance(self.node, ast.Import) and self.node.names[0].asname is None
 
     @property
     def is_type(self) -> bool:

@@ -163,9 +163,9 @@ def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[
             now = piece.cell
             text.add(f"\n\n# {now.name}" + (f", {now.id}" if now.id else ""))
         for line in plan.written.get(place, {}).values():
-            text.add(line)
+            text.add_line(line)
         for name in sorted(plan.by_value.get(place, ())):
-            text.add(f'{name} = _value(__name__, "{name}")')
+            text.add_line(f'{name} = _value(__name__, "{name}")')
         if place in plan.source and piece is not None:
             text.add_piece(piece)
     return Source(
@@ -200,25 +200,32 @@ class _Text:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.spans: list[Span] = []
-        self._before: Piece | None = None
+        self._before = ""
 
     def add(self, text: str) -> None:
         self.lines += text.split("\n")
-        self._before = None
+        self._before = ""
+
+    def add_line(self, text: str) -> None:
+        """Of our own making."""
+        self._space("line")
+        self.lines += text.split("\n")
+
+    def _space(self, kind: str) -> None:
+        if self._before and "definition" in {kind, self._before}:
+            self.lines += ["", ""]
+        elif self._before and kind != self._before and "import" in {kind, self._before}:
+            self.lines.append("")
+        self._before = kind
 
     def add_piece(self, piece: Piece) -> None:
-        before = self._before
-        if before is not None and (before.is_definition or piece.is_definition):
-            self.lines += ["", ""]
-        elif before is not None and before.is_import != piece.is_import:
-            self.lines.append("")
+        self._space("definition" if piece.is_definition else "import" if piece.is_import else "line")
         lines = piece.text.split("\n")
         first, last = piece.lines
         above = max(0, len(lines) - (last - first + 1))
         at = len(self.lines) + 1 + above
         self.lines += lines
         self.spans.append(Span(at, len(self.lines), piece.cell, first))
-        self._before = piece
 
 
 def _modules(pieces: Sequence[Piece], plan: Plan) -> Iterator[tuple[int, str]]:

@@ -79,6 +79,7 @@ class Walk:
         self._changers = _changers(pieces)
         self._waiting: list[tuple[str, int | None, str, bool]] = []
         self._done: set[tuple[str, int | None]] = set()
+        self._called: set[tuple[int, int]] = set()
         self._globals: dict[str, set[int]] = defaultdict(set)
         """Names that are had from source, and where they are bound."""
 
@@ -115,7 +116,7 @@ class Walk:
             piece = self.pieces[number]
             if is_hint and not piece.is_type:
                 continue
-            self._take(number, name, chain)
+            self._take(number, name, chain, before)
 
     def _binding(self, name: str, before: int | None) -> int | None:
         """The statement that counts: the last one, or the last before a statement that needs it at once."""
@@ -131,7 +132,7 @@ class Walk:
             return next(current, None)
         return found[-1] if found else None
 
-    def _take(self, number: int, name: str, chain: str) -> None:
+    def _take(self, number: int, name: str, chain: str, moment: int | None) -> None:
         piece = self.pieces[number]
         trained = self._trained.get((number, name))
         if trained is not None and not piece.cell.marked:
@@ -142,18 +143,26 @@ class Walk:
             if not self._session.agrees(piece, name) and not self._changers.get(name):
                 self._take_value(number, name, piece, chain)
                 return
-        if piece.submodule_of:
+        if piece.imports_top:
             for other in self._at[name]:
-                if self.pieces[other].submodule_of == piece.submodule_of:
+                if self.pieces[other].imports_top:
                     self._choose(other, chain)
-        self._choose(number, chain)
+        self._choose(number, chain, moment)
         self._globals[name].add(number)
 
-    def _choose(self, number: int, chain: str) -> None:
+    def _choose(self, number: int, chain: str, moment: int | None = None) -> None:
+        """
+        Args:
+            moment: number of the piece that needs it at once, and may call it: then what it looks up must be
+                there, too, as it was then.
+        """
+        names = self.pieces[number].names
+        if moment is not None and (number, moment) not in self._called:
+            self._called.add((number, moment))
+            self._waiting += [(name, moment, f"{chain} → {name}", False) for name in names.later]
         if number in self.plan.source:
             return
         self.plan.source.add(number)
-        names = self.pieces[number].names
         for name in names.binds:
             self._globals[name].add(number)
         self._waiting += [(name, number, f"{chain} → {name}", False) for name in names.now]
