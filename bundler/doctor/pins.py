@@ -56,12 +56,12 @@ def check(patient: Patient) -> Iterator[Finding]:
         line for line in patient.requirements if line.name and line.name not in patient.machine.packages
     ]
     if absent:
-        names = ", ".join(line.name for line in absent[:_SHOWN])
+        missing = ", ".join(line.name for line in absent[:_SHOWN])
         yield Finding(
             check=NAME,
             severity="warning",
-            what=f"not installed here, so not what the service was tried with: {names}",
+            what=f"not installed here, so not what the service was tried with: {missing}",
             where=absent[0].where,
-            # As it is written: the bare name of a package that has an address may be a stranger's on an index.
+            # As it is written: the bare name of one that has an address may be a stranger's on an index.
             mend=f"pip install {' '.join(shlex.quote(line.text) for line in absent)}",
         )
