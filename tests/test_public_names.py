@@ -11,7 +11,7 @@ def test_the_public_names() -> None:
     assert sorted(tiffin.__all__) == [
         "AsyncClient", "Client", "File", "Model", "RequestContext", "Tag", "__version__", "api", "batch",
         "build", "containerize", "errors", "models", "mount", "on_ready", "on_start", "on_stop",
-        "request_context", "runner", "service",
+        "request_context", "runner", "service", "tasks",
     ]  # fmt: skip
     for name in tiffin.__all__:
         value = getattr(tiffin, name)

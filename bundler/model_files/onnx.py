@@ -11,7 +11,7 @@ from .found import Found
 from .head import Head
 
 _VARINT, _LENGTH = 0, 2
-_IR_VERSION, _GRAPH = 1, 7
+_IR_VERSION, _GRAPH, _OPSET = 1, 7, 8
 _KNOWN = {1: _VARINT, 2: _LENGTH, 3: _LENGTH, 4: _LENGTH, 5: _VARINT, 6: _LENGTH, 7: _LENGTH, 8: _LENGTH}
 _KNOWN |= {14: _LENGTH, 20: _LENGTH, 25: _LENGTH, 26: _LENGTH}
 """Field to its wire type."""
@@ -25,7 +25,7 @@ def look(head: Head) -> Found | None:
         return None
     with head.path.open("rb") as file:
         fields = _fields(file, head.size_bytes)
-    if fields is None or not {_IR_VERSION, _GRAPH} <= fields:
+    if fields is None or not {_IR_VERSION, _GRAPH, _OPSET} <= fields:
         return None
     return Found(path=head.path, what="an ONNX model", framework="onnx")
 

@@ -74,10 +74,9 @@ def write_service(served: Sequence[Served], name: str) -> Written:
     cls = class_name(name)
     text = _render(
         what=", ".join(each.found.path.resolve().name for each in served),
-        names=" and ".join(dict.fromkeys(each.found.what for each in served)),
         name=name,
         cls=cls,
-        doc="; ".join(_doc(each) for each in served) + ".",
+        docs=[_doc(each, many=many) for each in served],
         models=[
             {"attribute": attribute, "tag": each.tag}
             for each, attribute in zip(served, attributes, strict=True)
@@ -164,9 +163,9 @@ def _method_doc(name: str, served: Served) -> str:
     return _plain(f"{what}{shown}{named}.")
 
 
-def _doc(served: Served) -> str:
-    what = served.found.what
-    return _plain(f"{what[:1].upper()}{what[1:]}, {served.found.path.resolve().name}")
+def _doc(served: Served, *, many: bool) -> str:
+    what, file = served.found.what, served.found.path.resolve().name
+    return _plain(f"{file}: {what}" if many else f"{what[:1].upper()}{what[1:]}, {file}")
 
 
 def _plain(text: str) -> str:

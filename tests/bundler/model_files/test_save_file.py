@@ -1,0 +1,124 @@
+"""`tiffin.models.save(name, Path(...))`: by content, with the signature that the file tells."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import joblib
+import model_files
+import numpy as np
+import pytest
+import torch
+
+import tiffin
+from tiffin.bundler.model_files.load import open_file
+from tiffin.errors import ModelError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "home"))
+
+
+def test_sklearn_tells_features_and_classes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    joblib.dump(model_files.forest(), tmp_path / "m.bin")
+    with caplog.at_level(logging.WARNING):
+        model = tiffin.models.save("iris", tmp_path / "m.bin", classes=model_files.CLASSES)
+    assert "m.bin is a pickle of sklearn.ensemble._forest.RandomForestClassifier" in caplog.text
+    predict = model.info.methods["predict"]
+    assert (predict.inputs["X"].dtype, predict.inputs["X"].shape) == ("float64", ["n", 4])
+    assert predict.output is not None
+    assert predict.output.classes == 3
+    assert model.info.provenance["file"]["name"] == "m.bin"
+    x, y = model_files.flowers()
+    assert model.load().predict(x).tolist() == y.tolist()
+
+
+def test_named_columns_of_a_pipeline(tmp_path: Path) -> None:
+    joblib.dump(model_files.named_pipeline(), tmp_path / "m")
+    model = tiffin.models.save("people", tmp_path / "m")
+    assert list(model.info.methods["predict"].inputs["X"].columns or {}) == ["age", "city"]
+    assert model.classes == ["old", "young"]
+    assert model.info.methods["predict_proba"].output is not None
+
+
+def test_xgboost_is_copied_and_keeps_its_classes(tmp_path: Path) -> None:
+    booster = model_files.boosted()
+    booster.save_model(tmp_path / "m.ubj")
+    model = tiffin.models.save("boost", tmp_path / "m.ubj")
+    assert (model.path / "model.ubj").read_bytes() == (tmp_path / "m.ubj").read_bytes()
+    x, _ = model_files.flowers()
+    assert np.array_equal(model.load().predict(x), booster.predict(x))
+    booster.save_model(tmp_path / "m.json")
+    again = tiffin.models.save("boost", tmp_path / "m.json")
+    assert np.array_equal(again.load().predict(x), booster.predict(x))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_torchscript_with_inputs(tmp_path: Path) -> None:
+    model_files.write_script(tmp_path / "net.pt")
+    model = tiffin.models.save("net", tmp_path / "net.pt", inputs=["rows:float32[n,4]"])
+    assert (model.path / "module.pt").read_bytes() == (tmp_path / "net.pt").read_bytes()
+    assert list(model.info.methods["predict"].inputs) == ["rows"]
+    output = model.info.methods["predict"].output
+    assert output is not None
+    assert output.shape == ["n", 3]
+    unknown = tiffin.models.save("net", tmp_path / "net.pt")
+    assert list(unknown.info.methods["predict"].inputs) == ["input"]
+    with pytest.raises(ModelError, match=r"rows:float32\['n', 5\]\).*cannot be multiplied"):
+        tiffin.models.save("net", tmp_path / "net.pt", inputs=["rows:float32[n,5]"])
+    with pytest.raises(UsageError, match="inputs= and example="):
+        tiffin.models.save("net", tmp_path / "net.pt", inputs=["x:bool"], example=np.zeros((1, 4)))
+
+
+def test_a_pickled_module(tmp_path: Path) -> None:
+    torch.save(model_files.net(), tmp_path / "net.pt")
+    model = tiffin.models.save("net", tmp_path / "net.pt", options={"format": "pickle"})
+    assert model.info.pickled
+    assert model.info.framework == "torch"
+
+
+def test_the_same_again_is_given_back(tmp_path: Path) -> None:
+    joblib.dump(model_files.forest(), tmp_path / "m.joblib")
+    model_files.boosted().save_model(tmp_path / "m.ubj")
+    for name in ("m.joblib", "m.ubj"):
+        first = tiffin.models.save("m", tmp_path / name, reuse=True)
+        assert tiffin.models.save("m", tmp_path / name, reuse=True).tag == first.tag
+        assert tiffin.models.save("m", tmp_path / name, reuse=True, classes=["a", "b", "c"]).tag != first.tag
+
+
+def test_pickles_can_be_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    joblib.dump(model_files.forest(), tmp_path / "m")
+    monkeypatch.setenv("TIFFIN_ALLOW_PICKLE", "0")
+    with pytest.raises(ModelError, match="TIFFIN_ALLOW_PICKLE forbids that here"):
+        tiffin.models.save("m", tmp_path / "m")
+    assert tiffin.models.list() == []
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_a_large_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tiffin.bundler import store
+
+    model_files.write_script(tmp_path / "net.pt")
+    read = []
+    monkeypatch.setattr(store, "hash_stream", lambda *given: read.append(given) or ("", 0))
+    model = tiffin.models.save("net", tmp_path / "net.pt")
+    assert read == []  # it was hashed while it was copied
+    model.verify()
+
+
+def test_what_cannot_be_loaded(tmp_path: Path) -> None:
+    model_files.write_pickle(tmp_path / "dict", {"a": 1})
+    model_files.write_pickle(tmp_path / "gone", model_files.forest(), 0)
+    gone = (tmp_path / "gone").read_bytes()
+    (tmp_path / "gone").write_bytes(gone.replace(b"sklearn.ensemble._forest", b"nobody.ensemble._forest"))
+    (tmp_path / "cut").write_bytes(gone[:2000])
+    with pytest.raises(ModelError, match="a pickle of a dict, which is no model"):
+        open_file(tmp_path / "dict", None, {})
+    with pytest.raises(ModelError, match="loading it needs nobody that is not here"):
+        open_file(tmp_path / "gone", None, {})
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        open_file(tmp_path / "cut", None, {})
+    with pytest.raises(ModelError, match="xgboost cannot load it"):
+        open_file(tmp_path / "dict", "xgboost", {})
