@@ -106,6 +106,7 @@ _BUILT_IN = {
     "sentence_transformers": ("sentence_transformers", "SentenceTransformersFramework"),
     "torch_export": ("torch_export", "TorchExportFramework"),
     "torchscript": ("torchscript", "TorchScriptFramework"),
+    "keras": ("keras", "KerasFramework"),
     "lightning": ("lightning", "LightningFramework"),
     "torch": ("torch", "TorchFramework"),
     "onnx": ("onnx", "OnnxFramework"),
@@ -114,6 +115,7 @@ _BUILT_IN = {
     "catboost": ("catboost", "CatBoostFramework"),
     "statsmodels": ("statsmodels", "StatsmodelsFramework"),
     "sklearn": ("sklearn", "SklearnFramework"),
+    "skops": ("skops", "SkopsFramework"),
     "cloudpickle": ("cloudpickle", "CloudpickleFramework"),
 }
 

@@ -14,7 +14,8 @@ from ..exported_files import why_pickled
 from ..framework import Native, Saved, check_options, copy_file, has_class_of
 from ..pickles import check_allowed, check_pickle
 from ..script_weights import share_weights
-from ..signature import BATCH_AXIS, describe_call
+from ..signature import describe_call
+from ..tensor_specs import array_type, fixed_rows, named
 from ..versions import versions_of
 
 log = logging.getLogger(__name__)
@@ -84,14 +85,11 @@ class TorchExportFramework:
         inputs, output = _signature(obj)
         spec = MethodSpec(inputs=inputs, output=output)
         if example is not None:
-            spec = describe_call(
-                _named([*inputs]), example, self.call(obj, method, *example.args, **example.kwargs)
-            )
+            result = self.call(obj, method, *example.args, **example.kwargs)
+            spec = describe_call(named(inputs), example, result)
         rows = {kind.shape[0] for kind in inputs.values() if kind.shape}
         if spec.batch and len(rows) == 1 and isinstance(size := rows.pop(), int):
-            spec.sizes, spec.max_batch_size = [size], size
-            for kind in spec.inputs.values():
-                kind.shape = [BATCH_AXIS, *(kind.shape or [])[1:]]
+            fixed_rows(spec, size)
         return spec
 
 
@@ -107,22 +105,8 @@ def _signature(program: Any) -> tuple[dict[str, TypeSpec], TypeSpec | None]:
 def _type(value: Any) -> TypeSpec:
     if not hasattr(value, "shape"):
         return TypeSpec(kind="json")
-    sizes: list[int | str] = [
-        size if isinstance(size, int) else (BATCH_AXIS if axis == 0 else f"s{axis}")
-        for axis, size in enumerate(value.shape)
-    ]
-    return TypeSpec(kind="array", dtype=str(value.dtype).removeprefix("torch."), shape=sizes)
-
-
-def _named(names: list[str]) -> Any:
-    """A function with these parameters, whose signature names the inputs."""
-    import inspect
-
-    def call(*args: Any, **kwargs: Any) -> None: ...
-
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    call.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])  # type: ignore[attr-defined]
-    return call
+    shape = [size if isinstance(size, int) else None for size in value.shape]
+    return array_type(str(value.dtype).removeprefix("torch."), shape)
 
 
 def _export() -> Any:
