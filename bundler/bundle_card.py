@@ -9,7 +9,9 @@ from ..runtime.service.workers import workers_words
 from ..runtime.words import batch_words, digest_words, size_words, time_words, type_words
 
 if TYPE_CHECKING:
-    from ..runtime.manifest import ApiSpec
+    from collections.abc import Iterator
+
+    from ..runtime.manifest import ApiSpec, RunnerSpec
     from .bundles import Bundle
 
 
@@ -18,17 +20,7 @@ def bundle_card(bundle: Bundle) -> str:
     routes = Table(["route", "inputs", "output"], [_route(api) for api in info.service.apis])
     runners = Table(
         ["runner", "runs", "workers>", "method", "a batch, at most"],
-        [
-            (
-                runner.name,
-                runner.model or runner.cls,
-                workers_words(runner.workers),
-                name,
-                batch_words(runner, method),
-            )
-            for runner in info.service.runners
-            for name, method in runner.methods.items()
-        ],
+        [row for runner in info.service.runners for row in _methods(runner)],
     )
     facts = [
         ("about", info.description or info.service.doc.partition("\n")[0]),
@@ -41,7 +33,7 @@ def bundle_card(bundle: Bundle) -> str:
         ),
         ("path", bundle.path),
     ]
-    steps = [f"bundle {verb} {tag}" for verb in ("serve", "show", "containerize")]
+    steps = [f"%bundle {verb} {tag}" for verb in ("serve", "show", "containerize")]
     return card(f"Bundle {tag}", facts, [routes, runners], steps)
 
 
@@ -49,3 +41,10 @@ def _route(api: ApiSpec) -> tuple[str, str, str]:
     inputs = ", ".join(f"{name}: {type_words(spec)}" for name, spec in api.inputs.items())
     output = type_words(api.output)
     return f"POST {api.route}", inputs, f"stream of {output}" if api.stream else output
+
+
+def _methods(runner: RunnerSpec) -> Iterator[tuple[str, ...]]:
+    head = (runner.name, runner.model or runner.cls, workers_words(runner.workers))
+    for name, method in runner.methods.items():
+        yield (*head, name, batch_words(runner, method))
+        head = ("", "", "")

@@ -16,6 +16,7 @@ _STYLE = """\
 border:1px solid rgba(128,128,128,.45);border-radius:6px;color:inherit;overflow-x:auto;\
 font-size:13px;line-height:1.5}
 .tiffin-card table{margin:6px 0 0;border-collapse:collapse;border:0;font-size:inherit;color:inherit}
+.tiffin-card>:first-child{margin-top:0!important}
 .tiffin-card tr,.tiffin-card th,.tiffin-card td{background:none!important;color:inherit}
 .tiffin-card th,.tiffin-card td{padding:1px 18px 1px 0;border:0;text-align:left!important;\
 vertical-align:top;overflow-wrap:anywhere;white-space:pre-wrap}

@@ -127,17 +127,17 @@ class Server:
         told = self._ready
         if not self.running:
             return [("ended", f"with exit code {self._process.returncode}; %bundle logs tells more")]
-        pages = [Link(self.url + page, page) for page in ("/docs", "/metrics")]
+        grpc = told.get("grpc", "")
         return [
             ("url", Link(self.url)),
-            ("grpc", str(told.get("grpc", ""))),
+            ("grpc", f"grpc://{grpc}" if grpc else ""),
             ("routes", "  ".join(f"POST {route}" for route in told.get("routes", ()))),
-            *(("page", page) for page in pages),
+            ("docs", Link(f"{self.url}/docs")),
         ]
 
     def next_steps(self) -> list[str]:
-        which = f" {self.label}"
-        return [f"%bundle logs{which}", f"%bundle stop{which}"] if self.running else [f"%bundle logs{which}"]
+        logs, stop = (f"%bundle {verb} {self.label}" for verb in ("logs", "stop"))
+        return [f'tiffin.Client("{self.url}")', logs, stop] if self.running else [logs]
 
     def __repr__(self) -> str:
         return f"<server {self.label} {f'at {self.url}' if self.running else 'stopped'}>"

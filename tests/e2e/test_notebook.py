@@ -132,7 +132,7 @@ def test_build_list_and_show(notebook: Notebook) -> None:
     bundle = notebook.run("import tiffin\nfrom tiffin.bundler import bundles\nbundles.get('pair')")
     assert "%" not in bundle.text
     assert bundle.text.startswith("<Bundle pair:")
-    assert "bundle serve pair:" in bundle.html
+    assert "%bundle serve pair:" in bundle.html
 
 
 @pytest.mark.parametrize(
