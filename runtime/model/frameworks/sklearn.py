@@ -1,4 +1,5 @@
-"""scikit-learn estimators and pipelines: a pickle; code that is not installed travels along."""
+"""scikit-learn estimators and pipelines: a pickle, with which code that is not installed travels along; or a
+skops file, which holds no code."""
 
 from __future__ import annotations
 
@@ -9,12 +10,14 @@ from ....errors import MissingDependencyError, ModelError
 from ...manifest import MethodSpec, ModelInfo
 from ..buffers import SUFFIX
 from ..example import Example
-from ..framework import Saved, check_options, has_class_of
-from ..pickles import check_pickle, dump, load, pickle_options
+from ..framework import Native, Saved, check_options, copy_file, has_class_of, model_of
+from ..pickles import check_allowed, check_pickle, dump, load, pickle_options
 from ..signature import describe_call, without_example
+from ..skops_file import is_skops, read, untrusted_types, write
 from ..versions import distributions_of, versions_of
 
-_FILE = "model.pkl"
+_FILE, _SKOPS = "model.pkl", "model.skops"
+_JOBLIB, _COMPRESSED = "model.joblib", "model.joblib.z"
 _METHODS = (
     "predict",
     "predict_proba",
@@ -31,27 +34,50 @@ class SklearnFramework:
 
     name = "sklearn"
     extra = "sklearn"
-    mapped: tuple[str, ...] = (f"model{SUFFIX}",)
+    mapped: tuple[str, ...] = (f"model{SUFFIX}", _JOBLIB)
 
     def matches(self, obj: Any) -> bool:
         return has_class_of(obj, "sklearn") and not isinstance(obj, type)
 
     def prepare(self, obj: Any, options: dict[str, Any]) -> Any:
-        check_options(options, set(), "a scikit-learn model")
+        check_options(options, {"format", "trusted"}, "a scikit-learn model")
+        format_ = options.get("format", "pickle")
+        if format_ not in {"pickle", "skops"}:
+            raise ModelError(f"options format={format_!r} is not known; use 'pickle' or 'skops'")
+        if isinstance(options.get("trusted"), str):
+            raise ModelError("options trusted= is a list of types, ['package.module.Class']")
+        if "trusted" in options and format_ != "skops" and not isinstance(obj, Path):
+            raise ModelError("options trusted= lists types of a skops file; a pickle makes any")
+        if isinstance(obj, Path):
+            return Native(obj, _read(obj, options))
         return obj
 
-    def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:  # noqa: ARG002 - it has none
-        versions = versions_of(["scikit-learn", "numpy", "scipy", "joblib", *_other_distributions(obj)])
-        dump(obj, folder / _FILE)
-        return Saved(options=pickle_options(folder / _FILE), pickled=True, versions=versions)
+    def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:
+        model = model_of(obj)
+        versions = versions_of(["scikit-learn", "numpy", "scipy", "joblib", *_other_distributions(model)])
+        trusted = options.get("trusted", ())
+        if isinstance(obj, Native):
+            file = _file_for(obj.path)
+            copy_file(obj.path, folder / file)
+            listed = untrusted_types(folder / file, trusted) if file == _SKOPS else []
+        elif options.get("format") == "skops":
+            file, listed = _SKOPS, write(obj, folder / _SKOPS, trusted)
+        else:
+            file, listed = _FILE, []
+            dump(obj, folder / _FILE)
+        if file == _SKOPS:
+            versions.update(versions_of(["skops"]))
+            return Saved(options={"file": file, "trusted": listed}, versions=versions)
+        saved = {**({"file": file} if file != _FILE else {}), **pickle_options(folder / file)}
+        return Saved(options=saved, pickled=True, versions=versions)
 
     def load(self, folder: Path, info: ModelInfo, device: str) -> Any:  # noqa: ARG002 - CPU only
+        file = info.options.get("file", _FILE)
+        if file == _SKOPS:
+            return read(folder / _SKOPS, info.options.get("trusted", []))
         check_pickle(info)
-        try:
-            import sklearn  # noqa: F401 - the unpickler would only say "No module named sklearn"
-        except ImportError as error:
-            raise MissingDependencyError("sklearn", "sklearn") from error
-        return load(folder / _FILE)
+        _need_sklearn()
+        return _unpickled(folder, file)
 
     def methods(self, obj: Any) -> list[str]:
         found = [name for name in _METHODS if hasattr(obj, name)]
@@ -86,6 +112,52 @@ def class_count(obj: Any) -> int | None:
     """Length of `classes_`; None for no classifier, or for several outputs with classes of their own."""
     classes: Any = getattr(obj, "classes_", None)
     return len(classes) if getattr(classes, "ndim", 0) == 1 else None
+
+
+def _read(path: Path, options: dict[str, Any]) -> Any:
+    """The estimator in a file of skops, joblib or pickle.
+
+    Raises:
+        ModelError: pickles are forbidden here, types in a skops file are not listed, or it is something else.
+    """
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}")
+    _need_sklearn()
+    file = _file_for(path)
+    if file == _SKOPS:
+        return read(path, untrusted_types(path, options.get("trusted", ())))
+    if options.get("format") == "skops":
+        raise ModelError(f"{path} is no skops file")
+    check_allowed(str(path))
+    try:
+        return _unpickled(path.parent, file, path.name)
+    except Exception as error:  # an unpickler raises anything
+        raise ModelError(f"{path} cannot be read as a pickle: {type(error).__name__}: {error}") from error
+
+
+def _file_for(path: Path) -> str:
+    """The name under which a file is kept, which says how it is read: by its content."""
+    if is_skops(path):
+        return _SKOPS
+    with path.open("rb") as file:
+        plain = file.read(1) == b"\x80"  # a pickle of protocol 2 or newer, which is not compressed
+    return _JOBLIB if plain else _COMPRESSED
+
+
+def _unpickled(folder: Path, file: str, name: str = "") -> Any:
+    """Arrays of an uncompressed joblib file stay in it, mapped; a page that is written to is copied."""
+    if file == _FILE:
+        return load(folder / _FILE)
+    import joblib
+
+    return joblib.load(folder / (name or file), mmap_mode="c" if file == _JOBLIB else None)
+
+
+def _need_sklearn() -> None:
+    try:
+        import sklearn  # noqa: F401 - the unpickler would only say "No module named sklearn"
+    except ImportError as error:
+        raise MissingDependencyError("sklearn", "sklearn") from error
 
 
 def _other_distributions(obj: Any) -> list[str]:
