@@ -33,7 +33,7 @@ from .line import name_of
 from .lockfile import read_lock, with_hashes, with_names
 from .needs import Needs, canonical
 from .requirements import Collected
-from .uv import MISSING, TIMEOUT_S, find_uv, reason, run_uv
+from .uv import MISSING, find_uv, reason, run_uv
 from .wheel import Wheel
 
 log = logging.getLogger(__name__)
@@ -95,8 +95,8 @@ def make_lock(
         _write_inputs(folder, collected.text, needs, wheels)
         try:
             made = _compile(uv, folder, where)
-        except subprocess.TimeoutExpired:
-            return _without(f"uv took more than {TIMEOUT_S:.0f} s", required, platform)
+        except subprocess.TimeoutExpired as error:
+            return _without(f"uv took more than {error.timeout:.0f} s", required, platform)
     if isinstance(made, str):
         conflict = find_conflict(made, collected.wanted, where)
         if conflict is not None and (required or conflict.certain):

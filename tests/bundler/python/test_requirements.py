@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-import os
-import stat
-import sys
 from pathlib import Path
 
 import pytest
 from projects import write
 
-from tiffin.bundler.python import lock as lock_module
 from tiffin.bundler.python import requirements as requirements_module
-from tiffin.bundler.python.lock import Lock, make_lock, this_platform
-from tiffin.bundler.python.requirements import collect_requirements
+from tiffin.bundler.python.environment import environment
+from tiffin.bundler.python.line import read_line
+from tiffin.bundler.python.needs import Needs
+from tiffin.bundler.python.requirements import Collected, collect_requirements
+from tiffin.bundler.python.sources import read_source, source_file
 from tiffin.errors import BuildError, ConfigError
 from tiffin.runtime.manifest import ApiSpec, ModelInfo, ServiceSpec, TypeSpec
 from tiffin.runtime.service.bundlefile import PythonOptions
@@ -38,8 +37,18 @@ def model(version: str, **versions: str) -> ModelInfo:
 
 
 def collect(folder: Path, *models: ModelInfo, requirements: str = "", packages: tuple[str, ...] = ()) -> str:
-    options = PythonOptions(requirements=requirements, packages=list(packages))
-    return collect_requirements(folder, options, models)
+    return collected(folder, *models, requirements=requirements, packages=packages).text
+
+
+def collected(
+    folder: Path, *models: ModelInfo, requirements: str = "", packages: tuple[str, ...] = ()
+) -> Collected:
+    options = PythonOptions(requirements=requirements)
+    file = source_file(folder, options)
+    needs = read_source(file, folder, options, environment()) if file else Needs()
+    for line in packages:
+        needs.add(read_line(line, "python.packages of the bundlefile", folder))
+    return collect_requirements(needs, models)
 
 
 def test_three_parts(tmp_path: Path) -> None:
@@ -88,14 +97,33 @@ def test_two_models_that_disagree(tmp_path: Path) -> None:
     assert "xgboost==2.2\n" in collect(tmp_path, *models, packages=("xgboost==2.2",))
 
 
+def test_a_version_that_is_not_the_models_own_is_said(tmp_path: Path) -> None:
+    write(tmp_path, {"requirements.txt": "# a\nxgboost==2.2\nrich==1\n"})
+    found = collected(tmp_path, model("1", xgboost="2.1+cpu", rich="1"))
+    assert found.notes == [
+        "model m:1 was saved with xgboost 2.1, and requirements.txt line 2 asks for 2.2, which is taken"
+    ]
+    assert [(each.text, each.where) for each in found.wanted] == [
+        ("click", "tiffin"), ("numpy>=1.26", "tiffin"),
+        ("xgboost==2.2", "requirements.txt line 2"), ("rich==1", "requirements.txt line 3"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "line",
-    ["-e .", "--editable ./lib", "./wheels/a.whl", "../lib", "/opt/a.whl", "~/a.whl", "a @ file:///opt/a.whl",
-     "--find-links ./wheels", "-f /opt", "--extra-index-url file:///opt/simple", "--index-url /opt/simple"],
-)  # fmt: skip
+    ["--find-links ./wheels", "-f /opt", "--extra-index-url file:///opt/simple", "--index-url /opt/simple"],
+)
 def test_what_only_this_machine_has(tmp_path: Path, line: str) -> None:
-    with pytest.raises(BuildError, match="points to this machine"):
-        collect(write(tmp_path, {"requirements.txt": line}))
+    with pytest.raises(BuildError, match=r"requirements.txt line 2.*points to this machine"):
+        collect(write(tmp_path, {"requirements.txt": f"# ours\n{line}"}))
+
+
+@pytest.mark.parametrize(
+    "line", ["-e ./lib", "--editable ./lib", "./wheels/a.whl", "../lib", "/opt/none/a.whl", "a @ file:///opt/none"]
+)
+def test_local_packages_that_are_not_there(tmp_path: Path, line: str) -> None:
+    with pytest.raises(BuildError, match=r"requirements.txt line 1: there is no "):
+        collect(write(tmp_path / "x", {"requirements.txt": line}))
 
 
 @pytest.mark.parametrize(
@@ -178,98 +206,5 @@ def test_what_the_schema_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ),
     ]
     service = ServiceSpec(name="s", cls="s:S", apis=apis)
-    found = collect_requirements(tmp_path, PythonOptions(), [], service)
-    assert found == '# for tiffin\nclick\npandas>=2.2; python_version < "4"\npillow>=10\n'
-
-
-UV = """#!{python}
-import os, sys
-open({log!r}, "a").write(" ".join(sys.argv[1:]) + "\\n")
-output = sys.argv[sys.argv.index("--output-file") + 1]
-text = open("requirements.in").read()
-if "impossible" in text:
-    sys.exit("error: No solution found\\n  cause: Because there is no version\\n  of impossible\\n  more\\n")
-preferred = dict(line.split("==") for line in open(output).read().split())
-open(output, "w").write("click==" + preferred["click"] + " --hash=sha256:00\\n")
-"""
-
-
-@pytest.fixture
-def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for `uv`; returns the file that holds its command lines."""
-    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "home"))
-    log, program = tmp_path / "calls", tmp_path / "uv"
-    program.write_text(UV.format(python=sys.executable, log=str(log)))
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    log.touch()
-    monkeypatch.setattr(lock_module, "_find_uv", lambda: str(program))
-    return log
-
-
-def test_a_lock_prefers_what_is_installed(calls: Path) -> None:
-    from importlib.metadata import version
-
-    made = make_lock("click\n", python="3.11")
-    assert made == Lock(f"click=={version('click')} --hash=sha256:00\n")
-    command = calls.read_text()
-    assert "--generate-hashes" in command
-    assert "--python-version 3.11" in command
-    assert f"--python-platform {os.uname().machine}-manylinux_2_28" in command
-
-
-@pytest.mark.usefixtures("calls")
-def test_a_lock_says_where_its_packages_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever installs it has nothing else; what only this environment says may hold a password."""
-    monkeypatch.setenv("UV_EXTRA_INDEX_URL", "https://me:secret@example.org/simple")
-    index = "--extra-index-url https://download.pytorch.org/whl/cpu\n"
-    made = make_lock(f"# for the project\nclick\n{index}-e git+https://example.org/x\n", python="3.11")
-    assert made.text.startswith(f"{index}click==")
-    assert "secret" not in made.text
-    assert "example.org" not in made.text
-
-
-def test_a_lock_is_made_once(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = make_lock("click\n", python="3.11")
-    assert make_lock("click\n", python="3.11", required=True) == first
-    assert len(calls.read_text().splitlines()) == 1
-    make_lock("click\n", python="3.12")
-    make_lock("click>1\n", python="3.11")
-    monkeypatch.setenv("UV_INDEX_URL", "https://example.org/simple")
-    make_lock("click\n", python="3.11")
-    assert len(calls.read_text().splitlines()) == 4
-
-
-def test_a_lock_for_another_platform(calls: Path) -> None:
-    make_lock("click\n", python="3.11", platform="linux/arm64")
-    make_lock("click\n", python="3.11", platform="linux/amd64")
-    first, second = calls.read_text().splitlines()
-    assert "--python-platform aarch64-manylinux_2_28" in first
-    assert "--python-platform x86_64-manylinux_2_28" in second
-    assert this_platform() == f"linux/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[os.uname().machine] }"
-    for wrong in ("linux/riscv64", "windows/amd64", "arm64"):
-        with pytest.raises(ConfigError, match="use linux/amd64 or linux/arm64"):
-            make_lock("click\n", python="3.11", platform=wrong)
-    with pytest.raises(BuildError, match="could not be locked for linux/arm64: uv: error: No solution"):
-        make_lock("impossible\n", python="3.11", platform="linux/arm64", required=True)
-
-
-@pytest.mark.usefixtures("calls")
-def test_no_lock_says_why() -> None:
-    made = make_lock("impossible\n", python="3.11")
-    assert made == Lock("", "uv: error: No solution found; cause: Because there is no version; of impossible")
-    with pytest.raises(BuildError, match="could not be locked: uv: error: No solution found"):
-        make_lock("impossible\n", python="3.11", required=True)
-
-
-def test_no_uv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock_module, "_find_uv", lambda: None)
-    made = make_lock("click\n", python="3.11")
-    assert (made.text, "pip install 'tiffin[lock]'" in made.reason) == ("", True)
-    with pytest.raises(BuildError, match=r"tiffin\[lock\]"):
-        make_lock("click\n", python="3.11", required=True)
-
-
-def test_uv_that_hangs(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (calls.parent / "uv").write_text(f"#!{sys.executable}\nimport signal; signal.pause()\n")
-    monkeypatch.setattr(lock_module, "TIMEOUT_S", 0.3)
-    assert make_lock("click\n", python="3.11") == Lock("", "uv took more than 0 s")
+    found = collect_requirements(Needs(), [], service)
+    assert found.text == '# for tiffin\nclick\npandas>=2.2; python_version < "4"\npillow>=10\n'

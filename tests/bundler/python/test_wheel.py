@@ -15,7 +15,7 @@ import pytest
 from projects import write
 
 from tiffin.bundler.python import wheel as wheel_module
-from tiffin.bundler.python.lock import _find_uv
+from tiffin.bundler.python.uv import find_uv
 from tiffin.bundler.python.wheel import make_wheel, runtime_wheel
 from tiffin.errors import BuildError
 
@@ -100,7 +100,7 @@ def test_it_installs_and_imports(tmp_path: Path) -> None:
     made = runtime_wheel()
     (tmp_path / made.name).write_bytes(made.data)
     (tmp_path / "wheel.txt").write_text(f"./{made.name} --hash=sha256:{made.sha256}\n")
-    uv = _find_uv()
+    uv = find_uv()
     assert uv is not None, "uv is one of the extras of dev"
     options = ["--offline", "--no-deps", "--require-hashes", "--quiet", "--target", "out", "-r", "wheel.txt"]
     subprocess.run([uv, "pip", "install", "--python", sys.executable, *options], cwd=tmp_path, check=True)
