@@ -33,6 +33,7 @@ COMMANDS = {
     "verify": Entry(
         ".commands.verify", "Check every file of a bundle against its digest, and its signatures."
     ),
+    "diff": Entry(".commands.diff", "Show what differs between two bundles, and what breaks callers."),
     "check": Entry(".commands.check", "Try a bundle in a clean environment made from its lock."),
     "sign": Entry(".commands.sign", "Sign a bundle, or make a key to sign with."),
     "models": Entry(".commands.models", "List, show, save, delete, export and import models."),

@@ -12,6 +12,7 @@ from .. import console
 from ..group import Group
 from ..model_file_options import model_file_options
 from ..tags import ModelTag
+from .diff import emit, exit_code, fail_on, tell_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +92,24 @@ def save(
         console.emit_json(_summary(model))
         return
     console.panel(f"Saved {model.tag}", _facts(model), next_steps=[f"bundle models show {model.tag}"])
+
+
+@command.command()
+@click.argument("a", type=ModelTag())
+@click.argument("b", type=ModelTag())
+@fail_on
+@json_option
+def diff(a: Any, b: Any, fail_on: str | None, as_json: bool) -> int:
+    """Show what differs from model A to model B: methods, metrics, versions, files, origin."""
+    from ...bundler import models
+    from ...bundler.diff.models import diff_models
+
+    found = diff_models(models.get(a).info, models.get(b).info)
+    if as_json:
+        emit(found)
+    else:
+        tell_model(found)
+    return exit_code(found, fail_on)
 
 
 @command.command()

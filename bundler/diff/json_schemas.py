@@ -1,0 +1,209 @@
+"""How two JSON Schemas differ: what one allows and the other does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .change import Fact, Kind, words
+
+MAX_DEPTH = 24
+MAX_PARTS = 5_000
+"""Parts that are compared."""
+_LOWEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
+_HIGHEST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+_EXACT = ("pattern", "format", "multipleOf", "contentEncoding", "contentMediaType", "uniqueItems")
+
+
+class Schemas:
+    """Two documents, and what differs between their parts.
+
+    Args:
+        old: root, with its `$defs`.
+        new: the same of the other.
+    """
+
+    def __init__(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        self._old, self._new = old, new
+        self._left = MAX_PARTS
+
+    def facts(self) -> list[Fact]:
+        """In the order of the documents."""
+        return list(self._differ(self._old, self._new, "", 0))
+
+    def _differ(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
+        old, new = _resolved(old, self._old), _resolved(new, self._new)
+        self._left -= 1  # types that hold themselves in several places branch without end
+        if self._left < 0 or depth > MAX_DEPTH or words(old) == words(new):
+            return
+        if any(key in schema for key in ("anyOf", "oneOf") for schema in (old, new)):
+            yield from self._choices(old, new, path, depth)
+            return
+        yield from _types(old, new, path)
+        yield from _values(old, new, path)
+        yield from _bounds(old, new, path)
+        yield from self._properties(old, new, path, depth)
+        yield from self._items(old, new, path, depth)
+
+    def _choices(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
+        """Each alternative must have one on the other side that allows all of it."""
+        before, after = _alternatives(old), _alternatives(new)
+        lost = [one for one in before if not any(self._covers(one, other, depth) for other in after)]
+        gained = [one for one in after if not any(self._covered(other, one, depth) for other in before)]
+        if lost:
+            yield Fact(path, "narrower", f"no longer takes {_names(lost)}")
+        if gained:
+            yield Fact(path, "wider", f"may be {_names(gained)}, too")
+
+    def _covers(self, old: Any, new: Any, depth: int) -> bool:
+        return not any(fact.kind in {"narrower", "other"} for fact in self._differ(old, new, "", depth + 1))
+
+    def _covered(self, old: Any, new: Any, depth: int) -> bool:
+        return not any(fact.kind in {"wider", "other"} for fact in self._differ(old, new, "", depth + 1))
+
+    def _properties(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
+        before, after = old.get("properties", {}), new.get("properties", {})
+        needed_before, needed_after = set(old.get("required", ())), set(new.get("required", ()))
+        for name in before:
+            place = f"{path}.{name}"
+            if name not in after:
+                yield Fact(place, "removed", "field removed")
+                continue
+            yield from self._differ(before[name], after[name], place, depth + 1)
+            if name in needed_after - needed_before:
+                yield Fact(place, "narrower", "field became required")
+            elif name in needed_before - needed_after:
+                yield Fact(place, "wider", "field may be missing")
+        for name in after:
+            if name not in before and (before or after) and old.get("type") == new.get("type"):
+                needed = name in needed_after
+                kind: Kind = "narrower" if needed else "harmless"
+                yield Fact(f"{path}.{name}", kind, f"new {'required' if needed else 'optional'} field")
+        yield from self._others(old, new, path, depth)
+
+    def _others(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
+        before, after = old.get("additionalProperties", True), new.get("additionalProperties", True)
+        if before == after or "object" not in {old.get("type"), new.get("type")}:
+            return
+        if after is False:
+            yield Fact(path, "narrower", "other fields are refused")
+        elif before is False:
+            yield Fact(path, "harmless", "other fields are let pass")
+        else:
+            one, other = ({} if each is True else each for each in (before, after))
+            yield from self._differ(one, other, f"{path}.*", depth + 1)
+
+    def _items(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
+        before, after = old.get("prefixItems"), new.get("prefixItems")
+        if isinstance(before, list) and isinstance(after, list):
+            if len(before) != len(after):
+                yield Fact(path, "other", f"had {len(before)} items, has {len(after)}")
+                return
+            for place, (one, other) in enumerate(zip(before, after, strict=True)):
+                yield from self._differ(one, other, f"{path}[{place}]", depth + 1)
+        elif before != after:
+            yield Fact(
+                path, "narrower" if after else "wider", f"items {'are' if after else 'need not be'} listed"
+            )
+        if isinstance(old.get("items", {}), Mapping) and isinstance(new.get("items", {}), Mapping):
+            yield from self._differ(old.get("items", {}), new.get("items", {}), f"{path}[]", depth + 1)
+
+
+def _resolved(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follows `#/$defs/Name`; a chain of references that has no end means anything."""
+    for _ in range(8):
+        if not isinstance(schema, Mapping):
+            return {}
+        reference = schema.get("$ref")
+        if not isinstance(reference, str):
+            return schema
+        found: Any = root
+        for part in reference.removeprefix("#/").split("/"):
+            found = found.get(part, {}) if isinstance(found, Mapping) else {}
+        schema = found
+    return {}
+
+
+def _types(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[Fact]:
+    before, after = _type_names(old), _type_names(new)
+    if before == after:
+        return
+    if not before or not after:
+        kind: Kind = "narrower" if after else "wider"
+        yield Fact(path, kind, f"{_shown(before)} → {_shown(after)}")
+        return
+    lost = {name for name in before if name not in after and not (name == "integer" and "number" in after)}
+    gained = {name for name in after if name not in before and not (name == "integer" and "number" in before)}
+    kind = "other" if lost and gained else "narrower" if lost else "wider"
+    yield Fact(path, kind, f"{_shown(before)} → {_shown(after)}")
+
+
+def _values(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[Fact]:
+    before, after = _allowed(old), _allowed(new)
+    if before == after:
+        return
+    if before is None or after is None:
+        listed = ", ".join(after if after is not None else before or ())
+        yield Fact(
+            path,
+            "narrower" if before is None else "wider",
+            f"only {listed}" if before is None else f"no longer only {listed}",
+        )
+        return
+    if lost := [value for value in before if value not in after]:
+        yield Fact(path, "narrower", f"without {', '.join(lost)}")
+    if gained := [value for value in after if value not in before]:
+        yield Fact(path, "wider", f"also {', '.join(gained)}")
+
+
+def _bounds(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[Fact]:
+    for name in (*_LOWEST, *_HIGHEST):
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        grew = before is not None and after is not None and after > before
+        tighter = after is not None and (before is None or grew == (name in _LOWEST))
+        kind: Kind = "narrower" if tighter else "wider"
+        yield Fact(path, kind, f"{name} {_shown_bound(before)} → {_shown_bound(after)}")
+    for name in _EXACT:
+        if old.get(name) != new.get(name):
+            yield Fact(path, "other", f"{name} {_shown_bound(old.get(name))} → {_shown_bound(new.get(name))}")
+
+
+def _alternatives(schema: Mapping[str, Any]) -> list[Any]:
+    found = schema.get("anyOf", schema.get("oneOf"))
+    return found if isinstance(found, list) else [schema]
+
+
+def _type_names(schema: Mapping[str, Any]) -> list[str]:
+    kind = schema.get("type")
+    return [kind] if isinstance(kind, str) else list(kind) if isinstance(kind, list) else []
+
+
+def _allowed(schema: Mapping[str, Any]) -> list[str] | None:
+    """As text, because 1 is True to Python and not to JSON; None: any."""
+    if "const" in schema:
+        return [words(schema["const"])]
+    values = schema.get("enum")
+    return [words(value) for value in values] if isinstance(values, list) else None
+
+
+def _names(schemas: list[Any]) -> str:
+    return ", ".join(_name(schema) for schema in schemas)
+
+
+def _name(schema: Any) -> str:
+    if not isinstance(schema, Mapping):
+        return "anything"
+    if isinstance(reference := schema.get("$ref"), str):
+        return reference.rpartition("/")[2]
+    allowed = _allowed(schema)
+    return " or ".join(allowed) if allowed else _shown(_type_names(schema))
+
+
+def _shown(names: list[str]) -> str:
+    return " or ".join(names) or "anything"
+
+
+def _shown_bound(value: Any) -> str:
+    return "none" if value is None else words(value)
