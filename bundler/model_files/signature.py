@@ -83,7 +83,8 @@ def _width(obj: Any) -> int:
             continue
         if isinstance(value, int) and value > 0:
             return value
-    return 0
+    names = getattr(obj, "feature_names_", None)  # CatBoost
+    return len(names) if isinstance(names, list) else 0
 
 
 def _takes_texts(obj: Any) -> bool:

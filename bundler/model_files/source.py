@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ TEMPLATE = "service/models.py.j2"
 MODULE = "service"
 _OFFERED = ("predict", "predict_proba", "transform")
 """What becomes a route when a model has it; else its first method does."""
+_NAMED_SCORES = "probabilities"
+"""What converters to ONNX call the output with the scores, beside the one with the class."""
 _SCORES = ("predict_proba", "predict")
 
 
@@ -94,6 +96,8 @@ def _apis(served: Served, attribute: str, imports: Imports, *, many: bool) -> li
     methods = [name for name in _OFFERED if name in info.methods] or [*info.methods][:1]
     found = [_api(served, attribute, method, imports, many=many) for method in methods]
     scores = next((name for name in _SCORES if _gives_scores(info.methods.get(name), info.classes)), None)
+    if scores is None and info.classes and _NAMED_SCORES in _outputs(info.methods.get("predict")):
+        scores = "predict"
     if scores is not None:
         found.append(_classify(served, attribute, scores, imports, many=many))
     return found
@@ -118,7 +122,10 @@ def _api(served: Served, attribute: str, method: str, imports: Imports, *, many:
 
 
 def _classify(served: Served, attribute: str, method: str, imports: Imports, *, many: bool) -> Api:
-    parameters, arguments = _parameters(served.model.info.methods[method], imports)
+    spec = served.model.info.methods[method]
+    parameters, arguments = _parameters(spec, imports)
+    named = f'["{_NAMED_SCORES}"]' if _NAMED_SCORES in _outputs(spec) else ""
+    call = f"await self.{attribute}.{method}({arguments})"
     return Api(
         name=f"{attribute}_classify" if many else "classify",
         route=f"/{served.model.tag.name}/classify" if many else "",
@@ -126,7 +133,7 @@ def _classify(served: Served, attribute: str, method: str, imports: Imports, *, 
         returns="list[tiffin.tasks.Label]",
         doc="The likeliest class of each row, in words, with its probability.",
         body=[
-            f"scores = await self.{attribute}.{method}({arguments})",
+            f"scores = ({call}){named}" if named else f"scores = {call}",
             f"return tiffin.tasks.labelled(scores, self.{attribute}.model.classes)",
         ],
     )
@@ -148,6 +155,14 @@ def _gives_scores(spec: MethodSpec | None, classes: Sequence[str]) -> bool:
         return False
     shape = spec.output.shape or []
     return (len(shape) == 2 and shape[1] == len(classes)) or (len(shape) == 1 and len(classes) == 2)
+
+
+def _outputs(spec: MethodSpec | None) -> Collection[str]:
+    """Names of the outputs of a graph that has several."""
+    if spec is None or spec.output is None or spec.output.kind != "json":
+        return ()
+    found: Collection[str] = spec.output.json_schema.get("properties", {})
+    return found
 
 
 def _method_doc(name: str, served: Served) -> str:

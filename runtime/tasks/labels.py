@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,8 @@ def probabilities(scores: Any) -> np.ndarray[Any, Any]:
 
     Args:
         scores: float[n, k]: probabilities, or what comes before a softmax (any other numbers); float[n] and
-            float[n, 1]: of the second of two classes, a probability or a logit.
+            float[n, 1]: of the second of two classes, a probability or a logit. A list of dicts by class is
+            taken, too.
 
     Returns:
         float64[n, k], each row with a sum of 1.
@@ -37,6 +38,10 @@ def probabilities(scores: Any) -> np.ndarray[Any, Any]:
     Raises:
         InferenceError: another shape, or no numbers.
     """
+    if (
+        isinstance(scores, list) and scores and isinstance(scores[0], Mapping)
+    ):  # converters to ONNX write such
+        scores = [list(row.values()) for row in scores]
     array = np.asarray(scores)
     if array.dtype.kind not in "fiub" or array.ndim not in {1, 2}:
         raise InferenceError(
