@@ -36,13 +36,13 @@ from .image.plan import (
     plan_of,
     template_text,
 )
-from .image.sbom import SBOM_FILE, render_sbom
+from .image.sbom import SBOM_FILE, other_locks, render_sbom
 from .model_files.wishes import FileOptions
 from .origin import Origin, origin_of
 from .provenance import given_only, tools, wanted
 from .provenance import provenance as noted
 from .python.dependencies import Dependencies, code_of, dependencies, packed_folders, wheel_path
-from .python.environment import environment
+from .python.environment import environment, this_platform
 from .python.lockfile import LOCK_FILE, read_lock
 from .python.wheel import runtime_wheel
 from .readme import render_readme
@@ -214,7 +214,15 @@ def _fill(
         OPENAPI_FILE: _json(described.openapi),
         PROTO_FILE: described.proto,
         README_FILE: render_readme(spec, infos, description=wishes.description, openapi=described.openapi),
-        SBOM_FILE: render_sbom(spec, packages=read_lock(pins), models=infos, wheel=wheel, locked=bool(pins)),
+        SBOM_FILE: render_sbom(
+            spec,
+            packages=read_lock(pins),
+            models=infos,
+            wheel=wheel,
+            locked=bool(pins),
+            platform=this_platform(),
+            others=other_locks(needed.texts),
+        ),
     }
     files += [_put(draft, path, text.encode()) for path, text in texts.items()]
     files += [_put(draft, wheel_path(each), each.data) for each in (wheel, *needed.wheels)]

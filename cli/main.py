@@ -33,6 +33,7 @@ COMMANDS = {
     "verify": Entry(
         ".commands.verify", "Check every file of a bundle against its digest, and its signatures."
     ),
+    "sbom": Entry(".commands.sbom", "Print what a bundle is made of, for scanners."),
     "diff": Entry(".commands.diff", "Show what differs between two bundles, and what breaks callers."),
     "check": Entry(".commands.check", "Try a bundle in a clean environment made from its lock."),
     "sign": Entry(".commands.sign", "Sign a bundle, or make a key to sign with."),
@@ -70,7 +71,7 @@ class Root(LazyGroup):
             result = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
             sys.stdout.flush()
         except Exception as error:  # noqa: BLE001 - the last resort of the process
-            sys.exit(report(error, debug=self._debug()))
+            sys.exit(report(error, debug=self.debugging()))
         # A command may return its exit code; `ctx.exit(code)` comes back the same way.
         sys.exit(result if type(result) is int else 0)
 
@@ -81,7 +82,8 @@ class Root(LazyGroup):
         self._meta = context.meta  # shared with the contexts below, and alive after they are closed
         return context
 
-    def _debug(self) -> bool:
+    def debugging(self) -> bool:
+        """Whether the traceback of an error is wanted."""
         return os.environ.get("TIFFIN_DEBUG", "") not in {"", "0"} or bool((self._meta or {}).get(DEBUG))
 
 

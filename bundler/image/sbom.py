@@ -10,14 +10,15 @@ image.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from ...runtime.manifest import ModelInfo, ServiceSpec
-from ..python.lockfile import Locked
+from ..python.lockfile import LOCK_PATTERN, Locked, read_lock
 from ..python.wheel import DISTRIBUTION, Wheel
 
 SBOM_FILE = "sbom.cdx.json"
@@ -33,19 +34,25 @@ def render_sbom(
     models: Sequence[ModelInfo],
     wheel: Wheel,
     locked: bool,
+    platform: str = "",
+    others: Mapping[str, Sequence[Locked]] = MappingProxyType({}),
+    root: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The document as JSON.
 
     Args:
         service: gives the name.
         packages: of the lock; empty when there is none.
+        platform: that this lock is for, `linux/amd64`; told of a package that others lack.
+        others: platform to the packages of its own lock. What all of them have is listed without a platform.
+        root: more of the application itself: `version`, and properties such as `digest` and `commit`.
         models: each a component with its files.
         wheel: of tiffin.
         locked: whether `packages` is all that is installed.
     """
     components = [
         _runtime(wheel),
-        *(_package(package) for package in packages),
+        *_packages({platform: packages, **others}),
         *(_model(model) for model in models),
     ]
     references = [component["bom-ref"] for component in components]
@@ -54,7 +61,7 @@ def render_sbom(
         "specVersion": SPEC_VERSION,
         "version": 1,
         "metadata": {
-            "component": {"type": "application", "bom-ref": _ROOT, "name": service.name},
+            "component": _application(service.name, root),
             "properties": [_property("locked", "true" if locked else "false")],
         },
         "components": components,
@@ -67,6 +74,48 @@ def render_sbom(
     serial = uuid.uuid5(_NAMESPACE, msgspec.json.encode(document, order="sorted").decode())
     document["serialNumber"] = f"urn:uuid:{serial}"
     return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2).decode() + "\n"
+
+
+def other_locks(texts: Mapping[str, str]) -> dict[str, list[Locked]]:
+    """Platform to the packages of its own lock: `linux/arm64` of `requirements.linux-arm64.lock`.
+
+    Args:
+        texts: files of a bundle by path.
+
+    Raises:
+        IntegrityError: a lock is damaged.
+    """
+    return {
+        path.rpartition("/")[2].split(".")[1].replace("-", "/"): read_lock(text)
+        for path, text in sorted(texts.items())
+        if LOCK_PATTERN.fullmatch(path) and text
+    }
+
+
+def _application(name: str, root: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "application", "bom-ref": _ROOT, "name": name}
+    if version := root.get("version"):
+        found["version"] = version
+    if properties := [_property(key, root[key]) for key in root if key != "version"]:
+        found["properties"] = properties
+    return found
+
+
+def _packages(locks: Mapping[str, Sequence[Locked]]) -> Iterator[dict[str, Any]]:
+    """Each package of any lock once; one that is not in all of them says where it is."""
+    found: dict[str, dict[str, Any]] = {}
+    where: dict[str, list[str]] = {}
+    for platform, packages in locks.items():
+        for package in packages:
+            component = _package(package)
+            reference = component["bom-ref"]
+            found.setdefault(reference, component)
+            where.setdefault(reference, []).append(platform)
+    for reference, component in found.items():
+        if len(set(where[reference])) < len(locks):
+            said = [_property("platform", platform) for platform in dict.fromkeys(where[reference])]
+            component["properties"] = [*component.get("properties", []), *said]
+        yield component
 
 
 def _runtime(wheel: Wheel) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiffin.bundler.image.sbom import render_sbom
+from tiffin.bundler.image.sbom import other_locks, render_sbom
 from tiffin.bundler.python.lockfile import Locked, read_lock, read_requirements, without_hash
 from tiffin.bundler.python.wheel import Wheel
 from tiffin.errors import IntegrityError
@@ -118,3 +118,29 @@ def test_whatever_is_in_it(version: str, marker: str, path: str) -> None:
         size_bytes=1,
     )
     validate(render_sbom(SERVICE, packages=[package], models=[model], wheel=WHEEL, locked=True))
+
+
+def test_locks_of_several_platforms() -> None:
+    """What all have is told once, what one lacks with where it is."""
+    arm = "numpy==2.1.0 \\\n    --hash=sha256:" + A + "\nscipy==1.14.0\n"
+    others = other_locks({"env/python/requirements.linux-arm64.lock": arm, "src/x.lock": "hello"})
+    assert list(others) == ["linux/arm64"]
+    text = render_sbom(
+        SERVICE,
+        packages=read_lock("numpy==2.1.0\nmkl==2024.0\n"),
+        models=[],
+        wheel=WHEEL,
+        locked=True,
+        platform="linux/amd64",
+        others=others,
+        root={"version": "v1", "digest": "sha256:x"},
+    )
+    validate(text)
+    document = json.loads(text)
+    where = {each["name"]: each.get("properties") for each in document["components"][1:]}
+    assert where == {
+        "numpy": None,
+        "mkl": [{"name": "tiffin:platform", "value": "linux/amd64"}],
+        "scipy": [{"name": "tiffin:platform", "value": "linux/arm64"}],
+    }
+    assert document["metadata"]["component"]["version"] == "v1"
