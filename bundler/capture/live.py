@@ -13,6 +13,7 @@ from typing import Any
 
 from ...errors import BuildError
 from ...runtime.model.model import Model
+from ...runtime.service.service import INFO, ServiceInfo
 from .piece import Piece
 from .training import asks
 from .values import is_model, model_words
@@ -74,6 +75,13 @@ class LiveSession:
         obj = self._namespace.get(name)
         if not piece.is_definition and obj is not None and is_model(obj):
             raise BuildError(model_words(name, obj, chain))
+
+    def runner_classes(self, name: str) -> list[str]:
+        info = getattr(self._namespace[name], INFO, None)
+        if not isinstance(info, ServiceInfo):
+            return []
+        classes = [each.cls for each in info.runners.values() if each.cls is not None]
+        return [each.__name__ for each in classes if self._namespace.get(each.__name__) is each]
 
     def settle(self, name: str, why: Piece | None, chain: str) -> str | None:
         obj = self._namespace[name]

@@ -48,7 +48,7 @@ class Source:
     written: tuple[str, ...] = ()
     """Names whose statements were written anew from their values."""
     sourced: dict[str, frozenset[str]] = field(default_factory=dict)
-    """For each of `by_value`, the names that the module has from source when it loads it."""
+    """For each of `by_value`, the names that the module has bound when it loads it."""
     latest: dict[str, str] = field(default_factory=dict)
     """Variable to the name of the model that it stands for."""
 
@@ -164,7 +164,7 @@ def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[
             text.add(f"\n\n# {now.name}" + (f", {now.id}" if now.id else ""))
         for line in plan.written.get(place, {}).values():
             text.add_line(line)
-        for name in sorted(plan.by_value.get(place, ())):
+        for name in plan.by_value.get(place, ()):
             text.add_line(f'{name} = _value(__name__, "{name}")')
         if place in plan.source and piece is not None:
             text.add_piece(piece)
@@ -176,15 +176,9 @@ def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[
         cells=tuple(cells),
         spans=tuple(text.spans),
         modules=tuple(dict.fromkeys(_modules(pieces, plan))),
-        by_value=tuple(sorted({name for names in plan.by_value.values() for name in names})),
+        by_value=tuple(name for place in sorted(plan.by_value) for name in plan.by_value[place]),
         written=tuple(sorted({name for lines in plan.written.values() for name in lines})),
-        sourced={
-            name: frozenset(
-                bound for each in plan.source if each < place for bound in pieces[each].names.binds
-            )
-            for place, names in plan.by_value.items()
-            for name in names
-        },
+        sourced=_sourced(pieces, plan),
         latest=plan.latest,
     )
 
@@ -192,6 +186,19 @@ def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[
 def _piece_at(pieces: Sequence[Piece], place: float) -> Piece | None:
     """Half places are before their piece; None: there are no pieces."""
     return pieces[max(0, ceil(place))] if pieces else None
+
+
+def _sourced(pieces: Sequence[Piece], plan: Plan) -> dict[str, frozenset[str]]:
+    """For each pickle, the names that the module has bound when it reads it."""
+    found = {}
+    before: set[str] = set()
+    for place in sorted({*plan.source, *plan.by_value}):
+        for name in plan.by_value.get(place, ()):
+            found[name] = frozenset(before)
+            before.add(name)
+        piece = _piece_at(pieces, place) if place in plan.source else None
+        before |= piece.names.binds if piece is not None else set()
+    return found
 
 
 class _Text:

@@ -81,7 +81,7 @@ class Values:
         """
         Args:
             name: of a global.
-            sourced: names that the module has from source when it reads this one.
+            sourced: names that the module has bound when it reads this one.
 
         Raises:
             BuildError: it is or holds a model, it is too large, or cannot be pickled.
@@ -110,7 +110,7 @@ class Values:
         self._folder.mkdir(exist_ok=True)
         (self._folder / f"{name}.pkl").write_bytes(data)
         self.sizes[name] = len(data)
-        self.kinds[name] = type(obj).__name__
+        self.kinds[name] = "class" if isinstance(obj, type) else type(obj).__name__
 
     def finish(self) -> None:
         """Writes down what the pickles were made with."""

@@ -36,6 +36,9 @@ class Session(Protocol):
     def check_no_model(self, name: str, piece: Piece, chain: str) -> None:
         """Raises `BuildError` when the object is a trained model."""
 
+    def runner_classes(self, name: str) -> list[str]:
+        """Names of the classes that workers of a service construct, which they must find by name."""
+
     def settle(self, name: str, why: Piece | None, chain: str) -> str | None:
         """Python that gives the object: an import, plain data; None: it has to go by value."""
 
@@ -47,8 +50,8 @@ class Plan:
     source: set[int] = field(default_factory=set)
     written: dict[float, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     """Name to statement, for what is known by its value."""
-    by_value: dict[float, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Names whose objects are pickled."""
+    by_value: dict[float, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Names whose objects are pickled, in the order in which they are read."""
     latest: dict[str, str] = field(default_factory=dict)
     """Variable to the name of the saved model that it stands for, whose newest version is taken."""
 
@@ -185,7 +188,9 @@ class Walk:
         assert self._session is not None  # noqa: S101 - for the type checker: callers have asked
         statement = self._session.settle(name, why, chain)
         if statement is None:
-            self.plan.by_value[place].add(name)
+            for each in (*self._session.runner_classes(name), name):
+                if each not in self.plan.by_value[place]:
+                    self.plan.by_value[place].append(each)
         else:
             self.plan.written[place][name] = statement
 
