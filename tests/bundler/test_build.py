@@ -13,6 +13,8 @@ import tiffin
 from tiffin.bundler import build as build_module
 from tiffin.bundler import bundles
 from tiffin.bundler.image.plan import image_plan
+from tiffin.bundler.python import dependencies as dependencies_module
+from tiffin.bundler.python.environment import Environment
 from tiffin.bundler.python.lock import Lock
 from tiffin.bundler.python.wheel import runtime_wheel
 from tiffin.errors import (
@@ -79,7 +81,11 @@ def test_what_a_bundle_holds(tmp_path: Path, home: Path) -> None:
     info = made.info
     assert (info.models, info.pickled) == ([str(model.tag)], [str(model.tag)])
     assert (info.labels, info.description) == ({"team": "maths", "tier": "gold"}, "Two more.")
-    assert info.options == {"locked": False, "unlocked_because": "not asked for"}
+    assert info.options == {
+        "locked": False,
+        "requirements_from": "imports",
+        "unlocked_because": "not asked for",
+    }
     assert info.python == f"{sys.version_info.major}.{sys.version_info.minor}"
     assert (
         info.size_bytes
@@ -169,7 +175,7 @@ def test_a_damaged_model_is_refused(tmp_path: Path, home: Path) -> None:
         ({"bundlefile.yaml": "labels: {'k=v z': w}\n"}, ConfigError, "label 'k=v z'"),
         ({"bundlefile.yaml": "models: [nothing]\n"}, NotFoundError, "models: of the bundlefile"),
         ({"service.py": SERVICE.replace("@tiffin.api", RUNNER)}, NotFoundError, "gone"),
-        ({"bundlefile.yaml": "python: {packages: ['-e .']}\n"}, BuildError, "this machine"),
+        ({"bundlefile.yaml": "python: {packages: ['-e .']}\n"}, BuildError, "is no package"),
         ({"service.py": LAST_WORDS + SERVICE}, BuildError, "(?s)exit code 3.*last words"),
         ({"service.py": SERVICE + "\ntiffin.build(Echo)\n"}, ServiceDefinitionError, "__main__"),
         ({"service.py": "x = 1\n"}, ServiceDefinitionError, "no class with @tiffin.service"),
@@ -331,26 +337,29 @@ def test_names_and_versions(tmp_path: Path) -> None:
 def test_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: bool | None, required: bool) -> None:
     asked: list[tuple[str, bool]] = []
 
-    def fake(requirements: str, *, python: str, required: bool) -> Lock:
-        asked.append((python, required))
+    def fake(requirements: object, where: Environment, *, required: bool, **more: object) -> Lock:
+        asked.append((where.python, required))
         return Lock("click==8 --hash=sha256:00\n") if required else Lock("", "no uv here")
 
-    monkeypatch.setattr(build_module, "make_lock", fake)
+    monkeypatch.setattr(dependencies_module, "make_lock", fake)
     made = build(echo_project(tmp_path / "project"), lock=lock)
     assert asked == [(made.info.python, required)]
     assert (made.path / "env/python/requirements.lock").exists() == required
+    source = {"requirements_from": "imports"}
     assert made.info.options == (
-        {"locked": True} if required else {"locked": False, "unlocked_because": "no uv here"}
+        {"locked": True, **source} if required else {"locked": False, **source, "unlocked_because": "no uv here"}
     )
 
 
 def test_a_lock_for_each_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fake(requirements: str, *, python: str, platform: str = "", required: bool) -> Lock:
+    def fake(
+        requirements: object, where: Environment, *, platform: str = "", required: bool, **more: object
+    ) -> Lock:
         assert required
         return Lock(f"click=={8 if platform else 7} --hash=sha256:{'ab' * 32}\n")
 
-    monkeypatch.setattr(build_module, "make_lock", fake)
-    monkeypatch.setattr(build_module, "this_platform", lambda: "linux/amd64")
+    monkeypatch.setattr(dependencies_module, "make_lock", fake)
+    monkeypatch.setattr(dependencies_module, "this_platform", lambda: "linux/amd64")
     monkeypatch.setattr(build_module.platform, "machine", lambda: "x86_64")
     project = echo_project(tmp_path / "project")
     made = build(project, lock=None, platforms=["linux/amd64", "linux/arm64"])
