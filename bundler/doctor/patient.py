@@ -63,8 +63,6 @@ class Patient:
     service: ServiceSpec | None = None
     problem: str = ""
     """Why the service could not be described."""
-    imported: bool = True
-    """False: nobody wanted the service to be imported."""
     models: tuple[SavedModel, ...] = ()
     weights: Mapping[str, Weights] = field(default_factory=dict)
     """Runner to its models' files."""
@@ -177,7 +175,6 @@ def _project(text: str, machine: Machine, port: int, run: bool) -> Patient:
             sources=tuple(sources),
             service=service,
             problem=problem or missing,
-            imported=run,
             models=models,
             weights={
                 runner.name: weights_of(runner, origin.target)

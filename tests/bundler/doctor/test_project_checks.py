@@ -1,0 +1,182 @@
+"""Checks of projects, models and bundles."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from patients import only, patient, saved
+
+from tiffin.bundler.doctor import models, pickles, pins, secrets, service, size, versions
+from tiffin.bundler.doctor.requirement_lines import requirement_lines
+from tiffin.bundler.snapshot import SourceFile
+from tiffin.runtime.manifest import BundleInfo, MethodSpec, ServiceSpec
+from tiffin.runtime.service.bundlefile import BundleFile, PythonOptions
+
+SECRET = "AKIA" + "ABCDEFGHIJKLMNOP"
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("true",)
+
+
+def source(folder: Path, name: str, data: bytes = b"", size_bytes: int | None = None) -> SourceFile:
+    (folder / name).write_bytes(data)
+    return SourceFile(name, folder / name, len(data) if size_bytes is None else size_bytes)
+
+
+def bundle(**options: Any) -> BundleInfo:
+    spec = ServiceSpec(name="iris", cls="")
+    return BundleInfo(name="iris", version="1", created="", digest="", service=spec, options=options)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_a_pickle_that_starts_a_program(tmp_path: Path, protocol: int) -> None:
+    (tmp_path / "model.joblib").write_bytes(pickle.dumps(Evil(), protocol=protocol))
+    model = saved(tmp_path, files={"model.joblib": 1}, pickled=True)
+    error, note = pickles.check(patient(models=(model,)))
+    assert (error.severity, note.severity) == ("error", "note")
+    assert ".system" in error.what
+    assert "bundle models delete forest:1" in error.mend
+
+
+def test_pickles_inside_of_other_files(tmp_path: Path) -> None:
+    data = pickle.dumps(Evil())
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("model/data.pkl", data)
+    (tmp_path / "a.pt").write_bytes(packed.getvalue())
+    (tmp_path / "b.joblib").write_bytes(zlib.compress(data))
+    assert pickles.dangerous(tmp_path / "a.pt") == pickles.dangerous(tmp_path / "b.joblib") != []
+
+
+def test_a_harmless_pickle_is_noted_and_refused_where_pickles_are(tmp_path: Path) -> None:
+    (tmp_path / "model.joblib").write_bytes(pickle.dumps({"weights": [1.0, 2.0]}))
+    model = saved(tmp_path, files={"model.joblib": 1}, pickled=True)
+    only(list(pickles.check(patient(models=(model,)))), "note")
+    refusing = patient(models=(model,), on={"environ": {"TIFFIN_ALLOW_PICKLE": "0"}})
+    assert "skops" in only(list(pickles.check(refusing)), "error").mend
+    assert list(pickles.check(patient(models=(saved(tmp_path),)))) == []
+
+
+def test_pickles_beside_the_code(tmp_path: Path) -> None:
+    harmless = source(tmp_path, "model.pkl", pickle.dumps([1]))
+    assert (
+        "bundle models save model.pkl"
+        in only(list(pickles.check(patient(sources=(harmless,)))), "warning").mend
+    )
+    only(list(pickles.check(patient(sources=(source(tmp_path, "evil.pkl", pickle.dumps(Evil())),)))), "error")
+    assert list(pickles.check(patient(sources=(source(tmp_path, "service.py"),)))) == []
+
+
+def project(folder: Path, text: str, **changes: Any) -> Any:
+    (folder / "requirements.txt").write_text(text)
+    lines = tuple(requirement_lines(folder, BundleFile()))
+    installed = {"numpy": "2.0.0", "torch": "2.5.1+cpu"}
+    on = {"packages": installed, **changes.pop("on", {})}
+    return patient(kind="folder", folder=folder, requirements=lines, on=on, **changes)
+
+
+def test_unpinned_packages(tmp_path: Path) -> None:
+    found = only(
+        list(pins.check(project(tmp_path, "# maths\nnumpy>=1\ntorch\n", on={"uv": False}))), "warning"
+    )
+    assert "numpy (requirements.txt:2), torch (requirements.txt:3)" in found.what
+    assert "numpy==2.0.0 torch==2.5.1 " in found.mend
+    only(list(pins.check(project(tmp_path, "numpy\n"))), "note")  # with uv every build is locked
+    pinned = "numpy==2.0.0 ; python_version > '3'\ntorch @ https://x.example/torch.whl\n"
+    assert list(pins.check(project(tmp_path, pinned))) == []
+
+
+def test_a_lock_of_the_project_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "uv.lock").write_text("")
+    assert list(pins.check(project(tmp_path, "numpy\n"))) == []
+
+
+def test_packages_that_are_not_installed_are_named_as_they_are_written(tmp_path: Path) -> None:
+    found = only(list(pins.check(project(tmp_path, "mylib @ git+https://x.example/mylib\n"))), "warning")
+    assert found.mend == "pip install 'mylib @ git+https://x.example/mylib'"
+
+
+def test_no_requirements_at_all(tmp_path: Path) -> None:
+    only(list(pins.check(project(tmp_path, ""))), "note")
+
+
+def test_requirements_of_every_place(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("-r more.txt\n--index-url https://x.example\n")
+    (tmp_path / "more.txt").write_text("\nscikit_learn==1.5 # trees\n")
+    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["polars"]\n')
+    found = requirement_lines(tmp_path, BundleFile(python=PythonOptions(packages=["numpy"])))
+    assert [(line.name, line.where, line.pinned) for line in found] == [
+        ("numpy", "bundlefile.yaml (python.packages)", False),
+        ("scikit-learn", "more.txt:2", True),
+        ("polars", "pyproject.toml", False),
+    ]
+
+
+def test_a_bundle_without_a_lock() -> None:
+    found = patient(kind="bundle", bundle=bundle(locked=False, unlocked_because="uv is not installed"))
+    assert "uv is not installed" in only(list(pins.check(found)), "warning").what
+    assert list(pins.check(patient(kind="bundle", bundle=bundle(locked=True)))) == []
+
+
+def test_versions_of_a_model() -> None:
+    model = saved(versions={"python": "3.11.7", "tiffin": "0.0.1", "scikit-learn": "1.4.0"})
+
+    def found(version: str, **changes: Any) -> list[Any]:
+        return list(
+            versions.check(patient(models=(model,), on={"packages": {"scikit-learn": version}}, **changes))
+        )
+
+    assert found("1.4.0") == []
+    assert "scikit-learn==1.4.0" in only(found("1.5.1"), "warning").mend
+    assert "not installed" in only(list(versions.check(patient(models=(model,)))), "error").what
+    locked = found("1.4.0", locked={"scikit-learn": "1.5.1"}, title="iris:1")
+    assert "the bundle is locked to 1.5.1" in only(locked, "warning").what
+
+
+def test_a_pickle_of_another_python() -> None:
+    model = saved(versions={"python": "3.9.1"}, pickled=True)
+    assert "--python 3.9" in only(list(versions.check(patient(models=(model,)))), "warning").mend
+    assert list(versions.check(patient(models=(saved(versions={"python": "3.9.1"}),)))) == []
+
+
+def test_models_that_are_damaged_or_say_little(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(b"1234")
+    assert list(models.check(patient(models=(saved(tmp_path, files={"weights": 4}),)))) == []
+    found = only(
+        list(models.check(patient(models=(saved(tmp_path, files={"weights": 5, "more": 1}),)))), "error"
+    )
+    assert "weights: changed, more: missing" in found.what
+    silent = saved(tmp_path, methods={"predict": MethodSpec()})
+    assert "example=" in only(list(models.check(patient(models=(silent,)))), "note").mend
+
+
+def test_secrets(tmp_path: Path) -> None:
+    file = source(tmp_path, "settings.py", f"KEY = '{SECRET}'\n".encode())
+    assert ".bundleignore" in only(list(secrets.check(patient(sources=(file,)))), "error").mend
+    allowed = BundleFile(allow_secrets=["settings.py"])
+    assert list(secrets.check(patient(sources=(file,), wishes=allowed))) == []
+
+
+def test_size(tmp_path: Path) -> None:
+    large = source(tmp_path, "data.csv", size_bytes=200 * 10**6)
+    assert "200 MB" in only(list(size.check(patient(sources=(large,)))), "warning").what
+    many = tuple(SourceFile(f"images/{number}.png", tmp_path, 1) for number in range(6000))
+    assert "'images/'" in only(list(size.check(patient(sources=many))), "warning").mend
+    assert list(size.check(patient(sources=many[:10]))) == []
+
+
+def test_a_service_that_cannot_be_imported(tmp_path: Path) -> None:
+    broken = patient(kind="folder", folder=tmp_path, title="x", problem="no model 'iris': none\nmore")
+    assert "bundle build" in only(list(service.check(broken)), "error").mend
+    (tmp_path / "train.py").write_text("")
+    assert "python train.py" in only(list(service.check(broken)), "error").mend
+    assert list(service.check(patient())) == []

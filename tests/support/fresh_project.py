@@ -1,0 +1,43 @@
+"""A project from a template: made, trained, tested, built and served by the commands that its README names."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from server import Server
+
+from tiffin.bundler.start.templates import TEMPLATES
+
+TIFFIN = [sys.executable, "-m", "tiffin"]
+
+
+def answer_of(template: str, folder: Path) -> Any:
+    """What the served bundle answers to the README's curl line."""
+    environ = {**os.environ, "TIFFIN_HOME": str(folder / f"home-{template}"), "PYTHONDONTWRITEBYTECODE": "1"}
+    project = folder / f"new-{template}"
+
+    def run(*command: str, where: Path = project) -> None:
+        done = subprocess.run(command, cwd=where, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+
+    run(*TIFFIN, "init", str(project), "--template", template, where=folder)
+    # Training and its test in one process: importing a framework takes longest.
+    code = "import runpy, sys, pytest; runpy.run_path('train.py'); sys.exit(pytest.main(['-q', '-p', "
+    "'no:cacheprovider']))"
+    run(sys.executable, "-c", f"import sys; sys.path.insert(0, '.'); {code}")
+    run(*TIFFIN, "build", "--no-lock")
+    chosen = TEMPLATES[template]
+    with Server(f"new-{template}:latest", "--no-grpc", environ=environ) as server:
+        request = urllib.request.Request(
+            f"{server.base_url}/{chosen.route}",
+            data=chosen.body.encode(),
+            headers={"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)
