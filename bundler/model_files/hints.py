@@ -51,8 +51,9 @@ def input_hint(spec: TypeSpec, imports: Imports) -> str:
 def output_hint(method: MethodSpec, imports: Imports) -> str:
     """The hint behind `->`; sizes that may follow those of an input are left open."""
     if method.output is None:
-        imports.lines.add(NUMPY)
-        return "np.ndarray"
+        arrays = bool(method.inputs) and all(spec.kind == "array" for spec in method.inputs.values())
+        imports.lines.add(NUMPY if arrays else ANY)
+        return "np.ndarray" if arrays else "Any"
     behind_rows = [axis for spec in method.inputs.values() for axis in (spec.shape or [0, "..."])[1:]]
     open_axes = any(isinstance(axis, str) for axis in behind_rows)
     return _hint(method.output, imports, loose=open_axes and bool(method.output.shape))

@@ -31,7 +31,11 @@ def look(head: Head) -> Found | None:
 def _hdf5(head: Head) -> Found:
     """Whole models carry their architecture as an attribute of that name."""
     if b"model_config" in head.data:
-        return Found(path=head.path, what="a Keras model (HDF5)", framework="keras")
+        return Found(
+            path=head.path,
+            what="a Keras model in HDF5, its former form",
+            advice="load it and save it anew: keras.models.load_model(path).save('model.keras')",
+        )
     return Found(
         path=head.path,
         what="an HDF5 file without a Keras architecture: weights, or data",

@@ -88,6 +88,8 @@ def _width(obj: Any) -> int:
 
 
 def _takes_texts(obj: Any) -> bool:
+    if has_class_of(obj, "transformers", "sentence_transformers", "spacy"):
+        return True
     steps = getattr(obj, "steps", None)
     first = steps[0][1] if steps else obj
     return type(first).__name__ in _TEXT_STEPS and has_class_of(first, "sklearn")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ TEMPLATE = "service/models.py.j2"
 MODULE = "service"
 _OFFERED = ("predict", "predict_proba", "transform")
 """What becomes a route when a model has it; else its first method does."""
-_NAMED_SCORES = "probabilities"
+_NAMED_SCORES = ("probabilities", "output_probability")
 """What converters to ONNX call the output with the scores, beside the one with the class."""
 _SCORES = ("predict_proba", "predict")
 
@@ -96,7 +96,7 @@ def _apis(served: Served, attribute: str, imports: Imports, *, many: bool) -> li
     methods = [name for name in _OFFERED if name in info.methods] or [*info.methods][:1]
     found = [_api(served, attribute, method, imports, many=many) for method in methods]
     scores = next((name for name in _SCORES if _gives_scores(info.methods.get(name), info.classes)), None)
-    if scores is None and info.classes and _NAMED_SCORES in _outputs(info.methods.get("predict")):
+    if scores is None and info.classes and _named_scores(info.methods.get("predict")):
         scores = "predict"
     if scores is not None:
         found.append(_classify(served, attribute, scores, imports, many=many))
@@ -124,7 +124,7 @@ def _api(served: Served, attribute: str, method: str, imports: Imports, *, many:
 def _classify(served: Served, attribute: str, method: str, imports: Imports, *, many: bool) -> Api:
     spec = served.model.info.methods[method]
     parameters, arguments = _parameters(spec, imports)
-    named = f'["{_NAMED_SCORES}"]' if _NAMED_SCORES in _outputs(spec) else ""
+    named = _named_scores(spec)
     call = f"await self.{attribute}.{method}({arguments})"
     return Api(
         name=f"{attribute}_classify" if many else "classify",
@@ -133,7 +133,7 @@ def _classify(served: Served, attribute: str, method: str, imports: Imports, *, 
         returns="list[tiffin.tasks.Label]",
         doc="The likeliest class of each row, in words, with its probability.",
         body=[
-            f"scores = ({call}){named}" if named else f"scores = {call}",
+            f'scores = ({call})["{named}"]' if named else f"scores = {call}",
             f"return tiffin.tasks.labelled(scores, self.{attribute}.model.classes)",
         ],
     )
@@ -141,7 +141,7 @@ def _classify(served: Served, attribute: str, method: str, imports: Imports, *, 
 
 def _parameters(spec: MethodSpec, imports: Imports) -> tuple[str, str]:
     """Parameters with hints, and the arguments of the call."""
-    inputs = spec.inputs or {"x": TypeSpec(kind="array")}
+    inputs = spec.inputs or {"x": TypeSpec(kind="json")}
     names: list[str] = []
     for given in inputs:
         names.append(parameter(given, names))
@@ -157,12 +157,12 @@ def _gives_scores(spec: MethodSpec | None, classes: Sequence[str]) -> bool:
     return (len(shape) == 2 and shape[1] == len(classes)) or (len(shape) == 1 and len(classes) == 2)
 
 
-def _outputs(spec: MethodSpec | None) -> Collection[str]:
-    """Names of the outputs of a graph that has several."""
+def _named_scores(spec: MethodSpec | None) -> str:
+    """The output with the scores, of a graph with several outputs; empty: there is none."""
     if spec is None or spec.output is None or spec.output.kind != "json":
-        return ()
-    found: Collection[str] = spec.output.json_schema.get("properties", {})
-    return found
+        return ""
+    outputs = spec.output.json_schema.get("properties", {})
+    return next((name for name in _NAMED_SCORES if name in outputs), "")
 
 
 def _method_doc(name: str, served: Served) -> str:

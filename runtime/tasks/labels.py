@@ -38,9 +38,7 @@ def probabilities(scores: Any) -> np.ndarray[Any, Any]:
     Raises:
         InferenceError: another shape, or no numbers.
     """
-    if (
-        isinstance(scores, list) and scores and isinstance(scores[0], Mapping)
-    ):  # converters to ONNX write such
+    if isinstance(scores, list) and scores and isinstance(scores[0], Mapping):  # as of ONNX
         scores = [list(row.values()) for row in scores]
     array = np.asarray(scores)
     if array.dtype.kind not in "fiub" or array.ndim not in {1, 2}:
