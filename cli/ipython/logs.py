@@ -22,7 +22,7 @@ from .session import Session
 def command(session: Session, server: str | None, lines: int) -> None:
     """Show what a server of this notebook has logged: its target or its port, when there are several."""
     text = session.servers.find(server).logs(lines)
-    for line in text.splitlines():
-        console.say(line)
-    if not text:
+    if text:
+        console.say(text.rstrip("\n"))
+    else:
         console.note("nothing was logged")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from contextlib import nullcontext
 from typing import Any
@@ -95,7 +94,7 @@ def _usage(error: click.ClickException) -> str:
 
 def _without_traceback(error: TiffinError) -> TiffinError:
     """The frames of the magic explain nothing; IPython shows what this method gives, and fails the cell."""
-    if os.environ.get("TIFFIN_DEBUG", "") in {"", "0"}:
+    if not commands.debugging():
         text = f"error: {console.clean(error)}"
         error._render_traceback_ = lambda: [text]  # type: ignore[attr-defined]  # IPython looks for it
     return error

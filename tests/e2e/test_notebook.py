@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -96,6 +99,8 @@ def test_servers_from_start_to_stop(notebook: Notebook, folder: Path) -> None:
     assert url in notebook.run("%bundle servers").text
     second = family(int(notebook.run("print(server.pid)").text))
 
+    notebook.interrupt()  # of a cell, if one ran: the server is not meant
+    assert notebook.run("server").text == f"<server service.py at {url}>"
     (folder / "other.py").write_text((folder / "service.py").read_text())
     other_url, other = serve(notebook, "other.py")
     with pytest.raises(CellFailedError, match=r"name one: service.py \(port \d+\), other.py"):
@@ -105,10 +110,12 @@ def test_servers_from_start_to_stop(notebook: Notebook, folder: Path) -> None:
     assert "POST /twice 200" in notebook.run("%bundle logs service.py").text, "the log stays"
     assert len(notebook.run("%bundle logs service.py -n 1").text.splitlines()) == 1
     assert ask(other_url) == [2.0, 5.0]
-    assert "stopped other.py" in notebook.run("%bundle stop").text, "the only one that runs"
+    notebook.run("%unload_ext tiffin")
     wait_gone(other)
-    assert "nothing was running" in notebook.run("%bundle stop --all").text
-    assert "running" not in notebook.run("%bundle servers").text
+    with pytest.raises(CellFailedError, match="`%bundle` not found"):
+        notebook.run("%bundle servers")
+    notebook.run("%load_ext tiffin")
+    assert "no server was started here" in notebook.run("%bundle servers").text
 
 
 def test_a_server_that_does_not_start_fails_the_cell(notebook: Notebook, folder: Path) -> None:
@@ -166,15 +173,8 @@ def test_help_lists_the_notebooks_own_commands(notebook: Notebook) -> None:
     assert "--grpc-port" in notebook.run("%bundle serve --help").text
 
 
-def test_no_process_outlives_its_kernel_or_the_extension(folder: Path) -> None:
+def test_no_process_outlives_its_kernel(folder: Path) -> None:
     with Notebook(folder, {"TIFFIN_HOME": str(folder.parent / "home")}) as notebook:
-        notebook.run("%load_ext tiffin")
-        _, processes = serve(notebook)
-        notebook.run("%unload_ext tiffin")
-        wait_gone(processes)
-        with pytest.raises(CellFailedError, match="`%bundle` not found"):
-            notebook.run("%bundle servers")
-
         notebook.run("%load_ext tiffin")
         _, processes = serve(notebook)
         notebook.restart()
@@ -184,3 +184,26 @@ def test_no_process_outlives_its_kernel_or_the_extension(folder: Path) -> None:
         _, processes = serve(notebook)
         os.kill(int(notebook.run("import os; print(os.getpid())").text), signal.SIGKILL)
         wait_gone(processes)
+
+
+def test_a_prompt_without_a_notebook(folder: Path) -> None:
+    """Plain text, and nothing that outlives it."""
+    script = folder / "plain.ipy"
+    script.write_text(
+        "%load_ext tiffin\nserver = %bundle serve service.py --port 0\nprint(server.pid)\n%bundle servers\n"
+        "%bundle show nothing\nprint('not reached')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "IPython", "--no-banner", "--colors=nocolor", str(script)],
+        cwd=folder,
+        env={**os.environ, "TIFFIN_HOME": str(folder / "home"), "IPYTHONDIR": str(folder / "ipython")},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert "Serving service.py\n  url     http://127.0.0.1:" in ended.stdout, ended.stdout + ended.stderr
+    assert "error: no bundle 'nothing'" in ended.stdout
+    assert "not reached" not in ended.stdout
+    (pid,) = re.findall(r"^\d+$", ended.stdout, re.MULTILINE)
+    wait_gone({int(pid)})

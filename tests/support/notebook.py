@@ -89,6 +89,10 @@ class Notebook:
             raise CellFailedError(error) from None
         return Output(cell.outputs)
 
+    def interrupt(self) -> None:
+        """As from the menu of a front end."""
+        run_sync(self._client.km.interrupt_kernel)()
+
     def restart(self) -> None:
         """As from the menu of a front end."""
         run_sync(self._client.km.restart_kernel)()
