@@ -11,6 +11,7 @@ import msgspec
 from ... import errors
 from ...errors import TiffinError
 from ..build import build
+from ..words import NOTES
 from .wishes import FileOptions
 
 
@@ -32,15 +33,35 @@ class Answer(msgspec.Struct, kw_only=True):
 
     bundle: str = ""
     """Its folder."""
+    notes: list[str] = []
     error: str = ""
     """Class name in `errors.py`."""
     message: str = ""
 
 
 def main() -> None:
-    logging.basicConfig(format="warning: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    said = _Said()
+    logging.basicConfig(level=logging.WARNING, handlers=[said])
     question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
-    Path(question.answer).write_bytes(msgspec.msgpack.encode(_answer(question)))
+    answer = _answer(question)
+    for note in answer.notes:
+        if note not in said.texts:
+            logging.getLogger(__name__).warning("%s", note)
+    Path(question.answer).write_bytes(msgspec.msgpack.encode(answer))
+
+
+class _Said(logging.Handler):
+    """Tells at once, and remembers: what must be said before a pickle is loaded is also among the notes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self.texts.add(text)
+        sys.stderr.write(f"warning: {text}\n")
+        sys.stderr.flush()
 
 
 def _answer(question: Question) -> Answer:
@@ -50,7 +71,7 @@ def _answer(question: Question) -> Answer:
     except TiffinError as error:
         names = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
         return Answer(error=next(names), message=str(error))
-    return Answer(bundle=str(made.path))
+    return Answer(bundle=str(made.path), notes=made.info.options.get(NOTES, []))
 
 
 if __name__ == "__main__":
