@@ -116,7 +116,7 @@ def test_versions_name_the_libraries_of_steps(iris: Any) -> None:
 
 
 def test_options_mean_nothing_here() -> None:
-    with pytest.raises(ModelError, match=r"'init'.* means nothing for a scikit-learn model; it takes format, trusted"):
+    with pytest.raises(ModelError, match=r"'init'.* for a scikit-learn model; it takes format, trusted"):
         models.save("m", StandardScaler(), options={"init": {}})
 
 
