@@ -162,15 +162,15 @@ class Walk:
         names = self.pieces[number].names
         if moment is not None and (number, moment) not in self._called:
             self._called.add((number, moment))
-            self._waiting += [(name, moment, f"{chain} → {name}", False) for name in names.later]
+            self._waiting += [(name, moment, f"{chain} → {name}", False) for name in sorted(names.later)]
         if number in self.plan.source:
             return
         self.plan.source.add(number)
         for name in names.binds:
             self._globals[name].add(number)
-        self._waiting += [(name, number, f"{chain} → {name}", False) for name in names.now]
-        self._waiting += [(name, None, f"{chain} → {name}", False) for name in names.later]
-        self._waiting += [(name, None, f"{chain} → {name}", True) for name in names.hints]
+        self._waiting += [(name, number, f"{chain} → {name}", False) for name in sorted(names.now)]
+        self._waiting += [(name, None, f"{chain} → {name}", False) for name in sorted(names.later)]
+        self._waiting += [(name, None, f"{chain} → {name}", True) for name in sorted(names.hints)]
 
     def _take_trained(self, number: int, trained: Trained, chain: str) -> None:
         model = saves(getattr(self.pieces[number].node, "value", None) or ast.Pass())
