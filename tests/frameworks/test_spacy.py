@@ -114,7 +114,11 @@ def test_components_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         "m = tiffin.models.get({!r}); print(m.framework.call(m.load(), 'predict', ['HEY'])[0]['categories'])"
     )
     assert run_fresh("import tiffin; " + call.format("loud"), tmp_path) == "{'loud': 1.0}"
-    told = "import tiffin, tiffin.errors\ntry: tiffin.models.get('mute').load()\nexcept tiffin.errors.ModelError as e: print(e)"
+    told = (
+        "import tiffin, tiffin.errors\n"
+        "try: tiffin.models.get('mute').load()\n"
+        "except tiffin.errors.ModelError as e: print(e)"
+    )
     assert "options={'imports': ['my_components']}" in run_fresh(told, tmp_path)
 
 
