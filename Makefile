@@ -60,7 +60,8 @@ test-image: $(VENV)/.dev ## build, run and change real images; needs root, docke
 
 # Heavy libraries in an environment of their own, which sees the other one: torch is there once.
 FRAMEWORKS := .venv-frameworks
-LIBRARIES := transformers sentence-transformers diffusers keras tensorflow-cpu jax flax lightning fastai
+LIBRARIES := transformers sentence-transformers diffusers keras tensorflow-cpu jax flax lightning fastai \
+	onnx onnxruntime skl2onnx lightgbm catboost statsmodels skops openvino mlflow-skinny spacy
 
 $(FRAMEWORKS)/.done: $(VENV)/.dev constraints-frameworks.txt Makefile
 	$(BIN)/python -m venv $(FRAMEWORKS)
