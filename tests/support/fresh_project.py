@@ -1,4 +1,4 @@
-"""A project from a template: made, trained, tested, built and served by the commands that its README names."""
+"""A project from a template: made, trained, tested, built and served by the commands of its README."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from server import Server
 
 from tiffin.bundler.start.templates import TEMPLATES
 
+TRAIN_AND_TEST = """
+import runpy, sys
+sys.path.insert(0, ".")
+runpy.run_path("train.py")
+import pytest
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider"]))
+"""
 TIFFIN = [sys.executable, "-m", "tiffin"]
 
 
@@ -28,9 +35,7 @@ def answer_of(template: str, folder: Path) -> Any:
 
     run(*TIFFIN, "init", str(project), "--template", template, where=folder)
     # Training and its test in one process: importing a framework takes longest.
-    code = "import runpy, sys, pytest; runpy.run_path('train.py'); sys.exit(pytest.main(['-q', '-p', "
-    "'no:cacheprovider']))"
-    run(sys.executable, "-c", f"import sys; sys.path.insert(0, '.'); {code}")
+    run(sys.executable, "-c", TRAIN_AND_TEST)
     run(*TIFFIN, "build", "--no-lock")
     chosen = TEMPLATES[template]
     with Server(f"new-{template}:latest", "--no-grpc", environ=environ) as server:
