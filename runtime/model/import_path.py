@@ -13,6 +13,11 @@ def path_of(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
+def has_path(named: Any) -> bool:
+    """Whether a class or function can be reached by its path from a process that has its module."""
+    return "<" not in getattr(named, "__qualname__", "<") and named.__module__ != "__main__"
+
+
 def find_class(path: str, parents: tuple[type, ...]) -> Any:
     """The class at `module:QualName`.
 

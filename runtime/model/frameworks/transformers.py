@@ -14,9 +14,8 @@ from .. import torch_call
 from ..example import Example
 from ..framework import Native, Saved, check_options, has_class_of
 from ..hub_folder import WEIGHTS, check_safe, copy_safe, quiet
-from ..import_path import find_class, path_of
+from ..import_path import find_class, has_path, path_of
 from ..json_values import is_json
-from ..pickles import importable
 from ..pipeline_rows import plain, rows_in, rows_out
 from ..signature import describe_call
 from ..task_of import task_of
@@ -52,7 +51,7 @@ class TransformersFramework:
             return Native(obj, _read(obj, options.get("task") or task_of(obj), None, "cpu", size))
         if "task" in options:
             raise ModelError("options task is for a folder; a pipeline tells its task itself")
-        if not importable(type(obj)):
+        if not has_path(type(obj)):
             raise ModelError(
                 f"another process cannot import {path_of(type(obj))}: define it at the top of a module file"
             )
