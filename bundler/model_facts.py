@@ -152,7 +152,8 @@ def _wanted(
         if odd := [key for key in settings if key not in _METHOD_KEYS]:
             raise UsageError(f"methods[{name!r}] has {odd[0]!r}; it takes {', '.join(_METHOD_KEYS)}")
         stand_in = name in {"predict", "__call__"} and callable(obj)
-        if not stand_in and not callable(getattr(obj, name, None)):
+        known = stand_in or callable(getattr(obj, name, None)) or name in framework.methods(obj)
+        if not known:
             raise ModelError(
                 f"{type(obj).__qualname__} has no method {name!r}; it has {', '.join(framework.methods(obj))}"
             )
