@@ -40,11 +40,15 @@ class Environment(msgspec.Struct, frozen=True):
             "python_full_version": full,
             "python_version": self.python,
             "sys_platform": "linux",
-            "extra": "",
         }
 
-    def holds(self, marker: str, **more: set[str]) -> bool:
+    def holds(self, marker: str, *, extra: str = "", **more: set[str]) -> bool:
         """Whether a marker is true there.
+
+        Args:
+            marker: empty: always.
+            extra: the one that asks.
+            more: `extras` and `dependency_groups` of a pylock.toml.
 
         Raises:
             BuildError: it is no marker.
@@ -55,7 +59,7 @@ class Environment(msgspec.Struct, frozen=True):
 
         context: EvaluateContext = "lock_file" if more else "metadata"
         try:
-            return Marker(marker).evaluate({**self.markers, **more}, context=context)
+            return Marker(marker).evaluate({**self.markers, "extra": extra, **more}, context=context)
         except (InvalidMarker, UndefinedEnvironmentName) as error:
             raise BuildError(f"marker {marker!r} is not understood: {error}") from error
 

@@ -5,6 +5,7 @@ https://pip.pypa.io/en/stable/reference/requirements-file-format/
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -132,12 +133,13 @@ def _local(
         text, extras = found["path"], found["extras"]
     if text.startswith("file://"):
         text = unquote(urlsplit(text).path)
-    path = Path(text).expanduser()
-    path = path if path.is_absolute() else folder / path
-    if not path.exists():
-        raise BuildError(f"{where}: there is no {path}")
+    path = folder / os.path.expanduser(text)  # noqa: PTH111 - Path's own raises for `~nobody`
+    try:
+        path = path.resolve(strict=True)
+    except (OSError, ValueError) as error:
+        raise BuildError(f"{where}: there is no {path}") from error
     local = Local(
-        path.resolve(),
+        path,
         where,
         name=canonical(name) if name else "",
         extras=tuple(sorted(canonical(extra.strip()) for extra in extras.split(",") if extra.strip())),

@@ -164,7 +164,7 @@ def _options(needs: Needs) -> str:
 def _explained(conflict: Conflict, words: str, platform: str) -> str:
     there = f" for {platform}" if platform else ""
     said = "\n".join(f"  {line}" for line in words.strip().splitlines())
-    return f"{conflict.sentence}, so nothing can be installed{there}: change one of them\nuv says:\n{said}"
+    return f"{conflict.sentence}, so nothing can be installed{there}\nuv says:\n{said}"
 
 
 def _without(why: str, required: bool, platform: str = "") -> Lock:

@@ -114,7 +114,8 @@ def pip_specifier(text: str) -> str | None:
         return ""
     if found := _PINNED_BUILD.fullmatch(text):
         return f"=={found['version'].rstrip('*').rstrip('.')}"
-    text = text.partition(" ")[0] if re.fullmatch(rf"{_VERSION}\s+\S+", text) else text  # `1.2 py39_0`
+    if re.fullmatch(rf"={{0,2}}{_VERSION}\s+\w+", text):  # `1.2 py39_0`, with a build
+        text = text.partition(" ")[0]
     clauses = []
     for part in text.split(","):
         clause = _CLAUSE.fullmatch(part.strip().replace(" ", ""))

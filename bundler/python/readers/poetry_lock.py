@@ -66,7 +66,7 @@ def read_poetry_lock(
             seen[name].add(extra)
             tables = {canonical(each): lines for each, lines in table(package.get("extras")).items()}
             names = {name_of(str(line)) for line in tables.get(extra, [])}
-            more = _dependencies(table(package.get("dependencies")), where, optional=True)
+            more = _dependencies(table(package.get("dependencies")), where, optional=True, extra=extra)
             pending += [(each, more_extras) for each, more_extras in more if each in names]
     needs.wanted.sort(key=lambda wanted: wanted.text)
     return needs
@@ -126,7 +126,7 @@ def _of_extras(
 
 
 def _dependencies(
-    edges: dict[str, Any], where: Environment, *, optional: bool
+    edges: dict[str, Any], where: Environment, *, optional: bool, extra: str = ""
 ) -> list[tuple[str, tuple[str, ...]]]:
     """Those that hold there; `optional` ones only when asked for."""
     found = []
@@ -137,7 +137,7 @@ def _dependencies(
             edge = row if isinstance(row, dict) else {}
             if edge.get("optional") and not optional:
                 continue
-            if not where.holds(str(edge.get("markers", ""))) or not _python_fits(
+            if not where.holds(str(edge.get("markers", "")), extra=extra) or not _python_fits(
                 str(edge.get("python", "")), where
             ):
                 continue

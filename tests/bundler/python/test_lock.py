@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from projects import write
 
 from tiffin.bundler.python import lock as lock_module
 from tiffin.bundler.python import uv as uv_module
-from tiffin.bundler.python.environment import Environment, environment, this_platform
+from tiffin.bundler.python.environment import environment, this_platform
 from tiffin.bundler.python.lock import Lock, make_lock
 from tiffin.bundler.python.needs import Index, Needs, Wanted
 from tiffin.bundler.python.requirements import Collected
@@ -22,7 +21,9 @@ HERE = environment("3.11")
 
 
 def asked(text: str) -> Collected:
-    return Collected(text, [Wanted(line, f"line {number}") for number, line in enumerate(text.splitlines(), 1)])
+    return Collected(
+        text, [Wanted(line, f"line {number}") for number, line in enumerate(text.splitlines(), 1)]
+    )
 
 
 UV = """#!{python}
@@ -93,7 +94,7 @@ def test_a_lock_for_another_platform(calls: Path) -> None:
     for wrong in ("linux/riscv64", "windows/amd64", "arm64"):
         with pytest.raises(ConfigError, match="use linux/amd64 or linux/arm64"):
             environment("3.11", wrong)
-    with pytest.raises(BuildError, match="^impossible from line 1 cannot be had, .* for linux/arm64"):
+    with pytest.raises(BuildError, match=r"^impossible from line 1 cannot be had, .* for linux/arm64"):
         make_lock(asked("impossible\n"), HERE, platform="linux/arm64", required=True)
 
 
@@ -101,7 +102,9 @@ def test_a_lock_for_another_platform(calls: Path) -> None:
 def test_no_lock_says_why() -> None:
     made = make_lock(asked("impossible\n"), HERE)
     assert made == Lock("", "uv: error: No solution found; cause: Because there is no version; of impossible")
-    with pytest.raises(BuildError, match="(?s)^impossible from line 1 cannot be had.*uv says:\\n  error: No solution found"):
+    with pytest.raises(
+        BuildError, match=r"(?s)^impossible from line 1 cannot be had.*uv says:\n  error: No solution found"
+    ):
         make_lock(asked("impossible\n"), HERE, required=True)
 
 

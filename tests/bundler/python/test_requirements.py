@@ -119,7 +119,8 @@ def test_what_only_this_machine_has(tmp_path: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["-e ./lib", "--editable ./lib", "./wheels/a.whl", "../lib", "/opt/none/a.whl", "a @ file:///opt/none"]
+    "line",
+    ["-e ./lib", "--editable ./lib", "./wheels/a.whl", "../lib", "/opt/none/a.whl", "a @ file:///opt/none"],
 )
 def test_local_packages_that_are_not_there(tmp_path: Path, line: str) -> None:
     with pytest.raises(BuildError, match=r"requirements.txt line 1: there is no "):
