@@ -132,6 +132,7 @@ def _ask(python: Path, runtime: Path, question: Question, place: Path) -> Answer
         if not name.startswith("PYTHON") and name not in _NOT_PASSED
     }
     environment |= {DESCRIBING: "1", "PYTHONPATH": str(runtime), "PYTHONNOUSERSITE": "1"}
+    environment["PYTHONUNBUFFERED"] = "1"  # what it printed last is wanted most
     environment["TIFFIN_HOME"] = str(place / "home")  # empty: a bundle brings its own models
     work = place / "work"
     work.mkdir()

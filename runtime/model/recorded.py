@@ -74,7 +74,7 @@ def decode(data: bytes) -> Recorded:
 
     try:
         file = msgspec.msgpack.decode(data, type=_File)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise IntegrityError(f"the recorded example is damaged: {error}") from error
     if file.format != FORMAT:
         raise IntegrityError(f"the recorded example has format {file.format}, this tiffin reads {FORMAT}")
@@ -83,7 +83,9 @@ def decode(data: bytes) -> Recorded:
         call = unpack(file.call, [memoryview(bytearray(buffer)) for buffer in file.buffers])
     except (WireError, ImportError) as error:
         raise IntegrityError(f"the recorded example cannot be read: {error}") from error
-    if not isinstance(call, dict) or set(call) != {"args", "kwargs", "output"}:
+    wanted = {"args": list, "kwargs": dict, "output": object}
+    right = isinstance(call, dict) and call.keys() == wanted.keys()
+    if not right or not all(isinstance(call[name], kind) for name, kind in wanted.items()):
         raise IntegrityError("the recorded example is damaged: it is no call")
     return Recorded(tuple(call["args"]), dict(call["kwargs"]), call["output"])
 

@@ -74,7 +74,7 @@ class CloudpickleFramework:
             raise ModelError(f"{method} is async; a worker computes one batch at a time: write a plain `def`")
         spec = MethodSpec()
         if example is not None:
-            spec = describe_call(function, example, function(*example.args, **example.kwargs))
+            spec = describe_call(function, example, self.call(obj, method, *example.args, **example.kwargs))
         mark = getattr(function, "__tiffin_batch__", None)
         if mark is not None:
             if callable(mark.cost):
