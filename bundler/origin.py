@@ -110,4 +110,5 @@ def _of_captured(captured: Captured) -> Origin:
         provenance=captured.provenance,
         notes=captured.notes,
         imports=captured.imports,
+        name=captured.name,
     )

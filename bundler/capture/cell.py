@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ TAGS = frozenset({"service", "tiffin"})
 """Tags of a cell that stands for the service."""
 MARK = re.compile(r"\s*(?:#\s*tiffin\s*:\s*service\b|%%bundle\s+service\b)")
 """What such a cell may begin with instead."""
+_NAMED = re.compile(r"\s*%%bundle\s+service\b[^\n]*\s--name(?:=|\s+)(\S+)")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,15 @@ class Cell:
     def marked(self) -> bool:
         """Whether the user says that it belongs to the service."""
         return bool(self.tags & TAGS) or MARK.match(self.source) is not None
+
+    def bundle_name(self, service: str) -> str:
+        """What bundles of a class are called, when this cell defines it and its first line says so."""
+        said = _NAMED.match(self.source)
+        defined = said and any(
+            isinstance(node, ast.ClassDef) and node.name == service
+            for node in ast.parse(self.python or "").body
+        )
+        return said[1] if said and defined else ""
 
     @property
     def name(self) -> str:

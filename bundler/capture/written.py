@@ -29,6 +29,8 @@ class Captured:
     """Top-level modules of distributions."""
     provenance: Mapping[str, Any]
     notes: Sequence[str]
+    name: str = ""
+    """Of the bundle, when the service's cell says so."""
 
 
 def write(
@@ -75,6 +77,7 @@ def write(
             }
         },
         notes=tuple(_notes(source, values, sorted(files), notebook)),
+        name=next(filter(None, (cell.bundle_name(service) for cell in reversed(_once(source.cells)))), ""),
     )
 
 

@@ -7,16 +7,12 @@ from typing import Any
 import click
 
 from ..commands.build import command as shell_command
-from .session import Session
 from .target import meant
 
 
 class _Build(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
-        session: Session = ctx.obj
-        target = ctx.params["target"] = meant(ctx)
-        if ctx.params["name"] is None:
-            ctx.params["name"] = session.services.bundle_name(target)
+        ctx.params["target"] = meant(ctx)
         return super().invoke(ctx)
 
 

@@ -44,7 +44,7 @@ def run_service_cell(session: Session, words: list[str], cell: str) -> None:
     if bundle_name is not None:
         from ...runtime.tag import Tag
 
-        Tag(bundle_name)
+        Tag(bundle_name)  # only looked at: a build reads it from the cell, wherever it is built
     before = session.services.classes()
     _run(session.shell, cell)
     after = session.services.classes()
@@ -58,7 +58,7 @@ def run_service_cell(session: Session, words: list[str], cell: str) -> None:
     if wanted is None and len(new) > 1:
         raise UsageError(f"the cell defines several services, name one: %%bundle service {' | '.join(new)}")
     name = wanted or new[0]
-    session.services.mark(name, bundle_name)
+    session.services.mark(name)
     console.note(f"{name} is the service of this notebook: %bundle serve, %bundle build")
 
 

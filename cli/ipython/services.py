@@ -18,7 +18,6 @@ class Services:
     def __init__(self, namespace: Mapping[str, Any]) -> None:
         self._namespace = namespace
         self._marked = ""
-        self._bundle_name: str | None = None
 
     def classes(self) -> dict[str, type]:
         """Every service that has a name here, its own cells' or an imported one."""
@@ -32,14 +31,9 @@ class Services:
             and isinstance(vars(value).get(INFO), ServiceInfo)
         }
 
-    def mark(self, name: str, bundle_name: str | None) -> None:
-        """Makes a class the one that is meant when none is named.
-
-        Args:
-            name: of the class.
-            bundle_name: what its bundles are called; None: as the service says.
-        """
-        self._marked, self._bundle_name = name, bundle_name
+    def mark(self, name: str) -> None:
+        """Makes the class of that name the one that is meant when none is named."""
+        self._marked = name
 
     def meant(self, text: str, *, given: bool) -> str | type:
         """
@@ -68,8 +62,3 @@ class Services:
                 f"this notebook has several services: name one of {names}, or mark its cell: %%bundle service"
             )
         return next(iter(own.values()), text)
-
-    def bundle_name(self, target: str | type) -> str | None:
-        """What the bundles of this target are called, when its cell said so."""
-        marked = self.classes().get(self._marked)
-        return self._bundle_name if marked is not None and target is marked else None

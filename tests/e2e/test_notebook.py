@@ -142,6 +142,20 @@ def test_build_list_and_show(notebook: Notebook) -> None:
     assert "%bundle serve pair:" in bundle.html
 
 
+def test_a_service_of_a_cell(notebook: Notebook) -> None:
+    notebook.run("import tiffin\nfactor = 3")
+    told = notebook.run(
+        "%%bundle service --name triple\n@tiffin.service\nclass Times:\n    @tiffin.api\n"
+        "    async def times(self, x: float) -> float:\n        return factor * x\nTimes.__name__"
+    )
+    assert "'Times'" in told.text
+    assert "Times is the service of this notebook" in told.text
+    assert "Built triple:" in notebook.run("%bundle build --no-lock").text
+    assert "Built thrice:" in notebook.run("%bundle build Times --no-lock --name thrice").text
+    with pytest.raises(CellFailedError, match="Times is of a cell"):
+        notebook.run("%bundle serve --reload")
+
+
 @pytest.mark.parametrize(
     ("line", "name", "says"),
     [

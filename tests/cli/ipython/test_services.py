@@ -44,11 +44,9 @@ def test_several_need_a_name() -> None:
 def test_the_marked_one_as_it_is_now() -> None:
     namespace = {"Iris": service("Iris"), "Rose": service("Rose")}
     services = Services(namespace)
-    services.mark("Rose", "roses")
-    assert services.bundle_name(namespace["Iris"]) is None
+    services.mark("Rose")
     namespace["Rose"] = service("Rose")
     assert services.meant(".", given=False) is namespace["Rose"]
-    assert services.bundle_name(namespace["Rose"]) == "roses"
     del namespace["Rose"]
     with pytest.raises(ServiceDefinitionError, match="Rose, which %%bundle service marked"):
         services.meant(".", given=False)
