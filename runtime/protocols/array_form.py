@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,10 @@ class ArrayForm(TensorForm):
         elif datatype == BYTES:
             array = _texts(array)
         return self._kind.shaped(array)
+
+    def of_array(self, datatype: str) -> Callable[[np.ndarray[Any, Any]], Any] | None:
+        plain = datatype in self._allowed and datatype not in (BF16, BYTES)
+        return self._kind.shaped if plain else None
 
     def tensor(self, name: str, value: Any) -> Tensor:
         if type(value) is np.ndarray:  # as nearly always: nothing to convert

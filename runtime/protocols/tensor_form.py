@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import typing
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from ..schema.array import ArrayKind
 from ..schema.file import BytesKind, FileKind
@@ -36,6 +39,10 @@ class TensorForm(ABC):
     @abstractmethod
     def value(self, tensor: Tensor) -> Any:
         """The argument; raises WrongValueError for another datatype or shape, or a value out of bounds."""
+
+    def of_array(self, datatype: str) -> Callable[[np.ndarray[Any, Any]], Any] | None:  # noqa: ARG002
+        """Array of this datatype → argument, raises WrongValueError; None where `value` must look."""
+        return None
 
     @abstractmethod
     def tensor(self, name: str, value: Any) -> Tensor:

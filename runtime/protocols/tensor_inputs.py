@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from ...errors import InvalidInputError
 from ..schema.lower import dec_hook
@@ -41,6 +42,7 @@ class TensorInputs:
         scalars: dict[str, Parameter],
         complete: Complete,
     ) -> None:
+        self._forms = forms
         self._readers = {name: form.value for name, form in forms.items()}
         self._scalars = scalars
         self._complete = complete
@@ -107,6 +109,19 @@ class TensorInputs:
                 name = error.path[2:]
                 raise InvalidInputError(f"input {name!r} is missing", path="$.inputs") from error
             raise
+
+    def of_array(self, name: str, datatype: str) -> Callable[[np.ndarray[Any, Any]], dict[str, Any]] | None:
+        """The only input as an array → the arguments of a call, for requests that come again and again.
+
+        Returns:
+            Raises WrongValueError or InvalidInputError, in no particular words. None: ask `arguments`.
+        """
+        form = self._forms.get(name)
+        value = None if form is None else form.of_array(datatype)
+        if value is None:
+            return None
+        complete = self._complete
+        return lambda array: complete({name: value(array)})
 
     def _unknown(self, name: str, at: int) -> InvalidInputError:
         shown = name[:100]

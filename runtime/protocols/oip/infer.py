@@ -10,11 +10,12 @@ import numpy as np
 from ....errors import InvalidInputError, RequestError
 from ...http.dialect import Asked
 from ...schema.kind import Buffer
+from ...schema.wrong import WrongValueError
 from .. import byte_strings
 from ..datatypes import BYTES
 from ..tensor import Tensor
 from . import binary, request
-from .plan import Plan
+from .plan import Again, Plan
 from .raw_request import raw_input
 from .reply import Reply, Wanted
 
@@ -42,7 +43,7 @@ class Infer:
         self._regions = regions
         self._by_head: dict[bytes, Plan] = {}
         """Plans by the JSON in front of binary tensors."""
-        self._by_front: dict[bytes, tuple[bytes, Plan]] = {}
+        self._by_front: dict[bytes, tuple[bytes, Again]] = {}
         """Of a request with one input in JSON: what stands in front of its data → what stands behind it."""
 
     def json(self, body: Buffer) -> Asked:
@@ -56,15 +57,15 @@ class Infer:
         start = body.find(_DATA) + len(_DATA)
         if start < len(_DATA) or start > _LIMIT_BYTES:
             return self._read(body)[1].asked(body, len(body))
-        while body[start : start + 1] == b" ":
+        while body[start : start + 1] == b" ":  # behind the colon, as most clients write it
             start += 1
         known = self._by_front.get(body[:start])
         # What stands in front decides that a value comes now; what stands behind it was read once.
         if known is not None and body.endswith(known[0]):
-            behind, plan = known
+            behind, again = known
             try:
-                return plan.asked_of(body[start : len(body) - len(behind)])
-            except RequestError:
+                return again(body[start : len(body) - len(behind)])
+            except (RequestError, WrongValueError):
                 pass  # it may be a request with more in between: read in full, which finds the words
         asked, plan = self._read(body)
         arguments = plan.asked(body, len(body))
@@ -77,7 +78,8 @@ class Infer:
 
     def _remember(self, body: bytes, start: int, asked: request.InferRequest, plan: Plan) -> None:
         """Requests with an id of their own come once only."""
-        if len(asked.inputs) != 1 or asked.id or not plan.inline:
+        again = None if asked.id else plan.again()
+        if again is None:
             return
         data = asked.inputs[0].data
         if _address(data) - _address(body) != start:
@@ -87,8 +89,7 @@ class Infer:
             return
         if len(self._by_front) >= _LIMIT:
             self._by_front.clear()
-        plan.forget_data()
-        self._by_front[body[:start]] = behind, plan
+        self._by_front[body[:start]] = behind, again
 
     def binary(self, body: Buffer, json_bytes: int) -> Asked:
         """A body that begins with so many bytes of JSON; raises RequestError."""

@@ -43,7 +43,7 @@ def elements(
     Raises:
         RequestError: no lists of such elements, out of range, or too few or many; with the path.
     """
-    text = bytes(data)
+    text = data if type(data) is bytes else bytes(data)
     try:
         array = _reader(datatype, _depth(text)).read(text)
     except WrongValueError as error:
@@ -59,10 +59,10 @@ def elements(
 
 def _depth(text: bytes) -> int:
     """Lists in each other at the front."""
-    if text[:1] == b"[" and text[1:2] not in _AGAIN:
-        return 1
-    if text[:2] == b"[[" and text[2:3] not in _AGAIN:
+    if text.startswith(b"[[") and text[2:3] not in _AGAIN:
         return 2
+    if text.startswith(b"[") and text[1:2] not in _AGAIN:
+        return 1
     front = text[:_FRONT_BYTES].translate(None, _SPACE)
     depth = len(front) - len(front.lstrip(b"["))
     if not 1 <= depth <= MAX_AXES:
@@ -100,7 +100,10 @@ class DataReader:
             return self._with_constants(text, error)
         if self._texts:
             return self._bytes(values)
-        return nested.to_array(values, self._dtypes, self._depth)
+        try:
+            return np.array(values, self._only)
+        except (ValueError, OverflowError):
+            return nested.to_array(values, self._dtypes, self._depth)  # which finds the words
 
     def _bytes(self, values: list[Any]) -> np.ndarray[Any, Any]:
         shape = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ....errors import InvalidInputError, RequestError
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from ..endpoint import Endpoint
     from .regions import Regions
     from .request import InferRequest
+
+
+Again = Callable[[bytes], Asked]
+"""The data of a request → the request. Raises RequestError or WrongValueError, in no particular words."""
 
 
 class Plan:
@@ -48,8 +53,7 @@ class Plan:
                 at = at if at is None else at + source.size
                 self._sources.append(source)
             self._end = at
-            self.inline = len(self._sources) == 1 and self._sources[0].text is not None
-            """Whether the one input is in the JSON itself."""
+            self._inline = len(self._sources) == 1 and self._sources[0].inline
             self._write = Reply.of(endpoint, asked, regions).write
         except RequestError as error:
             raise self._named(error) from error
@@ -67,15 +71,19 @@ class Plan:
         except RequestError as error:
             raise self._named(error) from error
 
-    def asked_of(self, text: bytes) -> Asked:
-        """The same request with other data for its one input; raises RequestError."""
-        tensor = self._sources[0].tensor_of(text)
-        arguments = self._endpoint.inputs.arguments((tensor,), self._parameters)
-        return Asked(arguments, self._write, self._timeout_s)
+    def again(self) -> Again | None:
+        """Reads the same request with other data for its one input; None where `asked` must look.
 
-    def forget_data(self) -> None:
-        """For plans that live long: the body that they were read from need not."""
-        self._sources[0].text = None
+        What is returned lives long, and does not keep the body that this was read from.
+        """
+        if not self._inline or self._parameters:
+            return None
+        source, write, timeout_s = self._sources[0], self._write, self._timeout_s
+        arguments = self._endpoint.inputs.of_array(source.name, source.datatype)
+        if arguments is None:
+            return None
+        elements = source.reader()
+        return lambda text: Asked(arguments(elements(text)), write, timeout_s)
 
     def _with(self, tensors: list[Tensor]) -> Asked:
         arguments = self._endpoint.inputs.arguments(tensors, self._parameters)

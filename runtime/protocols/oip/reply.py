@@ -94,6 +94,10 @@ class Reply:
         """
         tensors = self._outputs.tensors(value)
         if self._plain:
+            if len(tensors) == 1:
+                (tensor,) = tensors
+                start = _start(tensor.name, tensor.datatype, tensor.shape)
+                return Written(JSON, b'%b%b,"data":%b}]}' % (self._front, start, _data(tensor)))
             return Written(JSON, b"%b%b]}" % (self._front, b",".join([_in_json(each) for each in tensors])))
         heads: list[bytes] = []
         octets: list[bytes | memoryview] = []

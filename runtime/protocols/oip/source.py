@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
 from ....errors import InvalidInputError
@@ -32,7 +33,7 @@ class Source:
     """
 
     def __init__(self, asked: AskedInput, path: str, start: int | None, regions: Regions) -> None:
-        self._name, self._datatype, self._path = asked.name, asked.datatype, path
+        self.name, self.datatype, self._path = asked.name, asked.datatype, path
         if asked.datatype not in DATATYPES:
             raise InvalidInputError(
                 f"datatype {asked.datatype[:40]!r} is unknown; use one of {', '.join(DATATYPES)}",
@@ -42,20 +43,20 @@ class Source:
             raise InvalidInputError(f"expected at most {MAX_AXES} sizes of 0 or more", path=f"{path}.shape")
         check_extent(asked.shape, f"{path}.shape")
         self._shape = tuple(asked.shape)
-        self.text = asked.data if memoryview(asked.data) else None
+        self._text = asked.data if memoryview(asked.data) else None
         self._start = start or 0
         self.size = 0
         """Bytes in the binary part."""
         self._region: tuple[str, int, int] | None = None
         self._regions = regions
         parameters = asked.parameters or {}
-        places = [self.text is not None, BINARY_SIZE in parameters, REGION in parameters]
+        places = [self._text is not None, BINARY_SIZE in parameters, REGION in parameters]
         if sum(places) != 1:
             raise InvalidInputError(
                 f"input {asked.name[:100]!r} must have exactly one of data, {BINARY_SIZE} and {REGION}",
                 path=path,
             )
-        if self.text is not None:
+        if self._text is not None:
             if asked.datatype in _NO_JSON:
                 raise InvalidInputError(
                     f"{asked.datatype} has no form in JSON: send it in binary", path=f"{path}.data"
@@ -70,19 +71,24 @@ class Source:
         else:
             self._region = region_of(parameters, f"{path}.parameters")
 
+    @property
+    def inline(self) -> bool:
+        """Whether the elements are in the JSON itself."""
+        return self._text is not None
+
     def tensor(self, body: Buffer) -> Tensor:
         """The input of this request; raises RequestError."""
-        if self.text is not None:
-            return self.tensor_of(self.text)
+        if self._text is not None:
+            return self._made(json_data.elements(self._text, self.datatype, self._shape, self._path))
         start, size = self._start, self.size
         if self._region is not None:
             body, start, size = self._regions.read(*self._region), 0, self._region[2]
-        array = binary.array_of(body, self._datatype, self._shape, self._path, start=start, size=size)
+        array = binary.array_of(body, self.datatype, self._shape, self._path, start=start, size=size)
         return self._made(array)
 
-    def tensor_of(self, text: bytes | msgspec.Raw) -> Tensor:
-        """The input with this data; raises RequestError."""
-        return self._made(json_data.elements(text, self._datatype, self._shape, self._path))
+    def reader(self) -> Callable[[bytes], np.ndarray[Any, Any]]:
+        """Data in JSON → array, for the same input with other data; raises RequestError."""
+        return partial(json_data.elements, datatype=self.datatype, shape=self._shape, path=self._path)
 
     def _made(self, array: np.ndarray[Any, Any]) -> Tensor:
-        return Tensor(self._name, self._datatype, self._shape, array)
+        return Tensor(self.name, self.datatype, self._shape, array)
