@@ -1,6 +1,6 @@
 """What one more worker of a large model costs in memory, for every framework.
 
-    python benchmarks/worker_memory.py [kind …]
+    python benchmarks/worker_memory.py [kind …]        # KINDS, without the heavy ones of MORE
 
 For each a model with 200 MB of weights or more is saved (XGBoost: what trains in a minute); three processes
 load it and answer a call, as workers do. Printed is what the third holds: `own` is memory that nobody else
@@ -59,6 +59,17 @@ def make(kind: str, large: bool) -> tuple[Any, dict[str, Any], Any]:
         many = {"n_estimators": 100 if large else 2, "max_depth": 15, "max_bin": 1024, "reg_lambda": 0.0}
         model = xgboost.XGBRegressor(**many, n_jobs=2).fit(x, chance.random(len(x)))
         return model, {}, x[:1]
+    if kind in {"onnx", "onnx: shared"}:
+        return graph(kind, side)
+    if kind == "openvino":
+        import openvino
+
+        ops = openvino.opset13
+        x = ops.parameter([-1, side], np.float32, name="x")
+        y = ops.matmul(x, ops.constant(np.ones((side, side), np.float32)), False, False)
+        return openvino.Model([y], [x], "g"), {}, np.ones((1, side), np.float32)
+    if kind in {"lightgbm", "catboost"}:
+        return boosted(kind, large)
     import torch
 
     module = torch.nn.Linear(side, side)
@@ -70,6 +81,43 @@ def make(kind: str, large: bool) -> tuple[Any, dict[str, Any], Any]:
     return module, {"init": {"in_features": side, "out_features": side}}, row
 
 
+def graph(kind: str, side: int) -> tuple[Any, dict[str, Any], Any]:
+    """One product of matrices."""
+    import numpy as np
+    import onnx
+
+    row, weight, make_ = np.ones((1, side), np.float32), np.ones((side, side), np.float32), onnx.helper
+    ends = [make_.make_tensor_value_info(name, 1, ["n", side]) for name in "xy"]
+    made = make_.make_graph(
+        [make_.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        ends[:1],
+        ends[1:],
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )
+    proto = make_.make_model(made, opset_imports=[make_.make_opsetid("", 17)], ir_version=9)
+    return proto, {"shared": True} if kind == "onnx: shared" else {}, row
+
+
+def boosted(kind: str, large: bool) -> tuple[Any, dict[str, Any], Any]:
+    """Trees on noise."""
+    import numpy as np
+
+    x = np.random.default_rng(0).random((200_000 if large else 50, 4), np.float32)
+    y = np.random.default_rng(1).random(len(x))
+    if kind == "lightgbm":
+        import lightgbm
+
+        many = {"n_estimators": 100 if large else 2, "num_leaves": 8_000, "min_child_samples": 5}
+        return lightgbm.LGBMRegressor(**many, verbose=-1, n_jobs=2).fit(x, y), {}, x[:1]
+    import catboost
+
+    trees = catboost.CatBoostRegressor(
+        iterations=100 if large else 2, depth=14, verbose=0, allow_writing_files=False, thread_count=2
+    )
+    return trees.fit(x, y), {}, x[:1]
+
+
 KINDS = (
     "torch: safetensors",
     "torch: pickle",
@@ -79,6 +127,8 @@ KINDS = (
     "xgboost",
     "cloudpickle: arrays",
 )
+MORE = ("onnx", "onnx: shared", "openvino", "lightgbm", "catboost")
+"""In the environment of make test-frameworks."""
 
 
 def save(kind: str, large: bool) -> None:

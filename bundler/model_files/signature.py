@@ -11,6 +11,7 @@ from ...runtime.manifest import TypeSpec
 from ...runtime.model.example import Example
 from ...runtime.model.framework import has_class_of
 from ...runtime.model.signature import BATCH_AXIS
+from ...runtime.model.zero_rows import zero_rows
 
 _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 _ROWS = 2
@@ -27,6 +28,8 @@ def said_example(inputs: Mapping[str, TypeSpec]) -> Example | None:
 
 def own_example(obj: Any) -> Example | None:
     """Zeros that look like what a fitted model was trained on; None when it does not say."""
+    if (own := zero_rows(obj)) is not None:
+        return own
     names = _feature_names(obj)
     if names and has_class_of(obj, "sklearn") and not has_class_of(obj, "xgboost", "lightgbm", "catboost"):
         return Example(args=(_frame(obj, names),))

@@ -88,6 +88,20 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     assert models.list() == []
 
 
+def test_a_file_tells_its_columns(tmp_path: Path) -> None:
+    data, target = frame(), load_iris().target
+    trees = catboost.CatBoostRegressor(**QUIET, cat_features=["kind"]).fit(data, target)
+    trees.save_model(str(tmp_path / "trees"))
+    model = models.save("kinds", tmp_path / "trees", framework="catboost")
+    spec = model.info.methods["predict"]
+    assert spec.batch
+    columns = next(iter(spec.inputs.values())).columns
+    assert columns == {"length": "float64", "width": "float64", "petal": "float64", "kind": "object"}
+    records = data.astype({"kind": object}).to_dict("records")
+    one, rest = together(model, "predict", records[:1], records[1:], folder=tmp_path)
+    assert np.array_equal(np.concatenate([one, rest]), trees.predict(data))
+
+
 SERVICE = """
 import pandas as pd
 

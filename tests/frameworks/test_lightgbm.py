@@ -123,6 +123,20 @@ def test_threads_are_those_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> Non
     assert model.load().n_jobs == 1
 
 
+def test_a_file_tells_its_columns(tmp_path: Path) -> None:
+    data, target = frame(), load_iris().target
+    trees = lightgbm.LGBMRegressor(n_estimators=4, verbose=-1, min_child_samples=5).fit(data, target)
+    trees.booster_.save_model(tmp_path / "trees")
+    model = models.save("kinds", tmp_path / "trees", framework="lightgbm")
+    spec = model.info.methods["predict"]
+    assert spec.batch
+    columns = next(iter(spec.inputs.values())).columns
+    assert columns == {"length": "float64", "width": "float64", "petal": "float64", "kind": "category"}
+    records = data.astype({"kind": object}).to_dict("records")
+    one, rest = together(model, "predict", records[:1], records[1:], folder=tmp_path)
+    assert np.array_equal(np.concatenate([one, rest]), trees.predict(data))
+
+
 SERVICE = """
 import pandas as pd
 

@@ -14,6 +14,7 @@ from ..pickles import importable
 from ..signature import describe_call, without_example
 from ..threads import thread_count
 from ..versions import versions_of
+from ..zero_rows import zero_rows
 
 _FILE = "model.cbm"
 _BASE = "catboost.core:CatBoost"
@@ -69,6 +70,7 @@ class CatBoostFramework:
 
     def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
         classes = len(obj.classes_) if has_class_of(obj, _CLASSIFIER) else None
+        example = example or zero_rows(obj)
         if example is None:
             return without_example(classes)
         result = self.call(obj, method, *example.args, **example.kwargs)

@@ -15,6 +15,7 @@ from ..plain_values import is_plain
 from ..signature import describe_call, without_example
 from ..threads import thread_count
 from ..versions import versions_of
+from ..zero_rows import zero_rows
 
 _FILE = "model.txt"
 _BOOSTER = "lightgbm.basic:Booster"
@@ -93,6 +94,7 @@ class LightGBMFramework:
 
     def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
         classes = _class_count(obj)
+        example = example or zero_rows(obj)
         if example is None:
             return without_example(classes)
         result = self.call(obj, method, *example.args, **example.kwargs)
@@ -118,7 +120,7 @@ def _read(path: Path) -> Any:
     """
     lightgbm = _lightgbm()
     try:
-        return lightgbm.Booster(model_str=path.read_text(encoding="utf-8"), params={"verbosity": -1})
+        return lightgbm.Booster(model_str=path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
         raise ModelError(f"{path} cannot be read as a LightGBM model in text form: {error}") from error
 
