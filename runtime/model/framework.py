@@ -107,6 +107,7 @@ _BUILT_IN = {
     "torch_export": ("torch_export", "TorchExportFramework"),
     "torchscript": ("torchscript", "TorchScriptFramework"),
     "keras": ("keras", "KerasFramework"),
+    "diffusers": ("diffusers", "DiffusersFramework"),
     "tensorflow": ("tensorflow", "TensorFlowFramework"),
     "jax": ("jax", "JaxFramework"),
     "flax": ("flax", "FlaxFramework"),

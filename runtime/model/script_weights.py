@@ -48,7 +48,7 @@ def share_weights(module: Any, path: Path) -> None:
 
 def _constants(module: Any) -> list[Any]:
     """What `torch.jit.freeze` made of parameters: tensors in the code of `forward`."""
-    graph = getattr(module, "graph", None)
+    graph: Any = getattr(module, "graph", None)
     # The graph of an exported program has no constants of its own: they are buffers.
     nodes = graph.findAllNodes("prim::Constant") if hasattr(graph, "findAllNodes") else []
     return [node.t("value") for node in nodes if node.hasAttribute("value") and node.kindOf("value") == "t"]

@@ -188,4 +188,4 @@ def _dtype(spec: Any) -> str:
 
 
 def _on(tf: Any, place: str) -> contextlib.AbstractContextManager[Any]:
-    return tf.device(place) if place else contextlib.nullcontext()  # type: ignore[no-any-return]
+    return tf.device(place) if place else contextlib.nullcontext()
