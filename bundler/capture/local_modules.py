@@ -83,8 +83,8 @@ def session_folders() -> list[Path]:
 
 
 def _find(top: str, folders: Sequence[Path]) -> dict[str, Path]:
-    if top in sys.builtin_module_names:
-        return {}
+    if top in sys.builtin_module_names or top == __name__.partition(".")[0]:
+        return {}  # tiffin itself is a wheel of the bundle, wherever it runs from
     for number, folder in enumerate(folders):
         package, module = folder / top, folder / f"{top}.py"
         if number and (package.is_dir() or module.is_file()) and top in modules_of_distributions():
