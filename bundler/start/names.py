@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import keyword
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 _MOST = 40
 TAKEN = frozenset({"Network", "Detector", "Answer", "Diagnosis", "Mood", "Path", "Float32", "Float64"})
 """Classes that the templates define or import."""
 
 
-class Names(NamedTuple):
+@dataclass(frozen=True)
+class Names:
     name: str
     """Of bundle and model: `iris-flowers`."""
     cls: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...errors import AlreadyExistsError, UsageError
@@ -52,7 +52,7 @@ def init_project(folder: Path, template_name: str) -> Project:
 def render(chosen: Template, names: Names) -> dict[str, str]:
     """Path to text; the same name gives the same project."""
     facts = {
-        **names._asdict(),
+        **asdict(names),
         "template": chosen.name,
         "about": chosen.about,
         "about_yaml": f'"{chosen.about}"',

@@ -179,6 +179,18 @@ def model_tag(source: Source, call: ast.expr) -> str | None:
     return tag if isinstance(tag, str) else None
 
 
+def loaded_tag(source: Source, node: ast.AST) -> str:
+    """Tag of the model that a call gets or loads, `bentoml.sklearn.load_model("iris")` too; else empty."""
+    if not isinstance(node, ast.Call):
+        return ""
+    name = source.dotted(node.func)
+    if name.startswith(f"{BENTOML}.") and name.endswith(".load_model"):
+        given = arguments(node)
+        first = node.args[0] if node.args else given.get("bento_model") or given.get("tag")
+        return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+    return model_tag(source, node) or ""
+
+
 def arguments(node: ast.expr) -> dict[str, ast.expr]:
     """Keyword arguments of a call; of what is no call none."""
     if not isinstance(node, ast.Call):

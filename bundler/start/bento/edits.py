@@ -35,7 +35,7 @@ class Edits:
         at = self._starts[line - 1]
         self._changes.append((at, at, text))
 
-    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+    def span(self, node: ast.expr | ast.stmt | ast.arg) -> tuple[int, int]:
         """Offsets in the text; the tree counts columns in bytes of UTF-8."""
         start = self._offset(node.lineno, node.col_offset)
         return start, self._offset(node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
@@ -46,7 +46,9 @@ class Edits:
 
     def result(self) -> str:
         text, last = "", 0
-        for start, end, new in sorted(self._changes, key=lambda change: (change[0], -change[1])):
+        for start, end, new in sorted(
+            self._changes, key=lambda change: (change[0], change[1] > change[0], -change[1])
+        ):
             if start < last:
                 continue
             text += self.text[last:start] + new

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 
 from .bundlefile import Carrying
-from .code import BENTOML, NewService, Source, literal, model_tag
+from .code import BENTOML, NewService, Source, literal, loaded_tag
 from .edits import Edits, documented, quoted
 from .notes import Notes
 from .service_options import ServiceOptions, batch_arguments
@@ -58,10 +58,10 @@ def carry_class(service: NewService, source: Source, edits: Edits, notes: Notes,
 def _front(service: NewService, source: Source, edits: Edits, options: ServiceOptions, notes: Notes) -> str:
     """The service in front of the runner, as source."""
     node = service.node
-    models = sorted({tag for each in ast.walk(node) if (tag := model_tag(source, each)) is not None})  # type: ignore[arg-type]
+    models = sorted({_full(tag) for each in ast.walk(node) if (tag := loaded_tag(source, each))})
     runner = dict(options.runner)
     if models:
-        runner["models"] = f"[{', '.join(quoted(_full(tag)) for tag in models)}]"
+        runner["models"] = f"[{', '.join(quoted(tag) for tag in models)}]"
     given = ", ".join([f"{node.name}Worker", *(f"{key}={value}" for key, value in runner.items())])
     lines = [
         "",
@@ -95,8 +95,10 @@ def _route(
         if argument.annotation is not None and source.dotted(argument.annotation) == f"{BENTOML}.Context":
             notes.leave(
                 source.where(argument),
-                f"{argument.arg}: bentoml.Context is tiffin.request_context() in the service",
+                f"{argument.arg}: bentoml.Context is tiffin.request_context(), in the service and not in a "
+                "worker",
             )
+            _drop_argument(method, argument, edits)
             continue
         annotation = _hint(
             argument.annotation, source, edits, notes, where=source.where(argument), what=argument.arg
@@ -231,6 +233,16 @@ def _drop_decorator(
                 edits.drop_lines(decorator.lineno, decorator.end_lineno or decorator.lineno)
             else:
                 edits.replace(decorator, instead.removeprefix("@"))
+
+
+def _drop_argument(method: ast.FunctionDef | ast.AsyncFunctionDef, argument: ast.arg, edits: Edits) -> None:
+    every = [*method.args.posonlyargs, *method.args.args]
+    at = every.index(argument)
+    start, end = edits.span(argument)
+    if at + 1 < len(every):
+        edits.replace_span(start, edits.span(every[at + 1])[0], "")
+    else:
+        edits.replace_span(edits.span(every[at - 1])[1], end, "")
 
 
 def _full(tag: str) -> str:

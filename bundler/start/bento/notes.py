@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 
-class Said(NamedTuple):
+@dataclass(frozen=True)
+class Said:
     where: str
     """`bentofile.yaml:7`"""
     what: str

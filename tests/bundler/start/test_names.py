@@ -22,7 +22,8 @@ from tiffin.runtime.tag import Tag
     ],
 )
 def test_names_follow_from_the_folder(folder: str, name: str, cls: str) -> None:
-    assert names_of(folder)[:2] == (name, cls)
+    names = names_of(folder)
+    assert (names.name, names.cls) == (name, cls)
 
 
 @given(st.text(max_size=80))
