@@ -32,3 +32,10 @@ _OPTIONS = (
         help="Model file: the word for each class, one a line, or a JSON list.",
     ),
 )
+task_option = click.option(
+    "--task",
+    default="",
+    metavar="TASK",
+    help="Model file: what it is for: image-classification, object-detection, segmentation, "
+    "text-classification, tabular, time-series, embedding, audio-classification, ocr.",
+)

@@ -16,6 +16,7 @@ _JAXTYPING = {
 NUMPY = "import numpy as np"
 PANDAS = "import pandas as pd"
 ANY = "from typing import Any"
+PILLOW = "from PIL import Image"
 
 
 @dataclass

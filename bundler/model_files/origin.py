@@ -20,6 +20,7 @@ from .load import pickle_warning
 from .names import model_name, names_of
 from .recognise import known_model, models_in, recognise
 from .source import MODULE, Served, write_service
+from .task_source import OWN_WORDS
 from .wishes import FileOptions, read_classes
 
 
@@ -72,7 +73,8 @@ def written_service(path: Path, options: FileOptions, name: str | None) -> Itera
         served = [
             _saved(each, model, of_models[model], new) for each, model in zip(found, names, strict=True)
         ]
-        written = write_service(served, name or (names[0] if single else model_name(path)))
+        service = name or (names[0] if single else model_name(path))
+        written = write_service(served, service, options.task)
         with tempfile.TemporaryDirectory(prefix="tiffin-service-") as folder:
             (Path(folder) / f"{MODULE}.py").write_text(written.text, encoding="utf-8")
             yield WrittenService(
@@ -108,10 +110,17 @@ def _unknown(served: Served) -> str:
 def _saved(found: Found, name: str, options: FileOptions, new: list[Tag]) -> Served:
     before = {model.tag for model in models.list(name)}
     words = [word for file in options.classes for word in read_classes(Path(file))]
-    model = models.save(name, found.path.absolute(), classes=words or None, inputs=options.inputs, reuse=True)
+    own = options.task in OWN_WORDS
+    model = models.save(
+        name,
+        found.path.absolute(),
+        classes=None if own or not words else words,
+        inputs=options.inputs,
+        reuse=True,
+    )
     if model.tag not in before:
         new.append(model.tag)
-    return Served(model, found, _written_tag(model))
+    return Served(model, found, _written_tag(model), words if own else ())
 
 
 def _written_tag(model: Model) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from .found import Found
 from .hints import Imports, input_hint, output_hint
 from .inputs import parameter
 from .names import attribute_name, class_name
+from .task_source import OWN_WORDS, task_source
 
 TEMPLATE = "service/models.py.j2"
 MODULE = "service"
@@ -30,6 +32,8 @@ class Served:
     found: Found
     tag: str
     """As the service names it, `iris:latest`."""
+    words: Sequence[str] = ()
+    """For the classes, where the model itself cannot keep them."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Api:
     returns: str
     doc: str
     body: Sequence[str]
+    waits: bool = True
+    """`async def`; else the method runs in a thread, where pixels and words may take their time."""
 
 
 @dataclass(frozen=True)
@@ -58,31 +64,36 @@ class Written:
     """Top-level modules that it imports."""
 
 
-def write_service(served: Sequence[Served], name: str) -> Written:
+def write_service(served: Sequence[Served], name: str, task: str = "") -> Written:
     """The source of a service with a runner for each model.
 
     Args:
         served: one or more.
         name: of the service.
+        task: what the models are for, one of `TASKS`; empty: arrays in, arrays out.
     """
     imports = Imports()
     many = len(served) > 1
     attributes = [attribute_name(each.model.tag.name) if many else "model" for each in served]
-    apis = [
-        api
-        for each, attribute in zip(served, attributes, strict=True)
-        for api in _apis(each, attribute, imports, many=many)
-    ]
+    apis: list[Api] = []
+    lines: list[str] = []
+    for each, attribute in zip(served, attributes, strict=True):
+        lines.append(f'{attribute} = tiffin.runner("{each.tag}")')
+        own = _apis(each, attribute, imports, many=many)
+        if task:
+            more, of_task = _task(each, attribute, task, imports, many=many)
+            lines += more
+            taken = {api.name for api in of_task}
+            own = [api for api in own if api.name not in taken] + of_task
+        apis += own
     cls = class_name(name)
     text = _render(
         what=", ".join(each.found.path.resolve().name for each in served),
         name=name,
         cls=cls,
         docs=[_doc(each, many=many) for each in served],
-        models=[
-            {"attribute": attribute, "tag": each.tag}
-            for each, attribute in zip(served, attributes, strict=True)
-        ],
+        many=many,
+        attributes=lines,
         apis=apis,
         standard=imports.standard,
         imports=imports.others,
@@ -101,6 +112,37 @@ def _apis(served: Served, attribute: str, imports: Imports, *, many: bool) -> li
     if scores is not None:
         found.append(_classify(served, attribute, scores, imports, many=many))
     return found
+
+
+def _task(
+    served: Served, attribute: str, task: str, imports: Imports, *, many: bool
+) -> tuple[list[str], list[Api]]:
+    """Attributes and routes of a task."""
+    prefix = f"{attribute}_" if many else ""
+    own = task in OWN_WORDS
+    source = task_source(
+        task,
+        served.model.info,
+        runner=f"self.{attribute}",
+        attribute=f"self.{prefix}task",
+        words=f"self.{prefix}words" if own else f"self.{attribute}.model.classes",
+        imports=imports,
+    )
+    words = ", ".join(json.dumps(word, ensure_ascii=False) for word in served.words)
+    lines = [f"{prefix}task = {source.task}", *([f"{prefix}words = [{words}]"] if own else [])]
+    apis = [
+        Api(
+            name=f"{prefix}{api.name}",
+            route=f"/{served.model.tag.name}/{api.name}" if many else "",
+            parameters=f"self, {api.parameters}",
+            returns=api.returns,
+            doc=api.doc,
+            body=api.body,
+            waits=False,
+        )
+        for api in source.apis
+    ]
+    return lines, apis
 
 
 def _api(served: Served, attribute: str, method: str, imports: Imports, *, many: bool) -> Api:

@@ -10,6 +10,17 @@ from pathlib import Path
 from ...errors import UsageError
 from ...runtime.service.options import nearest
 
+TASK_NAMES = (
+    "image-classification",
+    "object-detection",
+    "segmentation",
+    "text-classification",
+    "tabular",
+    "time-series",
+    "embedding",
+    "audio-classification",
+    "ocr",
+)
 MAX_CLASSES_BYTES = 16 * 1024 * 1024
 
 
@@ -26,6 +37,13 @@ class FileOptions:
     """Files with the word for each class: one a line, or a JSON list."""
     task: str = ""
     """What the model is for: `image-classification` …; empty: arrays in, arrays out."""
+
+    def __post_init__(self) -> None:
+        if self.task and self.task not in TASK_NAMES:
+            raise UsageError(
+                f"--task {self.task}: there is none{nearest(self.task, TASK_NAMES)} "
+                f"(tasks: {', '.join(TASK_NAMES)})"
+            )
 
     @property
     def given(self) -> bool:

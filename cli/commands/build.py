@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .. import console
-from ..model_file_options import model_file_options
+from ..model_file_options import model_file_options, task_option
 from ..tags import Target
 
 
@@ -30,6 +30,7 @@ from ..tags import Target
     help="Lock for images of this platform too; may be repeated.  [this machine's]",
 )
 @model_file_options
+@task_option
 @click.option(
     "--data",
     multiple=True,
@@ -57,6 +58,7 @@ def command(
     platforms: tuple[str, ...],
     inputs: tuple[str, ...],
     classes: tuple[str, ...],
+    task: str,
     data: tuple[str, ...],
     metrics: tuple[str, ...],
     no_provenance: bool,
@@ -85,7 +87,7 @@ def command(
             lock=lock,
             python=python,
             platforms=platforms,
-            files=FileOptions(inputs=inputs, classes=classes),
+            files=FileOptions(inputs=inputs, classes=classes, task=task),
             data=_references(data),
             metrics=dict(_metric(text) for text in metrics),
             provenance=not no_provenance,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import console
-from ..model_file_options import model_file_options
+from ..model_file_options import model_file_options, task_option
 from ..runner_number import NumberOrAuto, RunnerNumber, one_each
 from ..tags import Target
 from ..written_source import found_by_server
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 )
 @click.option("--name", help="Model file: name of the model and the service.  [the file's]")
 @model_file_options
+@task_option
 @click.option("--reload", is_flag=True, help="Start anew when the source changes.")
 @click.option(
     "--drain-s",
@@ -165,6 +166,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     name: str | None,
     inputs: tuple[str, ...],
     classes: tuple[str, ...],
+    task: str,
     reload: bool,
     drain_s: float,
     timeout_s: float | None,
@@ -238,7 +240,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         apart=apart,
         on_event=tell,
     )
-    return _serve(target, options, inputs=inputs, classes=classes, name=name)
+    return _serve(target, options, inputs=inputs, classes=classes, task=task, name=name)
 
 
 def _serve(
@@ -247,6 +249,7 @@ def _serve(
     *,
     inputs: tuple[str, ...],
     classes: tuple[str, ...],
+    task: str,
     name: str | None,
 ) -> int:
     """A model file is served as a bundle that is gone afterwards; anything else as it is."""
@@ -259,11 +262,13 @@ def _serve(
         from ...bundler.model_files.wishes import FileOptions
 
         if is_model_target(target):
-            files = FileOptions(inputs=inputs, classes=classes)
+            files = FileOptions(inputs=inputs, classes=classes, task=task)
             with temporary_bundle(target, files, name, follow=options.reload) as bundle:
                 return serve(str(bundle), replace(options, reload=False))
-    if inputs or classes or name:
-        raise click.UsageError(f"--input, --classes and --name are for model files, and {target} is none")
+    if inputs or classes or task or name:
+        raise click.UsageError(
+            f"--input, --classes, --task and --name are for model files, and {target} is none"
+        )
     with found_by_server(target, reload=options.reload) as text:
         return serve(text, options)
 
