@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from platform import machine as this_machine
 
 import msgspec
@@ -42,13 +43,13 @@ class Environment(msgspec.Struct, frozen=True):
             "sys_platform": "linux",
         }
 
-    def holds(self, marker: str, *, extra: str = "", **more: set[str]) -> bool:
+    def holds(self, marker: str, *, extra: str = "", chosen: Mapping[str, set[str]] | None = None) -> bool:
         """Whether a marker is true there.
 
         Args:
             marker: empty: always.
             extra: the one that asks.
-            more: `extras` and `dependency_groups` of a pylock.toml.
+            chosen: `extras` and `dependency_groups` of a pylock.toml.
 
         Raises:
             BuildError: it is no marker.
@@ -57,9 +58,11 @@ class Environment(msgspec.Struct, frozen=True):
             return True
         from packaging.markers import EvaluateContext, InvalidMarker, Marker, UndefinedEnvironmentName
 
-        context: EvaluateContext = "lock_file" if more else "metadata"
+        context: EvaluateContext = "lock_file" if chosen else "metadata"
         try:
-            return Marker(marker).evaluate({**self.markers, "extra": extra, **more}, context=context)
+            return Marker(marker).evaluate(
+                {**self.markers, "extra": extra, **(chosen or {})}, context=context
+            )
         except (InvalidMarker, UndefinedEnvironmentName) as error:
             raise BuildError(f"marker {marker!r} is not understood: {error}") from error
 

@@ -31,7 +31,7 @@ from .indexes import config_text
 from .installed import installed, public_version
 from .line import name_of
 from .lockfile import read_lock, with_hashes, with_names
-from .needs import Needs, canonical
+from .needs import Index, Needs, canonical
 from .requirements import Collected
 from .uv import MISSING, find_uv, reason, run_uv
 from .wheel import Wheel
@@ -94,7 +94,7 @@ def make_lock(
         folder = Path(name)
         _write_inputs(folder, collected.text, needs, wheels)
         try:
-            made = _compile(uv, folder, where)
+            made = _compile(uv, folder, where, needs.indexes)
         except subprocess.TimeoutExpired as error:
             return _without(f"uv took more than {error.timeout:.0f} s", required, platform)
     if isinstance(made, str):
@@ -115,7 +115,7 @@ def _write_inputs(folder: Path, requirements: str, needs: Needs, wheels: Sequenc
     rest = [line for line in requirements.splitlines() if line not in routed]
     (folder / _IN).write_text("".join(f"{line}\n" for line in rest), encoding="utf-8")
     (folder / _OUT).write_text(_installed(), encoding="utf-8")  # uv keeps the versions that it finds here
-    if needs.indexes:
+    if routed:
         (folder / _PROJECT).write_text(_project(routed, needs), encoding="utf-8")
 
 
@@ -127,21 +127,20 @@ def _project(routed: Sequence[str], needs: Needs) -> str:
         lines += ["[[tool.uv.index]]", f"name = {json.dumps(index.name)}", f"url = {json.dumps(index.url)}"]
         lines += ["default = true"] if index.default else []
         lines += ["explicit = true"] if index.explicit else []
-    if needs.routed:
-        lines.append("[tool.uv.sources]")
-        named = {index.name for index in needs.indexes}
-        lines += [
-            f"{json.dumps(name)} = {{ index = {json.dumps(index)} }}"
-            for name, index in sorted(needs.routed.items())
-            if index in named
-        ]
+    lines.append("[tool.uv.sources]")
+    lines += [
+        f"{json.dumps(name)} = {{ index = {json.dumps(index)} }}" for name, index in needs.routed.items()
+    ]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _compile(uv: str, folder: Path, where: Environment) -> Lock | str:
+def _compile(uv: str, folder: Path, where: Environment, indexes: Sequence[Index]) -> Lock | str:
     """The lock, or what uv said."""
     inputs = [_IN, *([_PROJECT] if (folder / _PROJECT).exists() else [])]
     command = [uv, "pip", "compile", *inputs, "--output-file", _OUT, "--generate-hashes"]
+    for index in indexes:
+        if not index.explicit:
+            command += ["--default-index" if index.default else "--index", f"{index.name}={index.url}"]
     command += ["--no-header", "--no-annotate", "--quiet", "--no-python-downloads"]
     command += ["--python-version", where.python, "--python-platform", f"{where.machine}-manylinux_2_28"]
     # Offline is common here and a lock is not vital: do not spend ten seconds on finding out.

@@ -57,7 +57,7 @@ def read_poetry_lock(
     seen: dict[str, set[str]] = {}
     while pending:
         name, wanted = pending.pop()
-        package = _package(packages.get(name, []), name, where)
+        package = _package(packages.get(name, []), name, where, extras)
         if name not in seen:
             seen[name] = set()
             pending += _dependencies(table(package.get("dependencies")), where, optional=False)
@@ -145,14 +145,15 @@ def _dependencies(
     return found
 
 
-def _package(candidates: Sequence[Package], name: str, where: Environment) -> Package:
+def _package(candidates: Sequence[Package], name: str, where: Environment, extras: Sequence[str]) -> Package:
     """The one for that Python and platform; of several, the newest."""
     from packaging.version import InvalidVersion, Version
 
     fits = [
         each
         for each in candidates
-        if _python_fits(str(each.get("python-versions", "")), where) and _marked(each.get("markers"), where)
+        if _python_fits(str(each.get("python-versions", "")), where)
+        and _marked(each.get("markers"), where, extras)
     ]
     if not fits:
         raise BuildError(
@@ -164,10 +165,11 @@ def _package(candidates: Sequence[Package], name: str, where: Environment) -> Pa
         return fits[0]
 
 
-def _marked(markers: Any, where: Environment) -> bool:
-    if isinstance(markers, dict):  # one for each group
-        return any(where.holds(str(marker)) for marker in markers.values())
-    return where.holds(str(markers or ""))
+def _marked(markers: Any, where: Environment, extras: Sequence[str]) -> bool:
+    each = (
+        list(markers.values()) if isinstance(markers, dict) else [markers or ""]
+    )  # a map: one for each group
+    return any(where.holds(str(marker), extra=extra) for marker in each for extra in ("", *extras))
 
 
 def _python_fits(versions: str, where: Environment) -> bool:

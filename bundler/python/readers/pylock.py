@@ -51,7 +51,7 @@ def read_pylock(path: Path, where: Environment, *, extras: Sequence[str], groups
     }
     needs = Needs(source=path.name + chosen(extras, groups))
     for package in rows(document.get("packages")):
-        if where.holds(str(package.get("marker", "")), **context):
+        if where.holds(str(package.get("marker", "")), chosen=context):
             _add(needs, package, path, where)
     return needs
 

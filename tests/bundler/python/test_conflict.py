@@ -69,7 +69,8 @@ def test_no_index_is_no_conflict(words: str) -> None:
 @pytest.mark.parametrize(
     ("one", "other", "excluded"),
     [("==1.4", ">=1.6", True), ("==1.4", ">=1.4", False), (">=1.6", "<1.6", True), (">=1.6", "<=1.6", False),
-     (">1.6", "<1.7", False), ("==1.4.*", "==1.5", True), ("==1.4.*", "<1.4.1", False), ("~=1.4", ">=2", True), ("", "==1", False),
+     (">1.6", "<1.7", False), ("==1.4.*", "==1.5", True), ("==1.4.*", "<1.4.1", False),
+      ("~=1.4", ">=2", True),      ("", "==1", False),
      ("!=1.4", "==1.4", True), (">=1,<2", ">=2,<3", True), (">=1,<2", ">1.5", False)],
 )  # fmt: skip
 def test_what_excludes_what(one: str, other: str, excluded: bool) -> None:

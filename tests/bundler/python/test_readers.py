@@ -394,6 +394,7 @@ python-versions = ">=3.8"
 name = "fancy"
 version = "1"
 optional = true
+markers = 'extra == "nice"'
 python-versions = ">=3.8"
 [[package]]
 name = "repo"
