@@ -1,11 +1,13 @@
-"""`python -m tiffin.cli.ipython.child PID …`: the command, for as long as the process PID is its parent.
+"""`python -m tiffin.cli.ipython.child PID FOLDER …`: the command, while the process PID is its parent.
 
-A kernel that is killed or crashes tells nobody; only its children see that they have another parent now.
+A kernel that is killed or crashes tells nobody, and cannot tidy up; only its children see that they have
+another parent now. FOLDER is what it had written for this one; empty: nothing.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -15,11 +17,15 @@ INTERVAL_S = 0.2
 
 
 def main() -> None:
-    parent = int(sys.argv.pop(1))
+    parent, folder = int(sys.argv.pop(1)), sys.argv.pop(1)
     threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     from ..main import root
 
-    root.main(prog_name="bundle")
+    try:
+        root.main(prog_name="bundle")
+    finally:
+        if folder and os.getppid() != parent:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_after(parent: int) -> None:

@@ -38,13 +38,15 @@ class _Serve(click.Command):
                         f"--reload watches files, and {target.__name__} is of a cell: run the cell, and "
                         "%bundle serve again"
                     )
-                label, text = target.__name__, _written(target, held)
+                label, (text, written) = target.__name__, _written(target, held)
             else:
                 label = text = target
+                written = ""
             server = session.servers.start(
                 label,
                 [*words, text],
                 held.pop_all(),
+                written=written,
                 port_given=ctx.get_parameter_source("port") is not ParameterSource.DEFAULT,
                 host=ctx.params["host"],
             )
@@ -53,15 +55,20 @@ class _Serve(click.Command):
         return server
 
 
-def _written(cls: type, held: ExitStack) -> str:
-    """A class as source files, for as long as the server runs: `folder/module.py:Class`."""
+def _written(cls: type, held: ExitStack) -> tuple[str, str]:
+    """A class as source files, for as long as the server runs.
+
+    Returns:
+        `folder/module.py:Class`, and the folder when it was written for this; empty: it is the user's.
+    """
     from ...bundler.origin import origin_of
 
     origin = held.enter_context(origin_of(cls))
     for note in origin.notes:
         console.note(note)
     module, _, name = origin.target.service.partition(":")
-    return f"{origin.target.source}/{module.replace('.', '/')}.py:{name}"
+    folder = origin.target.source
+    return f"{folder}/{module.replace('.', '/')}.py:{name}", folder if origin.generated else ""
 
 
 def _params() -> list[click.Parameter]:

@@ -29,18 +29,19 @@ class Server:
         label: what a person calls it: the target.
         arguments: of `bundle serve`.
         held: closed when the server has ended: source that was written for it.
+        written: its folder, which the server removes when this process cannot; empty: there is none.
     """
 
-    def __init__(self, label: str, arguments: Sequence[str], held: ExitStack | None = None) -> None:
+    def __init__(self, label: str, arguments: Sequence[str], held: ExitStack, written: str) -> None:
         self.label = label
-        self._held = held or ExitStack()
+        self._held = held
         # Files, not pipes: a cell that computes for minutes reads none, and neither does a dead kernel.
         self._events: IO[bytes] = TemporaryFile()  # noqa: SIM115 - they live as long as this
         self._log: IO[bytes] = TemporaryFile()  # noqa: SIM115
         self._ready: dict[str, Any] = {}
         module = f"{__name__.rpartition('.')[0]}.child"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, str(os.getpid()), "serve", *arguments, "--json"],
+            [sys.executable, "-m", module, str(os.getpid()), written, "serve", *arguments, "--json"],
             stdin=subprocess.DEVNULL,
             stdout=self._events,
             stderr=self._log,
@@ -88,7 +89,6 @@ class Server:
                     self._ready = event
             if not self._ready and ended is not None:
                 said = self.logs(_SHOWN_LINES).strip().removeprefix("error: ")
-                self.stop()
                 raise ServerError(said or f"the server of {self.label} ended with exit code {ended}")
             on_wait()
             time.sleep(_POLL_S)
@@ -113,14 +113,18 @@ class Server:
         Returns:
             Its exit code.
         """
-        self.leave()
-        try:
-            code = self._process.wait(_STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
+        code = self.end()
         self._held.close()
         return code
+
+    def end(self) -> int:
+        """As `stop`, but for what was written for it."""
+        self.leave()
+        try:
+            return self._process.wait(_STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
 
     def facts(self) -> list[tuple[str, str | Link]]:
         """Label and value, for a panel or a card."""

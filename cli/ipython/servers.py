@@ -24,7 +24,14 @@ class Servers:
         return iter(list(self._servers.values()))
 
     def start(
-        self, label: str, arguments: Sequence[str], held: ExitStack, *, port_given: bool, host: str
+        self,
+        label: str,
+        arguments: Sequence[str],
+        held: ExitStack,
+        *,
+        written: str,
+        port_given: bool,
+        host: str,
     ) -> Server:
         """Starts a server and waits until it is ready; one of the same label is stopped first.
 
@@ -32,6 +39,7 @@ class Servers:
             label: of the target.
             arguments: of `bundle serve`.
             held: closed when the server has ended, or did not start.
+            written: folder of source that was written for it, and is gone when `held` is closed; or empty.
             port_given: whether a port is among the arguments. Else it is the one that the server of this
                 label had, the command's own when it is free, or any.
             host: where it will listen.
@@ -40,16 +48,16 @@ class Servers:
             ServerError: it did not start; with the end of its log.
         """
         with console.progress(f"start the server of {label}") as progress, ExitStack() as failing:
-            failing.enter_context(held)
+            failing.enter_context(held)  # is told of the error, and knows the cells
             earlier = self._servers.pop(label, None)
             if earlier is not None and earlier.running:
                 progress.update("stop the one before")
                 earlier.stop()
             progress.update(f"start the server of {label}")
             port = () if port_given else ("--port", str(_free_port(host, earlier.port if earlier else 0)))
-            server = Server(label, [*arguments, *port], held)
+            server = Server(label, [*arguments, *port], held, written)
             self._servers[label] = server
-            failing.callback(server.stop)
+            failing.callback(server.end)
             server.wait_ready(lambda: progress.update(f"start the server of {label}"))
             failing.pop_all()
             progress.finish(f"serving {label}, ready in {server.seconds:.1f} s:", server.url)
