@@ -108,6 +108,7 @@ _BUILT_IN = {
     "torchscript": ("torchscript", "TorchScriptFramework"),
     "keras": ("keras", "KerasFramework"),
     "diffusers": ("diffusers", "DiffusersFramework"),
+    "fastai": ("fastai", "FastaiFramework"),
     "tensorflow": ("tensorflow", "TensorFlowFramework"),
     "jax": ("jax", "JaxFramework"),
     "flax": ("flax", "FlaxFramework"),
