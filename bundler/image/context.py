@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 from ...errors import IntegrityError
 from ...runtime.digest import CHUNK_BYTES, open_regular
 from ...runtime.manifest import BUNDLE_FILE, FileEntry
+from ...runtime.signatures import MAX_BYTES, SIGNATURES_FILE
 from ..bundles import Bundle
 from .layers import Layer, place_of
 from .plan import BUNDLE_ROOT, EPOCH
@@ -34,7 +35,7 @@ def context(
     """The tar in pieces of at most 1 MiB; equal bundles and Dockerfiles give equal bytes.
 
     Args:
-        bundle: all that its manifest names goes in, and nothing else.
+        bundle: all that its manifest names goes in, its signatures, and nothing else.
         dockerfile: goes in beside the bundle, as `DOCKERFILE_BESIDE`: for other options than the bundle's, or
             for an engine without `COPY --link`.
         layers: of the plan of that Dockerfile; files lie where it copies them from.
@@ -47,6 +48,8 @@ def context(
             what was read so far is no complete tar.
     """
     texts = {place_of(BUNDLE_FILE, layers, BUNDLE_ROOT): (bundle.path / BUNDLE_FILE).read_bytes()}
+    if (bundle.path / SIGNATURES_FILE).exists():
+        texts[place_of(SIGNATURES_FILE, layers, BUNDLE_ROOT)] = _signatures(bundle)
     if dockerfile is not None:
         texts[DOCKERFILE_BESIDE] = dockerfile.encode()
     entries = {place_of(entry.path, layers, BUNDLE_ROOT): entry for entry in bundle.info.files}
@@ -58,6 +61,12 @@ def context(
         else:
             yield _header(path, tarfile.DIRTYPE, 0, "755")
     yield _END
+
+
+def _signatures(bundle: Bundle) -> bytes:
+    """As they are; the server checks them."""
+    with open_regular(bundle.path / SIGNATURES_FILE) as file:
+        return file.read(MAX_BYTES)
 
 
 def _folders(paths: Iterable[str]) -> set[str]:

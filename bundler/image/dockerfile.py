@@ -26,6 +26,7 @@ IGNORED = """\
 !bundle.yaml
 !README.md
 !sbom.cdx.json
+!signatures.json
 !apis
 !env
 !models

@@ -12,6 +12,7 @@ import msgspec
 
 from ...runtime.manifest import BUNDLE_FILE, BundleInfo
 from ...runtime.service.load import SOURCE_FOLDER
+from ...runtime.signatures import SIGNATURES_FILE
 from ...runtime.tag import Tag
 
 DOCKER_FOLDER = "env/docker/"
@@ -77,14 +78,21 @@ def early_layers(info: BundleInfo, root: str) -> list[Layer]:
     )
 
 
-def late_layers(info: BundleInfo, root: str) -> list[Layer]:
-    """What changes with the models and the code, and what names them all."""
+def late_layers(info: BundleInfo, root: str, *, signed: bool = False) -> list[Layer]:
+    """What changes with the models and the code, and what names them all.
+
+    Args:
+        info: of the bundle.
+        root: where the bundle is in the image, `/bundle`.
+        signed: whether signatures lie beside the manifest.
+    """
     whys = {
         DOCKER_FOLDER: "This Dockerfile; it names the models.",
         "apis/": "Descriptions of the interface; they change with the code.",
         f"{SOURCE_FOLDER}/": "The code.",
     }
     files = sorted(entry.path for entry in info.files if "/" not in entry.path)
+    files += [SIGNATURES_FILE] if signed else []
     why = "The manifest, which the server checks all the rest against."
     return [*_folder_layers(info, root, whys), Layer((BUNDLE_FILE, *files), f"{root}/", why)]
 

@@ -11,6 +11,7 @@ from ...errors import NotFoundError, TiffinError
 from .. import console
 from ..group import Group
 from ..model_file_options import model_file_options
+from ..provenance_view import provenance_rows
 from ..tags import ModelTag
 from .diff import emit, exit_code, fail_on, tell_model
 
@@ -211,6 +212,9 @@ def _facts(model: Model) -> Iterator[tuple[str, object]]:
         yield "classes", f"{len(info.classes)}: {shown}"
     yield from info.labels.items()
     yield from info.metadata.items()
+    yield from provenance_rows(info.provenance)
+    tried = ", ".join(f"{entry.path.rpartition('/')[2].partition('.')[0]}()" for entry in info.examples)
+    yield "recorded examples", tried
     yield "versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())
 
 

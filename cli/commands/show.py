@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from ...errors import IntegrityError
 from .. import console
 from ..runner_number import NumberOrAuto, RunnerNumber, one_each
 from ..tags import Target
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
     "--workers", type=RunnerNumber(), multiple=True, help="With --plan: as for bundle serve. Repeatable."
 )
 @click.option("--processes", type=NumberOrAuto(), help="With --plan: as for bundle serve.")
+@click.option("--diff", is_flag=True, help="Print the uncommitted changes that it was built with.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of the manifest, or of the plan, as JSON.")
 def command(
     tag: str,
+    *,
     plan: bool,
     workers: tuple[tuple[str, int | str | WorkerRange], ...],
     processes: int | str | None,
+    diff: bool,
     as_json: bool,
 ) -> None:
     """Show what a bundle holds: routes, runners, models, files, and where it was made."""
@@ -49,12 +53,11 @@ def command(
     from ...bundler import bundles
 
     bundle = bundles.get(tag)
+    if diff:
+        console.say(str((bundle.info.provenance.get("git") or {}).get("diff", "")))
+        return
     if as_json:
-        import msgspec
-
-        from ..bundle_facts import facts
-
-        console.emit_json({**msgspec.to_builtins(bundle.info), **facts(bundle)})
+        _emit(bundle)
         return
     console.panel(str(bundle.tag), _facts(bundle))
     console.say("")
@@ -69,6 +72,45 @@ def command(
             [row for runner in bundle.info.service.runners for row in _methods(runner)],
         )
 
+    _tell_models(bundle)
+
+
+def _emit(bundle: Bundle) -> None:
+    """The manifest, those of its models, its packages, and who signed it."""
+    import msgspec
+
+    from ...bundler.diff.bundles import models_of, packages_of
+    from ...runtime.signatures import read_signatures
+    from ..bundle_facts import facts
+
+    console.emit_json(
+        {
+            **msgspec.to_builtins(bundle.info),
+            **facts(bundle),
+            "model_manifests": models_of(bundle),
+            "packages": packages_of(bundle),
+            "signatures": read_signatures(bundle.path),
+        }
+    )
+
+
+def _tell_models(bundle: Bundle) -> None:
+    from ...bundler.diff.bundles import models_of
+    from ...bundler.diff.models import metrics_of
+    from ...bundler.words import size_words
+
+    if not bundle.info.models:
+        return
+    rows = []
+    for model in models_of(bundle):
+        numbers = ", ".join(f"{name} {value}" for name, value in metrics_of(model).items())
+        parent = (model.provenance.get("parent") or {}).get("tag", "")
+        tried = ", ".join(entry.path.rpartition("/")[2].partition(".")[0] for entry in model.examples)
+        size = size_words(model.size_bytes)
+        rows.append((f"{model.name}:{model.version}", model.framework, size, numbers, parent, tried))
+    console.say("")
+    console.table(["model", "framework", "size>", "metrics", "parent", "recorded examples"], rows)
+
 
 def _methods(runner: RunnerSpec) -> Iterator[tuple[object, ...]]:
     """A line a method, because each may have its own batch size; the runner's own facts on the first."""
@@ -82,7 +124,15 @@ def _methods(runner: RunnerSpec) -> Iterator[tuple[object, ...]]:
 
 
 def _facts(bundle: Bundle) -> list[tuple[str, object]]:
-    from ...bundler.words import grpc_words, requirements_words, size_words, time_words
+    from ...bundler.words import (
+        NOTES,
+        checked_words,
+        grpc_words,
+        requirements_words,
+        size_words,
+        time_words,
+    )
+    from ..provenance_view import provenance_rows
 
     info = bundle.info
     return [
@@ -99,9 +149,13 @@ def _facts(bundle: Bundle) -> list[tuple[str, object]]:
         ("labels", ", ".join(f"{key}={value}" for key, value in info.labels.items())),
         ("python", f"{info.python} on {info.platform}"),
         ("requirements", requirements_words(info)),
+        ("checked", checked_words(info)),
+        ("packages", _packages(bundle)),
+        ("image", _image(info)),
         ("typed gRPC", grpc_words(info)),
-        ("made on", info.provenance.get("host")),
-        ("git", _git(info.provenance.get("git"))),
+        *provenance_rows(info.provenance),
+        *(("note", note) for note in info.options.get(NOTES, [])),
+        ("signed by", _signers(bundle)),
         ("path", bundle.path),
     ]
 
@@ -112,10 +166,31 @@ def _files(info: BundleInfo) -> str:
     return f"{len(info.files)} ({sources} source, {models} of models)"
 
 
-def _git(git: Any) -> str:
-    if not isinstance(git, dict):
-        return ""
-    return f"{git.get('commit', '')}{' with uncommitted changes' if git.get('dirty') else ''}"
+def _packages(bundle: Bundle) -> str:
+    from ...bundler.diff.bundles import packages_of
+
+    return ", ".join(f"{len(packages)} in {name}" for name, packages in packages_of(bundle).items())
+
+
+def _image(info: BundleInfo) -> str:
+    """Key `image:` of the bundlefile, where it says anything."""
+    import msgspec
+
+    from ...bundler.diff.change import flat, words
+
+    plain = flat(msgspec.to_builtins(info.image))
+    return ", ".join(f"{name} {words(value)}" for name, value in plain.items())
+
+
+def _signers(bundle: Bundle) -> str:
+    """As they say; nothing is checked here."""
+    from ...runtime.signatures import key_name, read_signatures
+
+    try:
+        names = [key_name(one.key) for one in read_signatures(bundle.path)]
+    except IntegrityError as error:
+        return str(error)
+    return f"{', '.join(names)} (they say; bundle verify --key checks)" if names else ""
 
 
 def _inputs(api: ApiSpec) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -17,6 +18,9 @@ from projects import echo_project
 
 from tiffin.bundler import bundles, signing
 from tiffin.bundler.build import build
+from tiffin.bundler.image.context import context
+from tiffin.bundler.image.dockerfile import render
+from tiffin.bundler.image.plan import image_plan
 from tiffin.errors import ConfigError, IntegrityError, SignatureError, UnsafeArchiveError, UsageError
 from tiffin.runtime.manifest import BUNDLE_FILE, BundleInfo, dump_yaml, load_yaml
 from tiffin.runtime.model.replaced import FOLDER
@@ -280,6 +284,17 @@ def _model(here: Path) -> Path:
     from tiffin.bundler import models
 
     return models.save("echo", len, methods=["__call__"], example=([1],)).path
+
+
+def test_signatures_are_in_the_image(here: Path) -> None:
+    """The Dockerfile of a signed bundle copies them; the server in the image checks them there."""
+    for tag, signed in (("echo:v1", True), ("echo:v2", False)):
+        bundle = bundles.get(tag)
+        plan = image_plan(bundle)
+        sources = [source for layer in plan.late for source in layer.sources]
+        with tarfile.open(fileobj=io.BytesIO(b"".join(context(bundle, layers=plan.layers)))) as tar:
+            assert (SIGNATURES_FILE in tar.getnames(), SIGNATURES_FILE in sources) == (signed, signed)
+        assert (f" {SIGNATURES_FILE} /bundle/" in render(plan)) is signed
 
 
 def test_a_full_store_keeps_the_signatures_it_had(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,7 +140,7 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
         "adder:v1",
         "Adds two.",
         "sha256:",
-        "(1 source, 2 of models)",
+        "(1 source, 3 of models)",
         "(pickle)",
         "no: not asked for",
     ):
@@ -187,7 +187,7 @@ def test_export_import_delete(
 def test_verify(capsys: pytest.CaptureFixture[str], home: Path) -> None:
     code, out, err = run(capsys, "verify", "adder")
     assert (code, err) == (0, "")
-    assert out.startswith("adder:v1 is whole: 11 files")
+    assert out.startswith("adder:v1 is whole: 12 files")
     assert run_json(capsys, "verify", "adder")["ok"] is True
     service = home / "bundles/adder/v1/src/service.py"
     service.chmod(0o644)
