@@ -6,6 +6,7 @@ import io
 import tarfile
 from pathlib import Path
 
+import msgspec
 import pytest
 from dockerfiles import CPU, bundle_info, lint
 from projects import adder_project, echo_project, write
@@ -24,6 +25,7 @@ from tiffin.bundler.image.plan import (
     image_plan,
     plan_of,
 )
+from tiffin.bundler.python.indexes import CONFIG_FILE
 from tiffin.bundler.python.lockfile import LOCK_FILE, REQUIREMENTS_FILE
 from tiffin.errors import BuildError, ConfigError, SecretFoundError
 from tiffin.runtime.service.image_options import ImageOptions
@@ -201,3 +203,33 @@ def test_no_template_and_one_with_a_secret(tmp_path: Path) -> None:
     write(folder, {"docker/mine.j2": f"RUN echo AKIA{'Q' * 16}\n"})
     with pytest.raises(SecretFoundError, match=r"docker/mine\.j2"):
         build(folder)
+
+
+def test_wheels_of_the_bundle_and_named_indexes() -> None:
+    """What no index has is installed from the bundle; user and password come as build secrets."""
+    own = "env/python/wheels/my_lib-1.0-py3-none-any.whl"
+    info = bundle_info()
+    info.files = [*info.files, msgspec.structs.replace(info.files[0], path=own)]
+    info.files.sort(key=lambda entry: entry.path)
+    index = "--extra-index-url https://corp.example/simple\n"
+    lock = f"{index}my-lib @ ./wheels/x-1.0-py3-none-any.whl --hash=sha256:{'ab' * 32}\n"
+    config = '[[index]]\nname = "corp-ml"\nurl = "https://corp.example/simple"\n'
+    found = plan_of(info, {LOCK_FILE: lock, CONFIG_FILE: config}, options=ImageOptions())
+    assert found.wheel == "env/python/wheels/tiffin-0.1.0-py3-none-any.whl"
+    assert found.local_wheels == [own]
+    assert found.credentials == ["UV_INDEX_CORP_ML_USERNAME", "UV_INDEX_CORP_ML_PASSWORD"]
+    text = render(found)
+    stage = text.partition("AS dependencies\n")[2].partition("\nFROM ")[0]
+    assert f"COPY {own} wheels/\n" in stage
+    assert "COPY env/python/uv.toml ./\n" in stage
+    assert "uv pip sync --require-hashes --index-strategy unsafe-best-match requirements.lock" in stage
+    for name in found.credentials:
+        assert f"--mount=type=secret,id={name} \\\n" in stage
+        assert text.count(f"id={name}") == 1
+    lint(text)
+    placed = render(plan_module._placed(found))
+    assert "/bundle/env/python/uv.toml ./" in placed
+    assert f"/bundle/{own} wheels/" in placed
+    plain = render(plan_of(bundle_info(), {LOCK_FILE: HASHED}, options=ImageOptions()))
+    assert "unsafe-best-match" not in plain
+    assert "UV_INDEX_" not in plain
