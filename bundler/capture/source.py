@@ -75,12 +75,11 @@ def source_of(
         ServiceDefinitionError: no such service.
         BuildError: it needs what cannot be had from source.
     """
+    _check_readable(cells)
     pieces = pieces_of(cells)
     services = _services(pieces)
-    marked = [number for number, piece in enumerate(pieces) if piece.cell.marked and not _is_trial(piece)]
-    _check_readable(cells)
-    there = [each for each in services if any(each in pieces[number].names.binds for number in marked)]
-    wanted = [name] if name else there or services
+    in_marked = [each for each in services if any(piece.cell.marked for piece in _binding(pieces, each))]
+    wanted = [name] if name else in_marked or services
     if name and name not in services and session is None:
         shown = f"; there is {', '.join(services)}" if services else ""
         raise ServiceDefinitionError(f"{title} has no class {name} with @tiffin.service{shown}")
@@ -88,7 +87,7 @@ def source_of(
         raise ServiceDefinitionError(
             f"{title} has no class with @tiffin.service: add a cell with one (docs/23-notebook.md)"
         )
-    plan = Walk(pieces, session, _hint(cells)).take(wanted, marked)
+    plan = Walk(pieces, session, _hint(cells)).take(wanted, _marked(pieces, wanted, services))
     return _render(pieces, plan, title, services)
 
 
@@ -111,6 +110,33 @@ def _services(pieces: Sequence[Piece]) -> list[str]:
         )
     ]
     return list(dict.fromkeys(found))
+
+
+def _binding(pieces: Sequence[Piece], name: str) -> list[Piece]:
+    return [piece for piece in pieces if name in piece.names.binds]
+
+
+def _marked(pieces: Sequence[Piece], wanted: Sequence[str], services: Sequence[str]) -> list[int]:
+    """Numbers of the pieces that are taken because their cell is marked.
+
+    Not those of a cell for other services, nor of one whose definitions were all made again later: in a
+    session that is the same cell before it was edited.
+    """
+    last = {name: piece.cell for piece in pieces for name in piece.names.binds if piece.is_definition}
+    defined: dict[Cell, set[str]] = {}
+    for piece in pieces:
+        defined.setdefault(piece.cell, set()).update(piece.names.binds if piece.is_definition else ())
+    dropped = {
+        cell
+        for cell, names in defined.items()
+        if (names & set(services) and not names & set(wanted))
+        or (names and all(last[name] is not cell for name in names))
+    }
+    return [
+        number
+        for number, piece in enumerate(pieces)
+        if piece.cell.marked and piece.cell not in dropped and not _is_trial(piece)
+    ]
 
 
 def _is_trial(piece: Piece) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+
 import pytest
 from cells import execute, from_kernel, said, service
 
@@ -138,3 +140,13 @@ def test_a_prompt_without_history_keeps_nothing() -> None:
     found = source_of([], "Echo", session=LiveSession(namespace))
     assert found.by_value == ("Echo",)
     assert found.cells == ()
+
+
+def test_a_prompt_of_python_3_13(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, text in ((10, "x = 1\n"), (9, "import tiffin\n")):
+        name = f"<python-input-{number}>"
+        monkeypatch.setitem(linecache.cache, name, (len(text), None, [text], "<stdin>"))
+    assert [(cell.number, cell.source) for cell in executed_cells({})] == [
+        (10, "import tiffin\n"),
+        (11, "x = 1\n"),
+    ]

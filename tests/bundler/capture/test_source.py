@@ -83,6 +83,16 @@ def test_marked_cells_are_taken_whole_and_nothing_else_is_run() -> None:
     assert said(magic) == "m"
 
 
+def test_marked_cells_of_other_services_and_older_ones_stay_behind() -> None:
+    mark = "# tiffin: service\n"
+    old = mark + "LOUD = print('old')\n" + service("return 1 / 0")
+    other = mark + "LOUDER = print('other')\n" + service("return 'b'", name="Other")
+    found = from_file(old, other, mark + service("return 'new'"), name="Echo")
+    assert said(found) == "new"
+    assert "LOUD" not in found.text
+    assert from_file(old, other).services == ("Echo", "Other")
+
+
 TRAINED = sections(Path(__file__).with_name("trained.txt"))
 """Name to a cell that leaves a model `clf` behind."""
 
