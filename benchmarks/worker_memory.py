@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import heavy_models
 from report import keep, table
 
 WORKERS = 3
@@ -38,6 +39,8 @@ def make(kind: str, large: bool) -> tuple[Any, dict[str, Any], Any]:
     """A model, how to save it, and one row for it."""
     import numpy as np
 
+    if kind in heavy_models.KINDS:
+        return heavy_models.KINDS[kind](large)
     side = 8_000 if large else 8
     chance = np.random.default_rng(0)
     if kind == "cloudpickle: arrays":
@@ -127,7 +130,7 @@ KINDS = (
     "xgboost",
     "cloudpickle: arrays",
 )
-MORE = ("onnx", "onnx: shared", "openvino", "lightgbm", "catboost")
+MORE = ("onnx", "onnx: shared", "openvino", "lightgbm", "catboost", *heavy_models.KINDS)
 """In the environment of make test-frameworks."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import NotFoundError, TiffinError
+from ...errors import ModelError, NotFoundError, TiffinError
 from .. import console
 from ..group import Group
 from ..model_file_options import model_file_options
@@ -18,7 +18,7 @@ from .diff import emit, exit_code, fail_on, tell_model
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...runtime.manifest import TypeSpec
+    from ...runtime.manifest import ModelInfo, TypeSpec
     from ...runtime.model.model import Model
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for machines.")
@@ -60,7 +60,8 @@ def show(tag: Any, as_json: bool) -> None:
     model = models.get(tag)
     info = model.info
     if as_json:
-        console.emit_json({"tag": str(model.tag), "path": str(model.path), "info": info})
+        found = {"tag": str(model.tag), "path": str(model.path), "memory": _memory(info), "info": info}
+        console.emit_json(found)
         return
     console.panel(str(model.tag), _facts(model), next_steps=[f"bundle models export {model.tag} ."])
 
@@ -199,6 +200,12 @@ def _facts(model: Model) -> Iterator[tuple[str, object]]:
     yield "framework", info.framework + (" (pickled: loading it runs its code)" if info.pickled else "")
     yield "created", f"{time_words(info.created)} UTC"
     yield "size", f"{size_words(info.size_bytes)} in {len(info.files)} file{'s'[: len(info.files) > 1]}"
+    if (memory := _memory(info)) is not None:
+        each, shared = size_words(memory["worker_bytes"]), size_words(memory["shared_bytes"])
+        yield (
+            "memory",
+            f"{each} a worker" + (f" and {shared} that all share on a CPU" * bool(memory["shared_bytes"])),
+        )
     yield "digest", info.digest
     yield "path", model.path
     for name, method in info.methods.items():
@@ -216,6 +223,18 @@ def _facts(model: Model) -> Iterator[tuple[str, object]]:
     tried = ", ".join(f"{entry.path.rpartition('/')[2].partition('.')[0]}()" for entry in info.examples)
     yield "recorded examples", tried
     yield "versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())
+
+
+def _memory(info: ModelInfo) -> dict[str, int] | None:
+    """Bytes of its files that workers on a CPU hold once, and those that each holds; None when nothing here
+    knows the framework."""
+    from ...runtime.model.framework import shared_bytes
+
+    try:
+        shared = shared_bytes(info)
+    except ModelError:
+        return None
+    return {"shared_bytes": shared, "worker_bytes": info.size_bytes - shared}
 
 
 def _type(spec: TypeSpec | None) -> str:

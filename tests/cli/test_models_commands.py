@@ -79,6 +79,7 @@ def test_show(model: Model) -> None:
     text = bundle("show", "score").stdout
     for part in (
         "pickled",
+        "a worker",
         "predict()",
         "rows: float64[n, 4] → float64[n, 2]",
         "2: good, bad",
@@ -89,6 +90,7 @@ def test_show(model: Model) -> None:
         assert part in text
     shown = json.loads(bundle("show", str(model.tag), "--json").stdout)
     assert shown["tag"] == str(model.tag)
+    assert shown["memory"] == {"shared_bytes": 0, "worker_bytes": model.info.size_bytes}
     assert shown["info"]["classes"] == ["good", "bad"]
     assert shown["info"]["methods"]["predict"]["inputs"]["rows"]["shape"] == ["n", 4]
 
