@@ -47,9 +47,12 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	MYPYPATH=$(VENV)/src $(BIN)/mypy -p tiffin.runtime -p tiffin.bundler -p tiffin.cli -m tiffin -m tiffin.errors
 
+# Processes that share the tests, file by file; 0: all in one, for a debugger.
+WORKERS ?= 2
+
 .PHONY: test
 test: lint $(VENV)/.typescript ## lint, then every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 # make test-image ENGINES=docker: with that engine only.
 ENGINES ?= docker buildah
