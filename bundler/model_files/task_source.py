@@ -227,9 +227,7 @@ def _pair(
     all_of = f"{noun}s: list[{hint}]"
     return [
         TaskApi(verb, f"{noun}: {hint}", result, doc.format(f"{article} {noun}"), [one]),
-        TaskApi(
-            f"{verb}_many", f"{noun}s: list[{hint}]", f"list[{result}]", doc.format(f"each {noun}"), [many]
-        ),
+        TaskApi(f"{verb}_many", all_of, f"list[{result}]", doc.format(f"each {noun}"), [many]),
     ]
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 
 import httpx
 import joblib
 import model_files
 import pytest
+import torch
+from PIL import Image
 from server import ServeFailedError, Server
 
 import tiffin
@@ -41,6 +45,34 @@ def test_a_joblib_file(tmp_path: Path, home: Path) -> None:
     assert not list((home / "bundles").glob("[!.]*"))
     assert not list((home / "bundles" / ".tmp").iterdir())
     assert not (home / "models").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_a_task(tmp_path: Path, home: Path) -> None:
+    """An image goes in as a file; labels with scores come out."""
+
+    class Mean(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 10 * x.mean(dim=(2, 3))
+
+    torch.jit.trace(Mean(), torch.zeros(1, 3, 8, 8)).save(str(tmp_path / "net.pt"))
+    (tmp_path / "words.txt").write_text("red\ngreen\nblue")
+    options = ("--task", "image-classification", "--input", "x:float32[n,3,8,8]")
+    png = io.BytesIO()
+    Image.new("RGB", (40, 30), (0, 0, 255)).save(png, format="PNG")
+    with Server(tmp_path / "net.pt", *options, "--classes", str(tmp_path / "words.txt")) as server:
+        url = server.base_url
+        headers = {"content-type": "image/png"}
+        best = httpx.post(f"{url}/classify", content=png.getvalue(), headers=headers).json()
+        assert best[0]["label"] == "blue"
+        assert best[0]["score"] > 0.9
+        text = base64.b64encode(png.getvalue()).decode()
+        several = httpx.post(f"{url}/classify_many", json={"images": [text, text]}).json()
+        assert [labels[0]["label"] for labels in several] == ["blue", "blue"]
+        film = httpx.post(f"{url}/classify_film", json={"film": {"data": text}}).json()
+        assert film[0]["time_s"] == 0.0
+        schema = httpx.get(f"{url}/schema").json()
+        assert set(schema["components"]["schemas"]["Label"]["properties"]) == {"label", "score"}
 
 
 def test_what_it_cannot_serve(tmp_path: Path, home: Path) -> None:
