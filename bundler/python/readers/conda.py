@@ -53,7 +53,7 @@ def read_conda(path: Path, where: Environment) -> Needs:
     if absent:
         needs.notes.append(
             f"{path.name}: what has no counterpart on PyPI stays out: {', '.join(sorted(absent))}; libraries "
-            " of the system are named in image: {system_packages: […]}"
+            "of the system are named in image: {system_packages: […]}"
         )
     return needs
 
