@@ -111,6 +111,31 @@ def test_lies_about_a_pickle_are_not_believed(tmp_path: Path) -> None:
         MlflowFramework().load(model.path, model.info, "cpu")
 
 
+def test_which_flavors_hold_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow.lightgbm
+    import mlflow.xgboost
+
+    lightgbm, xgboost = pytest.importorskip("lightgbm"), pytest.importorskip("xgboost")
+    numbers = np.random.default_rng(0).random((60, 2))
+    trees = lightgbm.LGBMRegressor(n_estimators=2, verbose=-1).fit(numbers, numbers[:, 0])
+    mlflow.lightgbm.save_model(trees.booster_, tmp_path / "text", **NO_NEEDS)
+    mlflow.lightgbm.save_model(trees, tmp_path / "wrapper", serialization_format="cloudpickle", **NO_NEEDS)
+    boost = xgboost.XGBRegressor(n_estimators=2).fit(numbers, numbers[:, 0])
+    mlflow.xgboost.save_model(boost, tmp_path / "boost", **NO_NEEDS)
+    assert models.save("wrapper", tmp_path / "wrapper", framework="mlflow", example=numbers[:2]).info.pickled
+    monkeypatch.setenv("TIFFIN_ALLOW_PICKLE", "0")
+    with pytest.raises(ModelError, match="wrapper is a pickle"):
+        models.save("wrapper", tmp_path / "wrapper", framework="mlflow")
+    for name, own in (("text", trees), ("boost", boost)):
+        model = models.save(name, tmp_path / name, framework="mlflow", example=numbers[:2])
+        assert not model.info.pickled
+        assert np.allclose(model.load().predict(numbers), own.predict(numbers))
+    manifest = tmp_path / "boost" / "MLmodel"
+    manifest.write_text(manifest.read_text().replace("xgboost.sklearn.XGBRegressor", "os.getcwd"))
+    with pytest.raises(ModelError, match="boost is a pickle"):
+        models.save("boost", tmp_path / "boost", framework="mlflow")
+
+
 def test_what_is_no_model(lines: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no folder of an MLflow model"):
         models.save("m", tmp_path, framework="mlflow")

@@ -27,8 +27,8 @@ _FOLDER = "model"
 _MANIFEST = "MLmodel"
 _PYTHON_MODEL = "mlflow.pyfunc.model:PythonModel"
 _LOADED = "mlflow.pyfunc:PyFuncModel"
-# Their files are the libraries' own, without a pickle.
-_SAFE_LOADERS = frozenset({"mlflow.xgboost", "mlflow.lightgbm", "mlflow.catboost", "mlflow.onnx"})
+_SAFE = frozenset({"catboost", "onnx"})
+"""Flavors whose files are always the library's own, without a pickle."""
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
@@ -165,13 +165,18 @@ def _runs_code(path: Path) -> bool:
     """Whether loading unpickles, or imports code that lies in the folder."""
     flavors = _manifest(path)["flavors"]
     own = flavors["python_function"]
-    loader = str(own.get("loader_module", ""))
     if any(isinstance(flavor, dict) and flavor.get("code") for flavor in flavors.values()):
         return True
-    if loader == "mlflow.sklearn":
-        sklearn = flavors.get("sklearn", {})
-        return sklearn.get("serialization_format") != "skops" or bool(sklearn.get("skops_trusted_types"))
-    return loader not in _SAFE_LOADERS
+    name = str(own.get("loader_module", "")).removeprefix("mlflow.")
+    flavor = flavors.get(name)
+    if not isinstance(flavor, dict):
+        return True
+    as_skops = flavor.get("serialization_format") == "skops" and not flavor.get("skops_trusted_types")
+    if name == "lightgbm":  # its boosters are text, its wrappers are not
+        return not as_skops and flavor.get("model_class") != "lightgbm.basic.Booster"
+    if name == "xgboost":  # UBJ or JSON, read by an object of the class that is named
+        return not str(flavor.get("model_class", "xgboost.core.Booster")).startswith("xgboost.")
+    return not as_skops if name == "sklearn" else name not in _SAFE
 
 
 def _manifest(path: Path) -> dict[str, Any]:
