@@ -111,12 +111,12 @@ def boosted(kind: str, large: bool) -> tuple[Any, dict[str, Any], Any]:
     if kind == "lightgbm":
         import lightgbm
 
-        many = {"n_estimators": 100 if large else 2, "num_leaves": 8_000, "min_child_samples": 5}
+        many = {"n_estimators": 40 if large else 2, "num_leaves": 4_000, "min_child_samples": 5}
         return lightgbm.LGBMRegressor(**many, verbose=-1, n_jobs=2).fit(x, y), {}, x[:1]
     import catboost
 
     trees = catboost.CatBoostRegressor(
-        iterations=100 if large else 2, depth=14, verbose=0, allow_writing_files=False, thread_count=2
+        iterations=40 if large else 2, depth=12, verbose=0, allow_writing_files=False, thread_count=2
     )
     return trees.fit(x, y), {}, x[:1]
 
