@@ -15,7 +15,7 @@ from ...errors import BuildError
 from ...runtime.model.model import Model
 from ...runtime.service.service import INFO, ServiceInfo
 from .piece import Piece
-from .training import asks
+from .training import Trained, asks
 from .values import is_model, model_words
 
 _LONGEST = 4000
@@ -83,11 +83,11 @@ class LiveSession:
         classes = [each.cls for each in info.runners.values() if each.cls is not None]
         return [each.__name__ for each in classes if self._namespace.get(each.__name__) is each]
 
-    def settle(self, name: str, why: Piece | None, chain: str) -> str | None:
+    def settle(self, name: str, why: Trained | None, chain: str) -> str | None:
         obj = self._namespace[name]
-        if why is not None and asks(why.node):
+        if why is not None and asks(why.piece.node):
             raise BuildError(
-                f"{chain}: {name} was typed in ({why.where}), and would be written into the bundle: "
+                f"{chain}: {name} was typed in ({why.piece.where}), and would be written into the bundle: "
                 f"let the service read it when it starts, {name} = os.environ[{name.upper()!r}]"
             )
         if isinstance(obj, Model):
@@ -95,7 +95,7 @@ class LiveSession:
         if isinstance(obj, ModuleType):
             return _import(obj.__name__, name)
         if is_model(obj):
-            raise BuildError(model_words(name, obj, chain))
+            raise BuildError(model_words(name, obj, chain, why.saved_as if why is not None else ""))
         if (isinstance(obj, type) or inspect.isroutine(obj)) and _found_by_name(obj):
             alias = "" if obj.__name__ == name else f" as {name}"
             return f"from {obj.__module__} import {obj.__name__}{alias}"

@@ -176,10 +176,9 @@ def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[
     if any(piece.is_future for piece in pieces):
         futures = sorted({piece.text for piece in pieces if piece.is_future})
         text.add("\n" + "\n".join(futures))
-    if plan.by_value:
-        text.add("\nfrom tiffin.runtime.captured import value as _value")
-    if any("tiffin.models" in line for lines in plan.written.values() for line in lines.values()):
-        text.add("\nimport tiffin")
+    own = _own_imports(pieces, plan)
+    if own:
+        text.add("\n" + "\n".join(own))
     now: Cell | None = None
     for place in sorted(places):
         piece = _piece_at(pieces, place)
@@ -207,6 +206,18 @@ def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[
         sourced=_sourced(pieces, plan),
         latest=plan.latest,
     )
+
+
+def _own_imports(pieces: Sequence[Piece], plan: Plan) -> list[str]:
+    """What lines of our own making need."""
+    models = [place for place, lines in plan.written.items() if "tiffin.models.get(" in str(lines)]
+    there = [
+        number
+        for number in plan.source
+        if pieces[number].is_import and "tiffin" in pieces[number].names.binds
+    ]
+    found = ["import tiffin"] if models and min(models) < min(there, default=len(pieces)) else []
+    return found + (["from tiffin.runtime.captured import value as _value"] if plan.by_value else [])
 
 
 def _piece_at(pieces: Sequence[Piece], place: float) -> Piece | None:

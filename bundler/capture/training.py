@@ -58,7 +58,12 @@ def training_of(pieces: Sequence[Piece], *, reading: bool = False) -> dict[tuple
                 if at >= 0 and not pieces[at].is_settled:
                     found[at, name] = Trained(name, piece, saved.get(name, ""))
         bound_at |= dict.fromkeys(piece.names.binds, number)
-        if (trains or stale or (reading and reads_files(piece.node))) and not piece.is_import:
+        loaded = loads(getattr(piece.node, "value", None))
+        if loaded is not None:
+            saved |= dict.fromkeys(piece.names.binds, loaded)
+        if (
+            trains or stale or loaded is not None or (reading and reads_files(piece.node))
+        ) and not piece.is_import:
             for name in piece.names.binds:
                 found[number, name] = Trained(name, piece, saved.get(name, ""))
     for name, model in saved.items():
@@ -68,12 +73,41 @@ def training_of(pieces: Sequence[Piece], *, reading: bool = False) -> dict[tuple
     return found
 
 
+def runner_words(name: str, saved_as: str = "") -> str:
+    """How a service calls a model in place of a global.
+
+    Args:
+        saved_as: name of the saved model; empty: it has yet to be saved.
+    """
+    model = saved_as or name.lower()
+    first = (
+        f"It is saved as model {model!r}: write "
+        if saved_as
+        else f"A model: tiffin.models.save({model!r}, {name}, example=…) in the notebook, then "
+    )
+    return (
+        f"{first}{name} = tiffin.runner('{model}:latest') in the class, and "
+        f"self.{name}.predict(…) for {name}.predict(…)"
+    )
+
+
 def saves(node: ast.AST) -> str | None:
     """`iris` of `tiffin.models.save("iris", forest)`; empty when it is no text; None: no such call."""
     if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("models.save"):
         return None
     name = node.args[0] if node.args else _keyword(node, "name")
     return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else ""
+
+
+def loads(node: ast.AST | None) -> str | None:
+    """`iris` of `tiffin.models.get("iris:latest").load()`; None: no such call."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "load":
+        got = node.func.value
+        if isinstance(got, ast.Call) and ast.unparse(got.func).endswith("models.get") and got.args:
+            tag = got.args[0]
+            text = tag.value if isinstance(tag, ast.Constant) else ""
+            return str(text).partition(":")[0]
+    return None
 
 
 def reads_files(node: ast.AST) -> bool:

@@ -20,6 +20,7 @@ from ...runtime.model.versions import distributions_of, here, versions_of
 from ...runtime.service.runner import Runner
 from ...runtime.service.service import INFO, ServiceInfo
 from ..words import size_words
+from .training import runner_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +46,11 @@ def is_model(obj: Any) -> bool:
     return True
 
 
-def model_words(name: str, obj: Any, chain: str) -> str:
+def model_words(name: str, obj: Any, chain: str, saved_as: str = "") -> str:
     """Why an object cannot go along, and what to do."""
     return (
         f"{chain}: {name} is a model ({type(obj).__name__}), and models go into the store, where workers "
-        f"share them: tiffin.models.save({name!r}, {name}, example=…), then "
-        f"{name} = tiffin.runner('{name}:latest') in the class, and self.{name}.predict(…) for "
-        f"{name}.predict(…)"
+        f"share them.\n{runner_words(name, saved_as)}"
     )
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from ...errors import BuildError
 from ...runtime.service.options import nearest
 from .piece import Piece
-from .training import Trained, saves, training_of
+from .training import Trained, runner_words, saves, training_of
 
 _GIVEN = frozenset(dir(builtins)) | {
     "__file__", "__name__", "__doc__", "__package__", "__spec__", "__loader__", "__class__", "__builtins__",
@@ -39,7 +39,7 @@ class Session(Protocol):
     def runner_classes(self, name: str) -> list[str]:
         """Names of the classes that workers of a service construct, which they must find by name."""
 
-    def settle(self, name: str, why: Piece | None, chain: str) -> str | None:
+    def settle(self, name: str, why: Trained | None, chain: str) -> str | None:
         """Python that gives the object: an import, plain data; None: it has to go by value."""
 
 
@@ -144,7 +144,7 @@ class Walk:
         if self._session is not None and not piece.is_import:
             self._session.check_no_model(name, piece, chain)
             if not self._session.agrees(piece, name) and not self._changers.get(name):
-                self._take_value(number, name, piece, chain)
+                self._take_value(number, name, Trained(name, piece), chain)
                 return
         if piece.imports_top:
             for other in self._at[name]:
@@ -175,7 +175,7 @@ class Walk:
     def _take_trained(self, number: int, trained: Trained, chain: str) -> None:
         model = saves(getattr(self.pieces[number].node, "value", None) or ast.Pass())
         if self._session is not None and self._session.has(trained.name):
-            self._take_value(number, trained.name, trained.piece, chain)
+            self._take_value(number, trained.name, trained, chain)
         elif model:  # the answer of `tiffin.models.save` is the saved model
             self.plan.written[number][trained.name] = (
                 f"{trained.name} = tiffin.models.get({f'{model}:latest'!r})"
@@ -184,7 +184,7 @@ class Walk:
         else:
             raise BuildError(trained_words(trained, chain))
 
-    def _take_value(self, place: float, name: str, why: Piece | None, chain: str) -> None:
+    def _take_value(self, place: float, name: str, why: Trained | None, chain: str) -> None:
         assert self._session is not None  # noqa: S101 - for the type checker: callers have asked
         statement = self._session.settle(name, why, chain)
         if statement is None:
@@ -247,19 +247,13 @@ class Walk:
 
 def trained_words(trained: Trained, chain: str) -> str:
     """Why a name cannot be had, and what to do."""
-    name = trained.name
-    where = trained.piece.where
+    name, where = trained.name, trained.piece.where
     words = f"{chain}: {name} is made by training or from data ({where}), which no server repeats.\n"
     if trained.saved_as:
-        return words + (
-            f"It is saved as model {trained.saved_as!r}: write "
-            f"{name} = tiffin.runner('{trained.saved_as}:latest') into the class, and "
-            f"self.{name}.predict(…) for {name}.predict(…)"
-        )
-    return words + (
-        f"A model: tiffin.models.save({name!r}, {name}, example=…) in the notebook, then {name} = "
-        f"tiffin.runner('{name}:latest') in the class, and self.{name}.predict(…) for {name}.predict(…).\n"
-        f"A small value: write it out in a cell, or call tiffin.build in the notebook, which takes the value "
+        return words + runner_words(name, trained.saved_as)
+    return (
+        f"{words}{runner_words(name)}\n"
+        "A small value: write it out in a cell, or call tiffin.build in the notebook, which takes the value "
         "that it has.\n"
         "If it is nothing of that, put it into a cell that begins with `# tiffin: service`"
     )

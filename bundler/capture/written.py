@@ -108,7 +108,7 @@ def _notes(
         versions = ", ".join(
             f"{name} {version}" for name, version in values.versions.items() if name != "tiffin"
         )
-        yield f"by cloudpickle, for want of source: {each}; loads with {versions} only"
+        yield f"by cloudpickle, for want of source that can be run again: {each}; loads with {versions} only"
 
 
 def _once(cells: Sequence[Cell]) -> list[Cell]:

@@ -110,7 +110,7 @@ def test_a_saved_model_is_the_version_that_it_is(tmp_path: object, monkeypatch: 
 )
 def test_a_model_is_refused(cell: str) -> None:
     with pytest.raises(
-        BuildError, match=r"Echo → m: m is a model .*models.save\('m', m.*tiffin.runner\('m:latest'\)"
+        BuildError, match=r"Echo → m: m is a model (?s:.*)models.save\('m', m.*tiffin.runner\('m:latest'\)"
     ):
         from_kernel(cell, service("return str(m.predict([[1]]))"))
 

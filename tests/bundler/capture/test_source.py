@@ -116,6 +116,8 @@ def test_a_saved_model_is_named_by_its_tag() -> None:
     saved = "clf = Forest()\ntiffin.models.save('iris', clf)"
     with pytest.raises(BuildError, match=r"saved as model 'iris'.*tiffin.runner\('iris:latest'\)"):
         from_file("class Forest: pass", saved, service("return clf.predict(text)"))
+    with pytest.raises(BuildError, match=r"saved as model 'iris'"):
+        from_file("clf = tiffin.models.get('iris:latest').load()", service("return clf.predict(text)"))
     found = from_file("model = tiffin.models.save('iris', object())", service("return str(model.tag)"))
     assert "model = tiffin.models.get('iris:latest')" in found.text
     assert "save" not in found.text
