@@ -63,12 +63,15 @@ def command(tag: Any, rtol: float | None, atol: float | None, as_json: bool) -> 
 def facts(report: Report) -> list[tuple[str, object]]:
     """Rows for a panel."""
     kept = "kept from before" if report.cached else "made anew"
-    tried = [f"{one.model} {one.method}()" for one in report.results if one.ok]
+    tried: dict[str, list[str]] = {}
+    for one in report.results:
+        if one.ok:
+            tried.setdefault(one.model, []).append(f"{one.method}()")
     wrong = sum(not one.ok for one in report.results)
     return [
         ("environment", f"Python {report.python}, {report.packages} packages of the lock, {kept}"),
         ("service", "not imported" if report.error else "imported"),
-        ("same outputs", ", ".join(tried)),
+        *(("same outputs", f"{model}: {', '.join(methods)}") for model, methods in tried.items()),
         ("other outputs", wrong or ""),
         ("without example", ", ".join(report.untried)),
         ("took", f"{report.seconds:.1f} s"),

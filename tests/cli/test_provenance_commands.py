@@ -177,7 +177,7 @@ def test_check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(check_module, "check", lambda *_, **__: report)
     code, out, err = run(capsys, "check", "adder:v1")
     assert (code, err) == (0, "")
-    assert "adder:1 predict()" in out
+    assert "adder:1: predict()" in out
     result.differences.append(("output[1]", "was 1, is 2"))
     code, out, err = run(capsys, "check", "adder:v1", "--rtol", "0.1")
     assert (code, err) == (1, "error: adder:1 predict(): output[1] was 1, is 2\n")
