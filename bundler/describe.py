@@ -145,7 +145,8 @@ def _check_modules(
     if strays:
         name = min(strays)
         raise BuildError(
-            f"{service} imports {name!r} from {outside[name]}, which is not in the bundle: include it"
+            f"{service} imports {name!r} from {outside[name]}, which is not in the bundle: include it, "
+            "or name its package in the requirements (-e .)"
         )
     own = service.partition(":")[0]
     if own not in modules or own in outside:

@@ -58,7 +58,16 @@ class InstalledPackages:
             f"\n{path}.abi3",
             f"\n{path}.cp3",
         )
-        return _unique(each for each, text in self._texts() if any(mark in text for mark in marks))
+        found = (each for each, text in self._texts() if any(mark in text for mark in marks))
+        return _unique(map(self._installed, found))
+
+    def _installed(self, each: Distribution) -> Distribution:
+        """An egg-info beside its source is what a build left there; installed is another of that name."""
+        if each.read_text("RECORD") is not None:
+            return each
+        name = name_of_distribution(each)
+        others = (other for other in self._distributions if other.read_text("RECORD") is not None)
+        return next((other for other in others if name_of_distribution(other) == name), each)
 
     def _texts(self) -> list[tuple[Distribution, str]]:
         if self._files is None:

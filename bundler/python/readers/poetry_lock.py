@@ -18,7 +18,7 @@ from ..line import has_password, name_of
 from ..lockfile import Locked
 from ..needs import Local, Needs, canonical
 from ..toml import read_toml, rows, table
-from .pyproject import chosen, group_lines
+from .pyproject import chosen, group_lines, own_package
 
 Package = dict[str, Any]
 _PYPI = {"", "https://pypi.org/simple", "https://pypi.org"}
@@ -68,6 +68,7 @@ def read_poetry_lock(
             names = {name_of(str(line)) for line in tables.get(extra, [])}
             more = _dependencies(table(package.get("dependencies")), where, optional=True, extra=extra)
             pending += [(each, more_extras) for each, more_extras in more if each in names]
+    needs.locals += own_package(beside, project)
     needs.wanted.sort(key=lambda wanted: wanted.text)
     return needs
 

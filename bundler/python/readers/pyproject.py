@@ -76,7 +76,23 @@ def read_pyproject(path: Path, where: Environment, *, extras: Sequence[str], gro
             continue
         source = _source(sources.get(name_of(line)), where)
         needs.add(_sourced(line, source, said, path.parent) if source else read_line(line, said, path.parent))
+    needs.locals += own_package(path, document)
     return needs
+
+
+def own_package(path: Path, document: dict[str, Any]) -> list[Local]:
+    """The project's own package, when it lies in `src/`, where only an installation finds it.
+
+    Args:
+        path: the pyproject.toml.
+        document: its content.
+    """
+    if "build-system" not in document or not (path.parent / "src").is_dir():
+        return []
+    poetry = table(table(document.get("tool")).get("poetry"))
+    name = str(table(document.get("project")).get("name") or poetry.get("name") or "")
+    own = poetry.get("package-mode", True) and name
+    return [Local(path.parent.resolve(), path.name, name=canonical(name), editable=True)] if own else []
 
 
 def chosen(extras: Sequence[str], groups: Sequence[str]) -> str:

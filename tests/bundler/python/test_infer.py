@@ -34,7 +34,9 @@ def install(
 
 
 def packages(site: Path) -> InstalledPackages:
-    return InstalledPackages([PathDistribution(path) for path in sorted(site.glob("*.dist-info"))])
+    return InstalledPackages(
+        [PathDistribution(path) for path in sorted([*site.glob("*.dist-info"), *site.glob("lib/*.egg-info")])]
+    )
 
 
 def wanted(site: Path, source: str, seen: tuple[tuple[str, str], ...] = ()) -> list[str]:
@@ -107,7 +109,8 @@ def test_what_came_from_no_index(tmp_path: Path) -> None:
     install(tmp_path, "far", "1", "far.py", origin=archive)
     install(tmp_path, "edited", "1", origin={"url": lib.as_uri(), "dir_info": {"editable": True}})
     install(tmp_path, "plain", "1", "plain.py", origin={"url": lib.as_uri(), "dir_info": {}})
-    write(lib, {"edited_module.py": ""})
+    write(lib, {"edited_module.py": "", "edited.egg-info/PKG-INFO": "Name: edited\nVersion: 1\n"})
+    write(lib, {"edited.egg-info/top_level.txt": "edited_module\n"})
     write(tmp_path / "src", {"service.py": "import repo, far, edited_module, plain"})
     sys.path.insert(0, str(lib))  # as its .pth file does
     try:

@@ -180,6 +180,17 @@ def test_dynamic_dependencies(tmp_path: Path) -> None:
     assert texts(read(write(tmp_path, {"pyproject.toml": text + more, "needs.in": "click"}))) == ["click"]
 
 
+def test_the_projects_own_package_in_src(tmp_path: Path) -> None:
+    """Flat ones are found in the bundle's source."""
+    text = "[project]\nname='My_Proj'\ndependencies=[]\n"
+    backend = "[build-system]\nrequires=[]\n"
+    write(tmp_path, {"pyproject.toml": text + backend})
+    assert read(tmp_path).locals == []
+    write(tmp_path, {"src/my_proj/__init__.py": ""})
+    assert [(each.name, each.path) for each in read(tmp_path).locals] == [("my-proj", tmp_path.resolve())]
+    assert read(write(tmp_path, {"pyproject.toml": text})).locals == []
+
+
 def test_another_python(tmp_path: Path) -> None:
     write(tmp_path, {"pyproject.toml": "[project]\nname='p'\nrequires-python='>=3.13'\ndependencies=[]\n"})
     with pytest.raises(BuildError, match=r"for Python >=3.13 and the bundle is for 3.12: say --python"):
