@@ -116,6 +116,8 @@ def _make(  # noqa: PLR0917 - one caller
     inside = ["--quiet", "--python", str(place / "bin" / "python")]
     packages = read_lock(text)
     hashed = ["--require-hashes"] if packages and not without_hash(packages) else []
+    if hashed and "--extra-index-url" in text:  # each file from whichever index has it: its hash is known
+        hashed += ["--index-strategy", "unsafe-best-match"]
     if packages:
         _run(uv, ["pip", "sync", *inside, *hashed, str(folder / LOCK_FILE)], folder)
     if wheels:
