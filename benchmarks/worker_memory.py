@@ -161,7 +161,7 @@ def serve(tag: str) -> None:
     model = find(tag)
     loaded = model.load()
     row = np.load(model.path.parent / "row.npy")
-    model.framework.call(loaded, "predict", row)
+    model.framework.call(loaded, next(iter(model.info.methods)), row)
     print("ready", flush=True)
     for _ in sys.stdin:
         facts = dict(line.split(":") for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:])
