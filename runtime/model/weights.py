@@ -1,9 +1,11 @@
-"""A torch state dict as a safetensors file."""
+"""A torch state dict as a safetensors file, or as a file of torch's own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+
+from ...errors import ModelError
 
 
 def why_not_safe(module: Any) -> str:
@@ -60,3 +62,35 @@ def read_weights(path: Path, tied: dict[str, str], device: Any) -> dict[str, Any
 
     state: dict[str, Any] = load_file(path, device=str(device))
     return {**state, **{name: state[source] for name, source in tied.items()}}
+
+
+def is_safetensors(path: Path) -> bool:
+    """Told by its first bytes: u64 length of the head, which begins with a brace."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The state dict in a file of safetensors or of `torch.save`, mapped; no pickle is run.
+
+    Raises:
+        ModelError: it is none of them, or holds more than tensors.
+    """
+    import torch
+
+    if not path.is_file():
+        raise ModelError(f"{path} is no file: give the file of a state dict")
+    if is_safetensors(path):
+        return read_weights(path, {}, "cpu")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ModelError(
+            f"{path} is no state dict, or one that runs code when it is read: {error}; load it yourself, if "
+            "you trust its maker, and save the module"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(one, torch.Tensor) for one in state.values()):
+        raise ModelError(
+            f"{path} is no state dict: it holds more than named tensors; load it, and save the module"
+        )
+    return dict(state)

@@ -12,23 +12,24 @@ from ....errors import MissingDependencyError, ModelError
 from ...manifest import MethodSpec, ModelInfo
 from .. import torch_call
 from ..example import Example
-from ..framework import Saved, check_options, has_class_of
+from ..framework import Native, Saved, check_options, copy_file, has_class_of
 from ..import_path import find_class, path_of
 from ..pickles import by_value, check_pickle, explained, importable, pickle_options
 from ..rebuild import build, place_to_build
 from ..versions import distributions_of, versions_of
-from ..weights import read_weights, why_not_safe, write_weights
+from ..weights import is_safetensors, read_state, read_weights, why_not_safe, write_weights
 
 log = logging.getLogger(__name__)
 
 _WEIGHTS = "weights.safetensors"
 _PICKLE = "module.pt"
+_CLASS_OPTION = "options={'class': Net, 'init': {…}}"
 _MODULE = "torch.nn.modules.module:Module"
 _TENSOR = "torch:Tensor"
 
 
 class TorchFramework:
-    """`torch.nn.Module`, or a state dict with `options={"class": Net}`.
+    """`torch.nn.Module`, or with `options={"class": Net}` a state dict, or the file of one.
 
     Options: `init`, keyword arguments that make the module again; `class`, for a state dict; `format`,
     `"pickle"` to store the module as it is.
@@ -48,38 +49,47 @@ class TorchFramework:
         init = options.get("init", {})
         if not isinstance(init, dict) or not _is_plain(init):
             raise ModelError("options init must be a dict of keyword arguments that JSON can hold")
+        if isinstance(obj, Path):
+            state = read_state(obj)
+            if "class" not in options:
+                raise ModelError(f"{obj} is only weights: give their class too, {_CLASS_OPTION}")
+            module = _filled(options["class"], init, state)
+            return Native(obj, module) if is_safetensors(obj) else module
         if not _is_state_dict(obj):
             if "class" in options:
                 raise ModelError("options class is for a state dict; a module tells its class itself")
             return obj
         if "class" not in options:
-            raise ModelError(
-                "a state dict is only weights: give its class too, options={'class': Net, 'init': {…}}"
-            )
+            raise ModelError(f"a state dict is only weights: give its class too, {_CLASS_OPTION}")
         return _filled(options["class"], init, obj)
 
     def save(self, obj: Any, folder: Path, options: dict[str, Any]) -> Saved:
-        versions = versions_of(["torch", "numpy", *_distributions(obj)])
+        module = obj.model if isinstance(obj, Native) else obj
+        versions = versions_of(["torch", "numpy", *_distributions(module)])
         wanted = options.get("format")
-        place, reason = ("", "") if wanted == "pickle" else _safe_place(obj, options)
+        place, reason = ("", "") if wanted == "pickle" else _safe_place(module, options)
         if place:
-            tied = write_weights(obj, folder / _WEIGHTS)
+            if isinstance(obj, Native):
+                tied: dict[str, str] = {}
+                copy_file(obj.path, folder / _WEIGHTS)
+            else:
+                tied = write_weights(module, folder / _WEIGHTS)
             saved = {
-                "class": path_of(type(obj)),
+                "class": path_of(type(module)),
                 "init": options.get("init", {}),
                 "build": place,
                 "tied": tied,
             }
             return Saved(options=saved, versions={**versions, **versions_of(["safetensors"])})
         if wanted == "safetensors" or "init" in options:
-            raise ModelError(f"{type(obj).__qualname__} cannot be saved as safetensors: {reason}")
+            raise ModelError(f"{type(module).__qualname__} cannot be saved as safetensors: {reason}")
         if reason:
             log.warning(
                 "%s is saved as a pickle: %s (options={'format': 'pickle'} if that is what you want)",
-                type(obj).__qualname__,
+                type(module).__qualname__,
                 reason,
             )
-        _write_pickle(obj, folder / _PICKLE)
+        _write_pickle(module, folder / _PICKLE)
         return Saved(options=pickle_options(folder / _PICKLE), pickled=True, versions=versions)
 
     def load(self, folder: Path, info: ModelInfo, device: str) -> Any:
@@ -106,7 +116,7 @@ class TorchFramework:
         return torch_call.call(obj, method, *args, **kwargs)
 
     def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
-        return torch_call.describe(obj, method, example)
+        return torch_call.describe(obj, method, example, self.call)
 
 
 def _is_state_dict(obj: Any) -> bool:
