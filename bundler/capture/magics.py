@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SHELL = "get_ipython"
 """Name by which IPython's own form of a magic calls the shell."""
@@ -37,11 +40,15 @@ def plain(source: str) -> str | None:
         if match[1] not in _RUN_BODY:
             return "\n" * len(lines)
         lines[first] = ""
+    indent = re.match(r"[ \t]*", lines[first])
+    if indent and indent[0]:  # pasted from inside of a function; IPython takes it so
+        lines = [line.removeprefix(indent[0]) for line in lines]
     # Python says where it stops to understand; a magic there is taken out, and the rest looked at again.
     for _ in range(len(lines) + 1):
         text = "\n".join(lines) + "\n"
         try:
-            ast.parse(text)
+            with _quiet():
+                compile(text, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         except SyntaxError as error:
             at = (error.lineno or 0) - 1
             if not 0 <= at < len(lines) or not _take_out(lines, at):
@@ -51,6 +58,19 @@ def plain(source: str) -> str | None:
         else:
             return text
     return None
+
+
+def parse(text: str) -> ast.Module:
+    """The tree of what `plain` gave; what Python warns of was said when the cell was executed."""
+    with _quiet():
+        return ast.parse(text)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _take_out(lines: list[str], at: int) -> bool:

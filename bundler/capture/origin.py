@@ -12,6 +12,7 @@ from pathlib import Path
 from ...errors import ServiceDefinitionError
 from ...runtime.service.source import services_in
 from .cell import Cell
+from .magics import parse
 from .notebook import SUFFIX, read_notebook
 from .source import Source, source_of
 from .written import Captured, write
@@ -68,7 +69,7 @@ def _added_folders(cells: Sequence[Cell], here: Path) -> list[Path]:
     return [
         (here / argument.value).resolve()
         for cell in cells
-        for node in ast.walk(ast.parse(cell.python or ""))
+        for node in ast.walk(parse(cell.python or ""))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"sys.path.append", "sys.path.insert"}
         for argument in node.args
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .cell import MARK, Cell
+from .magics import parse
 from .names import Names, names_of
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -114,7 +115,7 @@ def pieces_of(cells: Sequence[Cell]) -> list[Piece]:
         Piece(cell, node, names_of(node))
         for cell in cells
         if cell.python is not None
-        for statement in ast.parse(cell.python).body
+        for statement in parse(cell.python).body
         for node in _split(statement)
     ]
 

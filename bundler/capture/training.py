@@ -161,7 +161,7 @@ def _trains(node: ast.AST, trainers: frozenset[str]) -> bool:
         return (
             name in _TRAINS or name in trainers or name in _ASKS or name == SHELL or saves(node) is not None
         )
-    return False
+    return isinstance(node, ast.Await)  # which no module can do
 
 
 def _touched(statement: ast.stmt, trainers: frozenset[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import linecache
 import sys
+import warnings
 from pathlib import Path
 from textwrap import indent
 from types import ModuleType
@@ -67,7 +68,11 @@ def said(source: Source, text: str = "x", name: str = "Echo") -> Any:
     module = ModuleType("captured_by_test")
     sys.modules[module.__name__] = module
     try:
-        exec(compile(source.text, "<captured>", "exec"), vars(module))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            code = compile(source.text, "<captured>", "exec")
+        exec(code, vars(module))
         return vars(module)[name]().say(text)
     finally:
         del sys.modules[module.__name__]
