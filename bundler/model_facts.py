@@ -42,7 +42,7 @@ def describe(
         watched = framework if recording is None or tried is None else recording.watch(framework, name)
         spec = _describe_one(watched, obj, name, tried)
         if recording is not None and tried is not None:
-            recording.keep(framework, obj, name, tried, spec)
+            recording.keep(name, tried, spec)
         for key in _PLAIN_KEYS:
             if key in settings:
                 setattr(spec, key, settings[key])

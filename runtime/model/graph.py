@@ -68,11 +68,12 @@ class GraphModel:
             return values[0]
         return {port.name: value for port, value in zip(self.outputs, values, strict=True)}
 
-    def describe(self, example: Example | None) -> MethodSpec:
+    def describe(self, example: Example | None, run: Callable[..., Any] | None = None) -> MethodSpec:
         """The signature from the graph itself; batches and outputs are confirmed by a run.
 
         Args:
             example: None: zeros, where the graph says enough to make them.
+            run: makes the call with the example, in place of `predict`.
         """
         inputs = {port.name: _spec(port) for port in self.inputs}
         if example is None:
@@ -83,7 +84,7 @@ class GraphModel:
         else:
             feeds = self._feeds(example.args, example.kwargs)
             given = {rows_of(value) for value in feeds.values()}
-            result = self.predict(**feeds)
+            result = (run or self.predict)(**feeds)
         batch = self._words_say_batch() and len(given) == 1 and _rows_in(result) == given
         output = spec_of(result)
         if output.shape and not batch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -86,13 +86,22 @@ def bound(module: Any, method: str) -> Any:
     raise ModelError(f"{type(module).__qualname__} has no method {method!r}")
 
 
-def describe(module: Any, method: str, example: Example | None) -> MethodSpec:
-    """Runs the example in eval mode; the module is in its old mode afterwards."""
+def describe(
+    module: Any, method: str, example: Example | None, run: Callable[..., Any] | None = None
+) -> MethodSpec:
+    """Runs the example in eval mode; the module is in its old mode afterwards.
+
+    Args:
+        module: what is described.
+        method: of it.
+        example: None: nothing is run.
+        run: in place of `call`, with the same arguments.
+    """
     if example is None:
         return MethodSpec()
     function = bound(module, method)
     with evaluating(module):
-        result = call(module, method, *example.args, **example.kwargs)
+        result = (run or call)(module, method, *example.args, **example.kwargs)
     return describe_call(
         getattr(module, "forward", function) if function is module else function, example, result
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from projects import echo_project, write
 
 from tiffin.bundler import git_state as git_module
@@ -17,6 +18,7 @@ from tiffin.bundler.git_state import MAX_DIFF_BYTES, git_state
 from tiffin.bundler.references import data_references, metrics_of, references_of_words
 from tiffin.errors import ConfigError, NotFoundError, UsageError
 from tiffin.runtime.model.recorded import read_examples
+from tiffin.runtime.model.replay import replay
 
 GIT = ["git", "-c", "user.name=a", "-c", "user.email=a@b.example"]
 TOKEN = "ghp_" + "a1B2" * 9
@@ -251,6 +253,18 @@ def test_the_example_runs_once() -> None:
 
     models.save("m", Counting(), example=np.ones((2, 2)), methods=["predict"])
     assert len(calls) == 1
+
+
+def test_recording_leaves_a_torch_module_as_it_was() -> None:
+    """In training its dropout would drop, and its statistics move: the example runs once, in eval mode."""
+    module = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5)).train()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    model = models.save("m", module, example=torch.ones(4, 3))
+    assert module.training
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    results = replay(model.path)
+    assert results
+    assert all(result.ok for result in results)
 
 
 def test_examples_travel_with_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -97,8 +98,8 @@ class OnnxFramework:
     def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         return getattr(obj, method)(*args, **kwargs)
 
-    def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:  # noqa: ARG002 - as above
-        spec: MethodSpec = obj.describe(example)
+    def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
+        spec: MethodSpec = obj.describe(example, partial(self.call, obj, method))
         return spec
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ class OpenVinoFramework:
     def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         return getattr(obj, method)(*args, **kwargs)
 
-    def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:  # noqa: ARG002 - as above
-        spec: MethodSpec = obj.describe(example)
+    def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
+        spec: MethodSpec = obj.describe(example, partial(self.call, obj, method))
         return spec
 
 

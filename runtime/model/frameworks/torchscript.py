@@ -55,4 +55,4 @@ class TorchScriptFramework:
         return torch_call.call(obj, method, *args, **kwargs)
 
     def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
-        return torch_call.describe(obj, method, example)
+        return torch_call.describe(obj, method, example, self.call)
