@@ -183,11 +183,13 @@ def _fill(
     project = origin.settings
     files = _copy(draft, sources, progress)
     progress("import the service", 0, 0)
-    spec, described = describe(
-        origin.target,
-        draft.folder / SOURCE_FOLDER,
-        packed=lambda: packed_folders(project, wishes.python, generated=origin.generated),
-    )
+    with ThreadPoolExecutor(max_workers=1) as beside:  # while the other process imports, this one has time
+        wheel_made = beside.submit(runtime_wheel)
+        spec, described = describe(
+            origin.target,
+            draft.folder / SOURCE_FOLDER,
+            packed=lambda: packed_folders(project, wishes.python, generated=origin.generated),
+        )
     progress("link models", 0, 0)
     models = _models(spec, [*wishes.models, *origin.models])
     for model in models:
@@ -208,7 +210,7 @@ def _fill(
     pins = needed.texts.get(LOCK_FILE, "")
     sources_of_image = {**needed.texts, TEMPLATE_FILE: _template(project, wishes)}
     image_texts = {path: text for path, text in sources_of_image.items() if text}
-    wheel = runtime_wheel()
+    wheel = wheel_made.result()
     texts = {
         **image_texts,
         OPENAPI_FILE: _json(described.openapi),
