@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .finding import Finding
 from .patient import Patient
-from .requirement_lines import lock_file
+from .requirement_lines import CONDA_FILES, lock_file
 
 NAME = "pins"
 _SHOWN = 5
@@ -23,7 +23,7 @@ def check(patient: Patient) -> Iterator[Finding]:
             where=patient.title,
             mend="bundle build --lock",
         )
-    if patient.kind != "folder" or patient.folder is None or lock_file(patient.folder):
+    if patient.kind != "folder" or patient.folder is None or lock_file(patient.folder, patient.wishes):
         return
     loose = [line for line in patient.requirements if line.name and not line.pinned and line.name != "tiffin"]
     if loose:
@@ -44,11 +44,12 @@ def check(patient: Patient) -> Iterator[Finding]:
             if here
             else "pip freeze > requirements.txt",
         )
-    if not patient.requirements and patient.kind == "folder":
+    conda = any((patient.folder / name).is_file() for name in CONDA_FILES)
+    if not patient.requirements and not conda:
         yield Finding(
             check=NAME,
             severity="note",
-            what="the project names no packages",
+            what="the project names no packages: a bundle gets those that its code imports",
             where=str(patient.folder),
             mend="pip freeze > requirements.txt  # and keep what the service imports",
         )

@@ -16,6 +16,7 @@ else:
     import tomli as tomllib
 
 LOCK_FILES = ("uv.lock", "pylock.toml", "poetry.lock")
+CONDA_FILES = ("environment.yml", "environment.yaml")
 _COMMENT = re.compile(r"(?:^|\s+)#.*$")
 _INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(.+)")
 _PINNED = re.compile(r"===?\s*[^\s,;*]+\s*(?:;.*|--hash.*)?$|\s@\s")
@@ -35,21 +36,25 @@ class Requirement(NamedTuple):
 
 
 def requirement_lines(folder: Path, wishes: BundleFile) -> list[Requirement]:
-    """Of the bundlefile's `python:`, the requirements file, and `[project]` of pyproject.toml.
+    """Of the bundlefile's `python:`, and of the requirements file, or else `[project]` of pyproject.toml.
 
-    A file that is missing is passed over: building says so itself.
+    A file that is missing is passed over: building says so itself. What a lock or conda's file asks for has
+    no lines here.
     """
     found = [
         Requirement(name_of(text), text, f"{BUNDLEFILE} (python.packages)") for text in wishes.python.packages
     ]
-    name = getattr(wishes.python, "requirements", "") or "requirements.txt"
-    if name.endswith((".txt", ".in")):
-        found += _file(folder, name, ())
-    return found + _pyproject(folder)
+    name = wishes.python.requirements or "requirements.txt"
+    if name.endswith((".txt", ".in")) and (folder / name).is_file():
+        return found + _file(folder, name, ())
+    return found + (_pyproject(folder) if wishes.python.requirements in {"", PYPROJECT} else [])
 
 
-def lock_file(folder: Path) -> str:
-    """Name of a lock that the project has already; empty when it has none."""
+def lock_file(folder: Path, wishes: BundleFile) -> str:
+    """Name of a lock that the bundle is built from; empty when there is none."""
+    named = wishes.python.requirements
+    if named:
+        return named if named.endswith((".lock", "pylock.toml")) else ""
     return next((name for name in LOCK_FILES if (folder / name).is_file()), "")
 
 

@@ -34,6 +34,7 @@ class Carrying:
 
     def __init__(self, options: BuildOptions, folder: Path, notes: Notes) -> None:
         self.file: dict[str, Any] = {}
+        self.python: dict[str, str] = {}
         self.requirements: list[str] = []
         self.image = ImageOptions()
         self._options = options
@@ -252,11 +253,7 @@ class Carrying:
             if name == "distro":
                 self.distro(str(each), where)
             elif name == "python_version":
-                self._notes.leave(
-                    where,
-                    f"python_version {each}: a bundle has the Python that builds it: uv run --python {each} "
-                    "bundle build",
-                )
+                self.python_version(str(each), where)
             elif name == "cuda_version":
                 self.set_image(where, cuda=".".join(str(each).split(".")[:2]))
             elif name == "system_packages":
@@ -275,6 +272,11 @@ class Carrying:
                 )
             elif each:
                 self._notes.leave(where, f"docker.{name} has no counterpart")
+
+    def python_version(self, version: str, where: str) -> None:
+        """The Python of images; BentoML takes 3.12.1 too, a bundle 3.12."""
+        self.python["version"] = ".".join(version.split(".")[:2])
+        self._notes.took(where, f"python: version: {self.python['version']}")
 
     def distro(self, name: str, where: str) -> None:
         if name in {"debian", ""}:
@@ -318,10 +320,8 @@ class Carrying:
         for line in (value or {}).get("pip") or []:
             self.require(str(line), self._options.where(f"{key}.pip"))
         if file := (value or {}).get("environment_yml"):
-            self._leave(
-                f"{key}.environment_yml",
-                f"conda's {file}: name it in bundlefile.yaml, python: {{requirements: {file}}}",
-            )
+            self.python["requirements"] = Path(str(file)).as_posix()
+            self._took(f"{key}.environment_yml", f"requirements of {file}")
         if names := (value or {}).get("dependencies"):
             self._leave(
                 f"{key}.dependencies",

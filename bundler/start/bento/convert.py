@@ -58,11 +58,7 @@ def convert(bento: Path, folder: Path) -> Converted:
     module = "service" if not (folder / "service.py").exists() else "tiffin_service"
     requirements = _REQUIREMENTS if not (folder / _REQUIREMENTS).exists() else "requirements-tiffin.txt"
     texts = {f"{module}.py": text}
-    if carrying.requirements:
-        texts[requirements] = "".join(f"{line}\n" for line in carrying.requirements)
-        carrying.file["python"] = {"requirements": requirements}
-    elif requirements != _REQUIREMENTS:
-        carrying.file["python"] = {"packages": []}
+    _requirements(carrying, requirements, texts, notes)
     if carrying.file.get("include"):
         carrying.file["include"] = list(dict.fromkeys([*carrying.file["include"], f"{module}.py"]))
     if folder == bento:  # what BentoML reads stays, and is not needed to serve
@@ -84,6 +80,18 @@ def convert(bento: Path, folder: Path) -> Converted:
         left=sorted(notes.left, key=_place),
         next_steps=_next_steps(folder, tags),
     )
+
+
+def _requirements(carrying: Carrying, name: str, texts: dict[str, str], notes: Notes) -> None:
+    """Adds the file of requirements, unless conda's is the one that counts."""
+    conda = carrying.python.get("requirements", "")
+    if conda and carrying.requirements:
+        notes.leave(conda, f"is what the bundle is built from; add to it: {', '.join(carrying.requirements)}")
+    elif carrying.requirements:
+        texts[name] = "".join(f"{line}\n" for line in carrying.requirements)
+        carrying.python["requirements"] = name
+    if carrying.python:
+        carrying.file["python"] = carrying.python
 
 
 def _place(said: Said) -> tuple[str, int]:

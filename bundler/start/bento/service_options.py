@@ -152,11 +152,7 @@ class ServiceOptions:
         elif key == "base_image":
             self._carrying.set_image(where, base=str(value))
         elif key == "python_version":
-            self._notes.leave(
-                where,
-                f"python_version {value}: a bundle has the Python that builds it: uv run --python {value} "
-                "bundle build",
-            )
+            self._carrying.python_version(str(value), where)
         elif key == "lock_python_packages" and value is not False:
             self._notes.took(where, "locking is what `bundle build` does")
         else:

@@ -107,18 +107,22 @@ def test_packages_that_are_not_installed_are_named_as_they_are_written(tmp_path:
 
 def test_no_requirements_at_all(tmp_path: Path) -> None:
     only(list(pins.check(project(tmp_path, ""))), "note")
+    (tmp_path / "environment.yml").write_text("dependencies: [numpy]\n")
+    assert list(pins.check(project(tmp_path, ""))) == []
 
 
 def test_requirements_of_every_place(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("-r more.txt\n--index-url https://x.example\n")
     (tmp_path / "more.txt").write_text("\nscikit_learn==1.5 # trees\n")
     (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["polars"]\n')
+    assert [line.name for line in requirement_lines(tmp_path, BundleFile())] == ["scikit-learn"]
     found = requirement_lines(tmp_path, BundleFile(python=PythonOptions(packages=["numpy"])))
     assert [(line.name, line.where, line.pinned) for line in found] == [
         ("numpy", "bundlefile.yaml (python.packages)", False),
         ("scikit-learn", "more.txt:2", True),
-        ("polars", "pyproject.toml", False),
     ]
+    (tmp_path / "requirements.txt").unlink()
+    assert [line.where for line in requirement_lines(tmp_path, BundleFile())] == ["pyproject.toml"]
 
 
 def test_a_bundle_without_a_lock() -> None:

@@ -63,7 +63,7 @@ def test_build_options(new: Path) -> None:
         "include": ["*.py", "tiffin_service.py"],
         "exclude": ["tests/", "raw/", "service.py", "bentofile.yaml"],
         "models": ["iris_clf:v1"],
-        "python": {"requirements": "requirements.txt"},
+        "python": {"version": "3.11", "requirements": "requirements.txt"},
         "image": {"cuda": "12.1", "system_packages": ["libgl1", "git"], "env": {"MODE": "fast"}},
     }
     assert find_bundlefile(new) is not None
@@ -82,7 +82,6 @@ def test_what_is_left_is_told_with_its_line(new: Path) -> None:
         "bentofile.yaml:10": "mylib was taken from its address",
         "bentofile.yaml:15": "password",
         "bentofile.yaml:18": "trusted_host",
-        "bentofile.yaml:21": "uv run --python 3.11 bundle build",
         "bentofile.yaml:25": "setup_script",
         "bentofile.yaml:26": "is not the name of an image",
         "bentofile.yaml:27": "docker run -e HF_TOKEN=…",
@@ -194,6 +193,16 @@ def test_modules_that_were_not_copied(old: Path, tmp_path: Path) -> None:
     write(old, {"helpers.py": "", "service.py": "import helpers\n" + OLD_SERVICE})
     made = convert(old, tmp_path / "fresh")
     assert "helpers is of the old project" in left(made)["service.py:1"]
+
+
+def test_conda(old: Path) -> None:
+    text = "service: service:svc\nconda:\n  environment_yml: ./environment.yml\n  pip: [polars]\n"
+    write(old, {"bentofile.yaml": text, "environment.yml": "dependencies: [numpy]\n"})
+    made = convert(old, old)
+    assert yaml.safe_load((old / "bundlefile.yaml").read_text())["python"] == {
+        "requirements": "environment.yml"
+    }
+    assert "polars" in left(made)["environment.yml"]
 
 
 def test_code_without_a_bentofile(tmp_path: Path) -> None:
