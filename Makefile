@@ -63,7 +63,7 @@ test-image: $(VENV)/.dev ## build, run and change real images; needs root, docke
 
 # Heavy libraries in an environment of their own, which sees the other one: torch is there once.
 FRAMEWORKS := .venv-frameworks
-LIBRARIES := transformers sentence-transformers diffusers keras tensorflow-cpu jax flax lightning fastai \
+LIBRARIES := transformers sentence-transformers diffusers accelerate keras tensorflow-cpu jax flax lightning fastai \
 	onnx onnxruntime skl2onnx lightgbm catboost statsmodels skops openvino mlflow-skinny spacy
 
 $(FRAMEWORKS)/.done: $(VENV)/.dev constraints-frameworks.txt Makefile
@@ -79,7 +79,7 @@ $(FRAMEWORKS)/.done: $(VENV)/.dev constraints-frameworks.txt Makefile
 
 .PHONY: test-frameworks
 test-frameworks: $(FRAMEWORKS)/.done ## small models of every framework, in .venv-frameworks
-	$(FRAMEWORKS)/bin/python -m pytest tests/frameworks
+	$(FRAMEWORKS)/bin/python -m pytest tests/frameworks --numprocesses $(WORKERS) --dist loadfile
 
 # make bench PEERS="mosec fastapi": tiffin beside those only. QUICK=1: one round of one second.
 PEERS ?=
