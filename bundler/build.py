@@ -19,7 +19,15 @@ import msgspec
 from ..errors import BuildError, ConfigError, IntegrityError, NotFoundError, UsageError
 from ..runtime.cgroup import cpu_count
 from ..runtime.home import models_folder
-from ..runtime.manifest import BUNDLE_FILE, MODEL_FILE, BundleInfo, FileEntry, ServiceSpec, dump_yaml
+from ..runtime.manifest import (
+    BUNDLE_FILE,
+    MODEL_FILE,
+    BundleInfo,
+    FileEntry,
+    ModelInfo,
+    ServiceSpec,
+    dump_yaml,
+)
 from ..runtime.model.model import Model
 from ..runtime.service.bundlefile import BundleFile, find_bundlefile
 from ..runtime.service.load import SOURCE_FOLDER
@@ -200,7 +208,7 @@ def _fill(
         project,
         wishes.python,
         code_of(draft.folder / SOURCE_FOLDER, origin, described),
-        models=infos,
+        models=[*infos, *_values(origin)],
         service=spec,
         generated=origin.generated,
         python=python,
@@ -230,6 +238,24 @@ def _fill(
     files += [_put(draft, wheel_path(each), each.data) for each in (wheel, *needed.wheels)]
     files.sort(key=lambda file: file.path)
     return _Content(spec, models, files, image_texts, needed, described.untyped)
+
+
+def _values(origin: Origin) -> list[ModelInfo]:
+    """Pickles in the source hold the requirements to their versions as models do."""
+    if not origin.versions:
+        return []
+    return [
+        ModelInfo(
+            name="captured",
+            version="values",
+            framework="cloudpickle",
+            created="",
+            files=[],
+            digest="",
+            size_bytes=0,
+            versions=dict(origin.versions),
+        )
+    ]
 
 
 def _copy(draft: Draft, sources: Sequence[SourceFile], progress: Progress) -> list[FileEntry]:

@@ -38,6 +38,8 @@ class Origin:
     """Tags of models to take along besides those of the runners and the bundlefile."""
     imports: frozenset[str] = frozenset()
     """Top-level modules that the source imports; empty: not known."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Distribution to the version without which pickles in the source do not load."""
     name: str = ""
     """Of the bundle, unless one is given; empty: the bundlefile's, else the service's."""
 
@@ -110,5 +112,6 @@ def _of_captured(captured: Captured) -> Origin:
         provenance=captured.provenance,
         notes=captured.notes,
         imports=captured.imports,
+        versions=captured.versions,
         name=captured.name,
     )

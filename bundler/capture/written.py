@@ -27,6 +27,8 @@ class Captured:
     source: Source
     imports: frozenset[str]
     """Top-level modules of distributions."""
+    versions: Mapping[str, str]
+    """Distributions that its pickles load with only."""
     provenance: Mapping[str, Any]
     notes: Sequence[str]
     name: str = ""
@@ -70,9 +72,10 @@ def write(
         settings=settings,
         source=source,
         imports=top_levels([*modules, *others]) - own,
+        versions=values.versions if values else {},
         provenance={
             "notebook": {
-                "path": notebook.name if notebook else "",
+                "path": notebook.name if notebook else "a session",
                 "cells": [cell.id or str(cell.number) for cell in _once(source.cells)],
             }
         },

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 from cells import execute, service
 
@@ -19,7 +20,8 @@ BUILD = """
 made = tiffin.build(Echo, lock=False)
 import json
 print(json.dumps([made.info.service.cls, made.info.options["notes"], made.info.provenance["notebook"],
-    [runner.cls for runner in made.info.service.runners], (made.path / "src/service.py").read_text()]))
+    [runner.cls for runner in made.info.service.runners], (made.path / "src/service.py").read_text(),
+    (made.path / "env/python/requirements.in").read_text()]))
 """
 RUNNER = (
     "class Add:\n    def __init__(self, n): self.n = n\n    def add(self, x: int) -> int: return x + self.n\n"
@@ -49,16 +51,17 @@ def run(folder: Path, code: str, *options: str, given: str = "") -> list[object]
 
 def test_a_prompt_without_source_goes_by_value(tmp_path: Path) -> None:
     code = f"import numpy as np, tiffin\n{RUNNER}{SERVICE}{BUILD}"
-    name, notes, where, runners, text = run(
+    name, notes, where, runners, text, wanted = run(
         tmp_path, "import sys; exec(sys.stdin.read(), globals())", given=code
     )
     assert name == "service:Echo"
     assert runners == ["service:Add"]
-    assert where == {"path": "", "cells": []}
+    assert where == {"path": "a session", "cells": []}
     assert text.endswith('Add = _value(__name__, "Add")\nEcho = _value(__name__, "Echo")\n')  # type: ignore[attr-defined]
     (note,) = notes  # type: ignore[misc]
     assert note.startswith("by cloudpickle, for want of source that can be run again: Add (class, ")
     assert f"loads with python {sys.version.split()[0]}, cloudpickle " in note
+    assert f"\nnumpy=={numpy.__version__}\n" in wanted  # type: ignore[operator]
     (facts,) = (tmp_path / "home" / "bundles" / "echo").glob("*/src/captured/values.json")
     assert json.loads(facts.read_text())["services"]["Echo"]["timeout_s"] == 7
 
@@ -79,10 +82,10 @@ def test_ipython_gives_the_cells_that_ran(tmp_path: Path) -> None:
         "for cell in json.load(sys.stdin): shell.run_cell(cell, store_history=True)"
     )
     pytest.importorskip("IPython")
-    name, notes, where, runners, text = run(tmp_path, code, given=json.dumps(cells))
+    name, notes, where, runners, text, _ = run(tmp_path, code, given=json.dumps(cells))
     assert (name, runners) == ("service:Echo", ["service:Add"])
     assert notes == ["source from cells 1, 4, 5, 6 of this session; the rest is left out"]
-    assert where == {"path": "", "cells": ["1", "4", "5", "6"]}
+    assert where == {"path": "a session", "cells": ["1", "4", "5", "6"]}
     assert "self.n = n" in text  # type: ignore[operator]
     for word in ("-n", "table", "training", "%", "!"):
         assert word not in text, word  # type: ignore[operator]
