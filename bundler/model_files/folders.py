@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 
+from . import pickles
 from .found import Found
 from .head import Head
 
+_PICKLES = {".pkl", ".pickle", ".joblib", ".pth", ".pt"}
+"""Endings that MLflow gives to pickles; what else is in the folder is not looked into."""
+
 
 def look_mlflow(head: Head) -> Found | None:
-    if head.has("MLmodel") and "flavors:" in head.text("MLmodel"):
-        return Found(path=head.path, what="an MLflow model", framework="mlflow")
-    return None
+    if not head.has("MLmodel") or "flavors:" not in head.text("MLmodel"):
+        return None
+    inside = (path for path in sorted(head.path.rglob("*")) if path.suffix in _PICKLES and path.is_file())
+    named = (found.pickle for path in inside if (found := pickles.look(Head.of(path))) is not None)
+    pickle = next((name for name in named if name), "")
+    what = f"an MLflow model with a pickle of {pickle}" if pickle else "an MLflow model"
+    return Found(path=head.path, what=what, framework="mlflow", pickle=pickle)
 
 
 def look_hugging_face(head: Head) -> Found | None:

@@ -20,11 +20,7 @@ def look(head: Head) -> Found | None:
             advice="it is made for phones; serve the model that it was converted from",
         )
     if head.has("saved_model.pb"):
-        return Found(
-            path=head.path,
-            what="a TensorFlow SavedModel",
-            advice="save it as a Keras file (model.save('model.keras')), or convert it to ONNX with tf2onnx",
-        )
+        return Found(path=head.path, what="a TensorFlow SavedModel", framework="tensorflow")
     return None
 
 

@@ -15,6 +15,7 @@ import pytest
 import tiffin
 from tiffin.bundler.model_files.recognise import known_model
 from tiffin.bundler.model_files.wishes import FileOptions
+from tiffin.errors import ModelError
 
 Written = tuple[Path, Any]
 """The file, and what the model says of the flowers."""
@@ -75,7 +76,28 @@ def _torch_export(folder: Path) -> Written:
         return folder / "m.pt2", net(torch.from_numpy(model_files.flowers()[0].astype(np.float32))).numpy()
 
 
-@pytest.mark.parametrize("write", [_lightgbm, _catboost, _onnx, _skops, _keras, _torch_export])
+def _mlflow(folder: Path) -> Written:
+    import mlflow.sklearn
+
+    model, (x, _) = model_files.forest(), model_files.flowers()
+    mlflow.sklearn.save_model(
+        model, str(folder / "m"), input_example=x[:2], serialization_format="cloudpickle"
+    )
+    return folder / "m", model.predict(x)
+
+
+def _openvino(folder: Path) -> Written:
+    import openvino
+
+    path, rows = _onnx(folder)
+    openvino.save_model(openvino.convert_model(str(path)), folder / "n.xml")
+    return folder / "n.xml", rows
+
+
+_WRITERS = [_lightgbm, _catboost, _onnx, _skops, _keras, _torch_export, _mlflow, _openvino]
+
+
+@pytest.mark.parametrize("write", _WRITERS)
 def test_a_file_becomes_a_service(write: Callable[[Path], Written], tmp_path: Path) -> None:
     path, expected = write(tmp_path)
     assert known_model(path).framework == write.__name__.removeprefix("_")
@@ -84,6 +106,14 @@ def test_a_file_becomes_a_service(write: Callable[[Path], Written], tmp_path: Pa
     assert next(iter(runner.methods["predict"].inputs.values())).shape == ["n", 4]
     got = asyncio.run(_service(bundle).predict(model_files.flowers()[0].astype(np.float32)))
     assert np.allclose(np.asarray(got), expected, atol=1e-5)
+
+
+def test_pickles_inside_of_mlflow_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = _mlflow(tmp_path)
+    assert known_model(path).pickle.startswith("sklearn.")
+    monkeypatch.setenv("TIFFIN_ALLOW_PICKLE", "0")
+    with pytest.raises(ModelError, match="forbids that here"):
+        tiffin.models.save("m", path)
 
 
 def test_words_for_what_a_converter_to_onnx_wrote(tmp_path: Path) -> None:
