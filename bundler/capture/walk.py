@@ -253,8 +253,8 @@ def trained_words(trained: Trained, chain: str) -> str:
         return words + runner_words(name, trained.saved_as)
     return (
         f"{words}{runner_words(name)}\n"
-        "A small value: write it out in a cell, or call tiffin.build in the notebook, which takes the value "
-        "that it has.\n"
+        "A small value: write it out in a cell, save it with the model (classes=, metadata=), or call "
+        "tiffin.build in the notebook, which takes the value that it has.\n"
         "If it is nothing of that, put it into a cell that begins with `# tiffin: service`"
     )
 
