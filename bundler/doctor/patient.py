@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -29,6 +31,7 @@ from .requirement_lines import Requirement, requirement_lines
 
 Kind = Literal["machine", "folder", "bundle", "model"]
 THIS_MACHINE = "this machine"
+_LINKED_FROM_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,11 +193,20 @@ def _described(target: Target, sources: list[SourceFile]) -> tuple[ServiceSpec |
         for source in sources:
             place = copy / source.path
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source.source, place)
+            _copy(source, place)
         try:
             return describe(target, copy)[0], ""
         except TiffinError as error:
             return None, str(error)
+
+
+def _copy(source: SourceFile, place: Path) -> None:
+    """Large files are linked where that is possible: data takes long to copy, and code is small."""
+    if source.size_bytes > _LINKED_FROM_BYTES:
+        with contextlib.suppress(OSError):
+            os.link(source.source, place)
+            return
+    shutil.copyfile(source.source, place)
 
 
 def _models_of(service: ServiceSpec | None, more: list[str]) -> tuple[tuple[SavedModel, ...], str]:
