@@ -103,8 +103,9 @@ def test_a_file_becomes_a_service(write: Callable[[Path], Written], tmp_path: Pa
     assert known_model(path).framework == write.__name__.removeprefix("_")
     bundle = tiffin.build(path, lock=False)
     (runner,) = bundle.info.service.runners
-    assert next(iter(runner.methods["predict"].inputs.values())).shape == ["n", 4]
-    got = asyncio.run(_service(bundle).predict(model_files.flowers()[0].astype(np.float32)))
+    takes = next(iter(runner.methods["predict"].inputs.values()))
+    assert takes.shape == ["n", 4]
+    got = asyncio.run(_service(bundle).predict(model_files.flowers()[0].astype(takes.dtype)))
     assert np.allclose(np.asarray(got), expected, atol=1e-5)
 
 
