@@ -11,7 +11,7 @@ import pytest
 
 FRAMEWORKS = {"torch", "sklearn", "xgboost", "pandas", "PIL", "scipy", "pydantic", "safetensors"}
 SERVER = {"litestar", "uvicorn", "uvloop", "httptools", "multipart", "jinja2", "prometheus_client", "asyncio"}
-REST = {"numpy", "cloudpickle", "rich", "jaxtyping", "watchfiles", "pathspec", "yaml", "msgspec"}
+REST = {"IPython", "numpy", "cloudpickle", "rich", "jaxtyping", "watchfiles", "pathspec", "yaml", "msgspec"}
 HEAVY = FRAMEWORKS | SERVER | REST
 FOREIGN = {"torch", "sklearn", "xgboost", "pandas", "PIL", "litestar", "uvicorn", "rich", "click"}
 """What the public names must not bring along, not even on use."""
