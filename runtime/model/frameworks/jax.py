@@ -179,7 +179,7 @@ def _find(path: str) -> Any:
     if not name or module.partition(".")[0] in sys.stdlib_module_names:
         raise ModelError(f"bad function {path!r}: write 'module:function', of a module of yours")
     try:
-        found: Any = reduce(getattr, name.split("."), import_module(module))  # type: ignore[arg-type]
+        found: Any = reduce(getattr, name.split("."), import_module(module))
     except (ImportError, AttributeError) as error:
         raise ModelError(
             f"cannot import the model's function {path!r}: {error}; run where {module.partition('.')[0]!r} "
