@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
-from .finding import Finding
+from .finding import Finding, Severity
 from .patient import Patient
 from .shared_objects import Missing, Objects, system_libraries
 
@@ -89,13 +89,14 @@ def check(patient: Patient) -> Iterator[Finding]:
     absent = [
         each for name, each in sorted(wanted.items()) if name not in here and not name.startswith(_DRIVER)
     ]
-    yield from _missing(absent)
+    # Of all that is installed on a machine, some is never imported.
+    yield from _missing(absent, "warning" if patient.kind == "machine" else "error")
     programs = {name: PROGRAMS[name] for name in sorted(PROGRAMS.keys() & patient.packages.keys())}
     for name, (program, package) in programs.items():
         if shutil.which(program) is None:
             yield Finding(
                 check=NAME,
-                severity="error",
+                severity="warning",
                 what=f"{name} starts the program {program}, which is not installed",
                 where=name,
                 mend=f"sudo apt-get install {package}",
@@ -105,7 +106,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     yield from _image(patient, needed)
 
 
-def _missing(absent: list[Missing]) -> Iterator[Finding]:
+def _missing(absent: list[Missing], severity: Severity) -> Iterator[Finding]:
     by_package: dict[str, list[Missing]] = {}
     for each in absent:
         by_package.setdefault(each.package, []).append(each)
@@ -115,7 +116,7 @@ def _missing(absent: list[Missing]) -> Iterator[Finding]:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         yield Finding(
             check=NAME,
-            severity="error",
+            severity=severity,
             what=f"{package} wants {', '.join(names[:_SHOWN])}{more}, which neither the system nor a package "
             "has",
             where=libraries[0].file,

@@ -78,7 +78,9 @@ def test_a_missing_library(site: Path) -> None:
 def test_the_command_that_mends_it(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on = {"packages": {"vision": "1.0"}, "info_folders": {"vision": site}}
     monkeypatch.setattr(system_libraries, "system_libraries", lambda arch, environ: set())
-    found = only(list(system_libraries.check(patient(on=on))), "error")
+    only(list(system_libraries.check(patient(on=on))), "warning")
+    needed = patient(on=on, kind="model", locked={"vision": "1.0"})
+    found = only(list(system_libraries.check(needed)), "error")
     assert found.mend == "sudo apt-get install libgl1"
     assert "vision wants libGL.so.1" in found.what
     monkeypatch.setattr(system_libraries, "system_libraries", lambda arch, environ: {"libGL.so.1"})
