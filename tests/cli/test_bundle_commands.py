@@ -142,7 +142,7 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
         "sha256:",
         "(1 source, 3 of models)",
         "(pickle)",
-        "no: not asked for",
+        "not locked: not asked for; from imports",
     ):
         assert words in out
     assert "POST /add  number: integer" in out
@@ -234,9 +234,9 @@ def test_build(
 def test_a_build_without_a_lock_says_so(
     capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tiffin.bundler import lock
+    from tiffin.bundler.python import lock
 
-    monkeypatch.setattr(lock, "_find_uv", lambda: None)
+    monkeypatch.setattr(lock, "find_uv", lambda: None)
     project = str(echo_project(tmp_path / "project"))
     code, out, err = run(capsys, "build", project)
     assert code == 0
