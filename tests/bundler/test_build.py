@@ -70,7 +70,12 @@ def test_what_a_bundle_holds(tmp_path: Path, home: Path) -> None:
         "env/docker/Dockerfile.dockerignore",
         "env/python/requirements.in",
         f"env/python/wheels/{runtime_wheel().name}",
-        *sorted([*(f"{in_models}/{file.path}" for file in model.info.files), f"{in_models}/model.yaml"]),
+        *sorted(
+            [
+                *(f"{in_models}/{file.path}" for file in [*model.info.files, *model.info.examples]),
+                f"{in_models}/model.yaml",
+            ]
+        ),
         "sbom.cdx.json",
         "src/bundlefile.yaml",
         "src/pkg/__init__.py",
