@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ def flowers() -> tuple[Any, Any]:
     return rng.normal(size=(30, FEATURES)) * 0.1 + labels[:, None], labels
 
 
+@cache
 def forest() -> Any:
     from sklearn.ensemble import RandomForestClassifier
 
@@ -27,6 +29,7 @@ def forest() -> Any:
     return RandomForestClassifier(3, random_state=0).fit(x, y)
 
 
+@cache
 def named_pipeline() -> Any:
     """A pipeline over columns with names, one of them of words; its classes are words too."""
     import pandas as pd
