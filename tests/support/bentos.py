@@ -48,7 +48,9 @@ from pathlib import Path
 
 import bentoml
 import numpy as np
+from bentoml.validators import DType, Shape
 
+MOST = 8
 image = bentoml.images.Image(python_version="3.11").python_packages("pandas").system_packages("git").run("x")
 
 
@@ -84,6 +86,10 @@ class Summary:
     @bentoml.api
     def count(self, file: Path, x) -> int:
         return 1
+
+    @bentoml.api(batchable=True, max_batch_size=MOST)
+    def sums(self, rows: t.Annotated[np.ndarray, DType("float32"), Shape((-1, 4))]) -> np.ndarray:
+        return rows.sum(axis=1)
 
     @bentoml.on_shutdown
     def bye(self):

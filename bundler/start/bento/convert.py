@@ -10,6 +10,7 @@ from pathlib import Path
 from ....errors import ConfigError
 from ....runtime.service.bundlefile import BUNDLEFILE
 from ..project import write_files
+from .arrays import ARRAY_NAMES
 from .bundlefile import Carrying
 from .code import NewService, Source, new_services, old_service, read_source
 from .edits import Edits
@@ -130,6 +131,7 @@ def _service(
         name = _main(classes, wanted, source, notes)
         for service in classes:
             carry_class(service, source, edits, notes, carrying)
+        more = _jaxtyping(edits.result(), source)
     elif old is not None:
         style = OldStyle(old, source, edits, notes)
         name, more = style.carry(), style.imports
@@ -153,6 +155,17 @@ def _service(
             "by hand"
         ) from error
     return name, text, tags
+
+
+def _jaxtyping(text: str, source: Source) -> list[str]:
+    """The import of names such as `Float32` that were written into the code."""
+    written = {
+        node.value.id
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
+    }
+    names = sorted(name for name in written & ARRAY_NAMES if name not in source.names)
+    return [f"from jaxtyping import {', '.join(names)}"] if names else []
 
 
 def _main(classes: list[NewService], wanted: str, source: Source, notes: Notes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 
+from .arrays import annotated_array
 from .bundlefile import Carrying
 from .code import BENTOML, NewService, Source, literal, loaded_tag
 from .edits import Edits, documented, quoted
@@ -126,6 +127,9 @@ def _hint(node: ast.expr | None, source: Source, edits: Edits, notes: Notes, *, 
     if node is None:
         notes.leave(where, f"{what} has no type hint, and a route needs one: Any was written")
         return "Any"
+    if (array := annotated_array(node, source)) is not None:
+        edits.replace(node, array[0])  # in the worker too
+        return array[0]
     text = edits.source(node)
     if f"{BENTOML}." in text or any(source.dotted(each).startswith(f"{BENTOML}.") for each in ast.walk(node)):
         notes.leave(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 
+from .arrays import array_hint
 from .code import (
     BENTOML,
     OLD_DESCRIPTORS,
@@ -22,15 +23,6 @@ from .edits import Edits, quoted
 from .notes import Notes
 from .service_options import batch_arguments
 
-_NUMPY = {
-    "float16": "Float16",
-    "float32": "Float32",
-    "float64": "Float64",
-    "int32": "Int32",
-    "int64": "Int64",
-    "uint8": "UInt8",
-    "bool": "Bool",
-}
 _PLAIN_HINTS = {"Image": "PIL.Image.Image", "Text": "str", "File": "bytes"}
 _PLAIN = (ast.Assign, ast.AnnAssign, ast.Return, ast.Expr, ast.Await, ast.keyword)
 
@@ -212,19 +204,11 @@ class OldStyle:
         dtype = literal(node) if node is not None else None
         if not isinstance(dtype, str):
             dtype = self._source.dotted(node).rpartition(".")[2] if node is not None else ""
-        shape = literal(given.get("shape"))
         self._need("import numpy as np", "numpy")
-        kind = _NUMPY.get(dtype, "")
-        if kind or isinstance(shape, tuple):
-            self._need(f"from jaxtyping import {kind or 'Shaped'}", f"jaxtyping.{kind or 'Shaped'}")
-            names = iter("nmk")
-            dims = (
-                [next(names, "...") if size in {-1, None} else str(size) for size in shape]
-                if isinstance(shape, tuple)
-                else ["..."]
-            )
-            return f'{kind or "Shaped"}[np.ndarray, "{" ".join(dims)}"]'
-        return "np.ndarray"
+        hint, name = array_hint(dtype, literal(given.get("shape")))
+        if name:
+            self._need(f"from jaxtyping import {name}", f"jaxtyping.{name}")
+        return hint
 
     def _need(self, line: str, imported: str) -> None:
         name = line.rsplit(maxsplit=1)[-1]

@@ -197,7 +197,8 @@ def batch_arguments(options: dict[str, ast.expr], source: Source, notes: Notes) 
         )
     parts = []
     for theirs, ours in (("max_batch_size", "max_size"), ("max_latency_ms", "max_latency_ms")):
-        if theirs in options and (value := literal(options[theirs])) is not None:
+        if theirs in options:
+            value = ast.unparse(options[theirs])  # a name means the same where ours stands
             parts.append(f"{ours}={value}")
             notes.took(source.where(options[theirs]), f"{theirs} {value}")
     return f"({', '.join(parts)})" if parts else ""

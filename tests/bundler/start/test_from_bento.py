@@ -88,15 +88,15 @@ def test_what_is_left_is_told_with_its_line(new: Path) -> None:
         "bentofile.yaml:31": "tiffin.models.save",
         "bentofile.yaml:35": "h2o",
         "bentofile.yaml:36": "`args` has no counterpart",
-        "service.py:10": "RUN into image.dockerfile_template",
-        "service.py:16": "resources.cpu",
-        "service.py:17": "max_queue_rows",
-        "service.py:19": "--cors-origin http://a.example",
-        "service.py:20": "without running it",
-        "service.py:33": "axis 0",
-        "service.py:39": "tiffin.request_context()",
-        "service.py:43": "tiffin.File",
-        "service.py:46": "@tiffin.on_stop",
+        "service.py:12": "RUN into image.dockerfile_template",
+        "service.py:18": "resources.cpu",
+        "service.py:19": "max_queue_rows",
+        "service.py:21": "--cors-origin http://a.example",
+        "service.py:22": "without running it",
+        "service.py:35": "axis 0",
+        "service.py:41": "tiffin.request_context()",
+        "service.py:45": "tiffin.File",
+        "service.py:52": "@tiffin.on_stop",
     }.items():
         assert words in found.pop(place)
     assert found == {}
@@ -115,6 +115,9 @@ def test_a_class_becomes_a_runner_and_a_service(new: Path) -> None:
     assert 'async def greet(self, name: str = "you") -> str:' in text
     assert "async def count(self, file: tiffin.File, x: Any) -> int:" in text
     assert "from typing import Any" in text
+    assert "from jaxtyping import Float32\n" in text
+    assert text.count('(self, rows: Float32[np.ndarray, "n 4"]) -> np.ndarray:') == 2
+    assert "@tiffin.batch(max_size=MOST)" in text
     assert (new / "service.py").read_text() == NEW_SERVICE
 
 
@@ -126,10 +129,11 @@ def test_the_new_service_can_be_built(new: Path) -> None:
     service.write_text(service.read_text().replace("gpus=1, ", ""))
     made = tiffin.build(new, lock=False)
     assert made.info.service.name == "iris-summary"
-    assert [api.route for api in made.info.service.apis] == ["/classify", "/hello", "/count"]
+    assert [api.route for api in made.info.service.apis] == ["/classify", "/hello", "/count", "/sums"]
     (runner,) = made.info.service.runners
     assert (runner.workers, runner.models) == (2, ["iris_clf:v1"])
     assert runner.methods["classify"].max_batch_size == 32
+    assert runner.methods["sums"].max_batch_size == 8
 
 
 def test_a_class_that_streams_stays_a_service(tmp_path: Path) -> None:
