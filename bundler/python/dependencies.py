@@ -16,14 +16,14 @@ from .environment import Environment, environment, this_platform, this_python
 from .indexes import CONFIG_FILE, config_text, machine_indexes, named_indexes
 from .infer import infer
 from .installed import local_folder
-from .line import name_of, read_line
+from .line import has_password, name_of, read_line
 from .lock import Lock, make_lock
 from .lockfile import LOCK_FILE, REQUIREMENTS_FILE, WHEELS_FOLDER, platform_lock
 from .needs import Index, Needs, Wanted
 from .packing import pack, wheel_package
 from .requirements import Collected, collect_requirements, model_packages
 from .sources import read_source, source_file
-from .wheel import Wheel
+from .wheel import DISTRIBUTION, Wheel
 
 
 class Code(NamedTuple):
@@ -104,6 +104,11 @@ def dependencies(
     here = environment(python or options.version)
     subject = _Subject(project, options, code, models, service, generated)
     needs, wheels, collected = _collect(subject, here)
+    for each in collected.wanted:
+        if has_password(each.text):  # a lock that another tool wrote
+            raise BuildError(
+                f"{each.where}: {name_of(each.text)} has an address with a password: bundles are shared"
+            )
     texts = {REQUIREMENTS_FILE: collected.text, CONFIG_FILE: config_text(needs.indexes)}
     made = None
     if lock is not False:
@@ -197,11 +202,14 @@ def _pack(needs: Needs, where: Environment) -> list[Wheel]:
     for local in needs.locals:
         if not where.holds(local.marker):
             continue
+        extras = f"[{','.join(local.extras)}]" if local.extras else ""
+        if local.name == DISTRIBUTION:  # every bundle has its wheel
+            needs.wanted.append(Wanted(local.name + extras, local.where))
+            continue
         wheel = pack(local, where)
         name = wheel_package(wheel)
         if local.name and name != local.name:
             raise BuildError(f"{local.where}: {local.path} is {name}, and {local.name} is asked for")
-        extras = f"[{','.join(local.extras)}]" if local.extras else ""
         needs.wanted.append(Wanted(f"{name}{extras} @ ./wheels/{wheel.name}", local.where))
         wheels.setdefault(name, wheel)
     return list(wheels.values())

@@ -12,6 +12,7 @@ from importlib.metadata import Distribution
 from pathlib import Path
 
 from .imports import Import, reachable_imports
+from .indexes import without_password
 from .installed import (
     InstalledPackages,
     direct_url,
@@ -104,17 +105,18 @@ def _add(needs: Needs, owner: Distribution, where: str) -> None:
     name, version = name_of_distribution(owner), owner.version
     origin = direct_url(owner)
     url = str(origin.get("url", ""))
+    url = without_password(url) if has_password(url) else url
     folder = local_folder(owner)
     if folder is not None:
         needs.locals.append(Local(folder, where, name=name, editable=True))
     elif url.startswith("file:"):
         needs.locals.append(Local(Path(str(owner.locate_file(""))), where, name=name))
-    elif "vcs_info" in origin and not has_password(url):
+    elif "vcs_info" in origin:
         info = origin["vcs_info"]
         below = f"#subdirectory={origin['subdirectory']}" if origin.get("subdirectory") else ""
         address = f"{info.get('vcs', 'git')}+{url}@{info.get('commit_id', '')}{below}"
         needs.wanted.append(Wanted(f"{name} @ {address}", where))
-    elif "archive_info" in origin and not has_password(url):
+    elif "archive_info" in origin:
         needs.pin(Locked(name=name, url=url, hashes=_hashes(origin)), where)
     else:
         needs.wanted.append(Wanted(f"{name}=={public_version(version)}", where))

@@ -129,6 +129,28 @@ def test_a_folder_that_is_something_else(tmp_path: Path) -> None:
         made(tmp_path)
 
 
+def test_a_password_in_a_lock_stays_out(tmp_path: Path) -> None:
+    text = """version = 1
+[[package]]
+name = "p"
+source = { virtual = "." }
+dependencies = [{ name = "far" }]
+[[package]]
+name = "far"
+version = "1"
+source = { url = "https://me:secret@f/far.whl" }
+"""
+    with pytest.raises(BuildError, match=r"uv\.lock: far has an address with a password") as caught:
+        made(write(tmp_path, {"uv.lock": text}))
+    assert "secret" not in str(caught.value)
+
+
+def test_tiffin_itself_is_not_packed_twice(tmp_path: Path) -> None:
+    write(tmp_path, {"requirements.txt": "tiffin[sklearn] @ ./tiffin\n", "tiffin/setup.py": "no"})
+    found = made(tmp_path)
+    assert (found.wheels, "tiffin" in found.texts["env/python/requirements.lock"]) == ([], False)
+
+
 def test_pythons_that_there_are_not(tmp_path: Path) -> None:
     for python in ("3", "3.12.1", "2.7", "py312"):
         with pytest.raises(ConfigError, match=r"use two numbers, such as 3\."):

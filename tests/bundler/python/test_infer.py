@@ -101,7 +101,7 @@ def test_dynamic_imports_of_the_service(tmp_path: Path) -> None:
 def test_what_came_from_no_index(tmp_path: Path) -> None:
     lib = write(tmp_path / "lib", {"setup.py": ""})
     git = {
-        "url": "https://example.org/r.git",
+        "url": "https://me:secret@example.org/r.git",
         "vcs_info": {"vcs": "git", "commit_id": "0123", "requested_revision": "main"},
     }
     install(tmp_path, "repo", "1", "repo.py", origin={**git, "subdirectory": "py"})
