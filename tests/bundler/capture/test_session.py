@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy
 import pytest
 from cells import execute, service
 
+from tiffin.bundler.capture.origin import is_of_session
 from tiffin.bundler.capture.values import Values
 from tiffin.errors import BuildError, ConfigError, ModelError
 from tiffin.runtime import captured
@@ -146,3 +148,17 @@ def test_a_class_that_the_session_no_longer_has() -> None:
     made = execute("import tiffin", service("return text"))["Echo"]
     with pytest.raises(BuildError, match="run its cell again"):
         capture_class(made, Path())
+
+
+def test_a_class_of_the_running_script_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = execute("import tiffin", service("return text"), service("return text", name="Other"))
+    (tmp_path / "script.py").write_text("import tiffin\n" + service("return text"))
+    main = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert is_of_session(made["Echo"])
+    assert not is_of_session(Path)
+    main.__file__ = str(tmp_path / "script.py")
+    assert not is_of_session(made["Echo"])
+    assert is_of_session(made["Other"])
+    main.__file__ = str(tmp_path / "gone.py")
+    assert is_of_session(made["Echo"])
