@@ -79,6 +79,10 @@ def read_line(line: str, where: str, folder: Path) -> Needs:
             )  # fmt: skip
     elif _is_local(line):
         return _local(line, where, folder)
+    if "file://" in line:
+        raise BuildError(
+            f"{where}: {line!r} points to this machine: name a folder or a wheel, which is packed"
+        )
     needs = Needs(wanted=[Wanted(line, where)])
     exact = _EXACT.fullmatch(line)
     if hashes and exact:

@@ -111,7 +111,13 @@ def test_a_version_that_is_not_the_models_own_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["--find-links ./wheels", "-f /opt", "--extra-index-url file:///opt/simple", "--index-url /opt/simple"],
+    [
+        "a @ git+file:///opt/a",
+        "--find-links ./wheels",
+        "-f /opt",
+        "--extra-index-url file:///opt/simple",
+        "--index-url /opt/simple",
+    ],
 )
 def test_what_only_this_machine_has(tmp_path: Path, line: str) -> None:
     with pytest.raises(BuildError, match=r"requirements.txt line 2.*points to this machine"):
