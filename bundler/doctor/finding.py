@@ -27,7 +27,7 @@ class Report(msgspec.Struct, kw_only=True, frozen=True):
     target: str
     """What was looked at: `this machine`, a folder, a tag."""
     kind: str
-    """`machine`, `folder`, `bundle` or `model`."""
+    """`machine`, `folder`, `bundle`, `model` or `file`."""
     findings: list[Finding]
     """Errors first."""
     checks: list[str]

@@ -22,6 +22,7 @@ from ...runtime.supervisor.weights import Weights, weights_of
 from ...runtime.tag import Tag
 from ...runtime.verify import read_bundle
 from ..describe import describe
+from ..model_files.origin import is_model_target
 from ..origin import origin_of
 from ..python.lockfile import LOCK_FILE, read_lock
 from ..snapshot import SourceFile, list_sources
@@ -29,7 +30,7 @@ from .installed import closure
 from .machine import Machine
 from .requirement_lines import Requirement, requirement_lines
 
-Kind = Literal["machine", "folder", "bundle", "model"]
+Kind = Literal["machine", "folder", "bundle", "model", "file"]
 THIS_MACHINE = "this machine"
 _LINKED_FROM_BYTES = 1 << 20
 
@@ -84,8 +85,8 @@ def look_at(target: str | None, machine: Machine, *, port: int = 3000, run: bool
     """Gathers what there is to know; of a project the service is imported, in a process of its own.
 
     Args:
-        target: a folder, a file or `module:Class` as for `build`, a bundle's folder or tag, a
-            model's tag; None: the machine alone.
+        target: a folder, a notebook or `module:Class` as for `build`, a model file, a bundle's folder or
+            tag, a model's tag; None: the machine alone.
         port: that would be served on.
         run: whether the service of a project may be imported.
 
@@ -98,6 +99,8 @@ def look_at(target: str | None, machine: Machine, *, port: int = 3000, run: bool
     path = Path(target)
     if path.is_dir() and (path / BUNDLE_FILE).is_file():
         return _bundle(path.absolute(), machine, port)
+    if is_model_target(target):
+        return _files(path, machine, port)
     if not path.exists() and ".py" not in target:
         for kind, shelf in (
             (_bundle, Shelf(bundles_folder(), BUNDLE_FILE)),
@@ -156,6 +159,13 @@ def _model(folder: Path, machine: Machine, port: int) -> Patient:
     )
 
 
+def _files(path: Path, machine: Machine, port: int) -> Patient:
+    """Model files that nobody has loaded yet, which is when a look at them is worth most."""
+    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    sources = [SourceFile(each.name, each, each.stat().st_size) for each in files]
+    return Patient(machine=machine, kind="file", title=str(path), port=port, sources=tuple(sources))
+
+
 def _project(text: str, machine: Machine, port: int, run: bool) -> Patient:
     with origin_of(text) as origin:
         wishes = find_bundlefile(origin.settings) or BundleFile()
@@ -175,7 +185,7 @@ def _project(text: str, machine: Machine, port: int, run: bool) -> Patient:
             port=port,
             wishes=wishes,
             requirements=tuple(requirement_lines(origin.settings, wishes)),
-            sources=tuple(sources),
+            sources=() if origin.generated else tuple(sources),  # those that were written are gone by then
             service=service,
             problem=problem or missing,
             models=models,

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..snapshot import SourceFile
 from .finding import Finding
 from .patient import Patient, SavedModel
 
@@ -53,18 +54,40 @@ def check(patient: Patient) -> Iterator[Finding]:
                 )
         yield _pickled(model, refused)
     for source in patient.sources:
-        if Path(source.path).suffix in _SUFFIXES:
-            called = dangerous(source.source)
-            yield Finding(
-                check=NAME,
-                severity="error" if called else "warning",
-                what=f"{source.path} calls {', '.join(called)} when it is loaded"
-                if called
-                else f"{source.path} is a pickle beside the code: no digest guards it, and its versions are "
-                "not known",
-                where=source.path,
-                mend=f"bundle models save {source.path}  # and tiffin.runner(…) in the service",
-            )
+        yield from _file(source, beside=patient.kind != "file")
+
+
+def _file(source: SourceFile, *, beside: bool) -> Iterator[Finding]:
+    """
+    Args:
+        beside: whether it lies beside code; else it is the model file that is looked at.
+    """
+    named = Path(source.path).suffix in _SUFFIXES
+    called = dangerous(source.source) if named or not beside else []
+    if called:
+        yield Finding(
+            check=NAME,
+            severity="error",
+            what=f"{source.path} calls {', '.join(called)} when it is loaded",
+            where=source.path,
+            mend="export TIFFIN_ALLOW_PICKLE=0  # and ask its maker for safetensors, ONNX or skops",
+        )
+    elif named and beside:
+        yield Finding(
+            check=NAME,
+            severity="warning",
+            what=f"{source.path} is a pickle beside the code: neither a digest nor versions guard it",
+            where=source.path,
+            mend=f"bundle models save {source.path}  # and tiffin.runner(…) in the service",
+        )
+    elif named:
+        yield Finding(
+            check=NAME,
+            severity="note",
+            what=f"{source.path} is a pickle, which runs code when it is loaded: load only what you trust",
+            where=source.path,
+            mend="export TIFFIN_ALLOW_PICKLE=0  # refuses all of them",
+        )
 
 
 def _pickled(model: SavedModel, refused: bool) -> Finding:

@@ -30,7 +30,7 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 def command(target: str | None, strict: bool, port: int, run: bool, as_json: bool) -> int:
     """Find what will bite, and the command that mends it.
 
-    TARGET is a project folder, a bundle or a model; without one, this machine is looked at.
+    TARGET is a project folder, a bundle, a model or a model file; without one, this machine is looked at.
 
     Exit code 1 when an error is found.
     """

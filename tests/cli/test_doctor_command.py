@@ -80,6 +80,21 @@ def test_a_project_its_bundle_and_its_model(capsys: pytest.CaptureFixture[str], 
     assert "pins" in names(checked(capsys, "adder", "--port", "0")[1], "warning")
 
 
+def test_a_model_file_is_looked_at_and_not_loaded(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path
+) -> None:
+    marker = tmp_path / "ran"
+    for name, command in (("evil.joblib", f"touch {marker}"), ("evil.pt", f"touch {marker}")):
+        (tmp_path / name).write_bytes(b"cposix\nsystem\n(V" + command.encode() + b"\ntR.")
+        code, report = checked(capsys, name, "--port", "0")
+        assert (code, report["kind"]) == (1, "file")
+        assert "pickles" in names(report, "error")
+    (tmp_path / "good.joblib").write_bytes(b"\x80\x04N.")
+    assert "pickles" in names(checked(capsys, "good.joblib", "--port", "0")[1], "note")
+    assert not marker.exists()
+    assert not home.exists()
+
+
 def test_warnings_count_when_asked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     tiffin.build(echo_project(tmp_path / "project"), lock=False)
     loose, strict = checked(capsys, "echo", "--port", "0"), checked(capsys, "echo", "--port", "0", "--strict")
