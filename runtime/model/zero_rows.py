@@ -15,6 +15,10 @@ _UNNAMED = re.compile(r"(Column_)?\d+")
 """What the libraries call columns that have no name."""
 
 
+_CATEGORICAL = re.compile(r"^\[categorical_feature: ([\d,]+)\]$", re.MULTILINE)
+"""In LightGBM's text; where its object has them differs between versions."""
+
+
 def zero_rows(obj: Any) -> Example | None:
     """Two rows that look like what the model was trained on.
 
@@ -29,8 +33,9 @@ def zero_rows(obj: Any) -> Example | None:
         return None
     booster = getattr(obj, "booster_", obj)
     known = booster.pandas_categorical or []
-    places = booster.params.get("categorical_feature") or []
-    return _rows(booster.feature_name(), dict(zip(places, known, strict=False)) if known else {})
+    places = _CATEGORICAL.search(booster.model_to_string(num_iteration=1)) if known else None
+    words = dict(zip(map(int, places[1].split(",")), known, strict=False)) if places else {}
+    return _rows(booster.feature_name(), words)
 
 
 def _rows(names: Sequence[str], words: Mapping[int, Sequence[Any] | None]) -> Example | None:

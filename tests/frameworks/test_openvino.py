@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def no_pickles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def graph(rows: int = -1) -> Any:
     """x: float32[rows, 4] → scores: float32[rows, 3] and best: int64[rows, 1]."""
-    ops = ov.opset13
+    ops = ov.opset13 if hasattr(ov, "opset13") else import_module("openvino.runtime.opset13")
     x = ops.parameter([rows, 4], np.float32, name="x")
     weight = np.arange(12, dtype=np.float32).reshape(4, 3) / 10
     scores = ops.matmul(x, ops.constant(weight), False, False)
