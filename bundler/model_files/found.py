@@ -18,6 +18,8 @@ class Found:
     and for what cannot be served."""
     advice: str = ""
     """What to do with it, when it cannot be served."""
+    weights_of: str = ""
+    """The framework that takes it after all when `options` name the class of the network."""
     pickle: str = ""
     """What a pickle says to be: `sklearn.ensemble._forest.RandomForestClassifier`, or `something` when it
     does not say. Empty: loading it runs no code of the file."""

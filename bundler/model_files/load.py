@@ -12,7 +12,7 @@ from ...errors import ModelError, TiffinError
 from ...runtime.model.framework import Framework, framework, framework_for
 from ...runtime.model.pickles import ALLOW_PICKLE, pickles_allowed
 from .found import Found
-from .recognise import known_model
+from .recognise import known_model, recognise
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,10 @@ def open_file(path: Path, name: str | None, options: dict[str, Any]) -> tuple[Fr
     if name is not None:
         chosen = framework(name)
         return chosen, _prepared(chosen, path, options, f"what framework {name!r} reads")
+    found = recognise(path)
+    if found.weights_of and "class" in options:
+        chosen = framework(found.weights_of)
+        return chosen, _prepared(chosen, path, options, found.what)
     found = known_model(path)
     if found.pickle:
         _warn(found)

@@ -32,5 +32,6 @@ def look_safetensors(head: Head) -> Found | None:
     return Found(
         path=head.path,
         what="a safetensors file",
-        advice=WEIGHTS_ADVICE.replace("torch.load(path)", "safetensors.torch.load_file(path)"),
+        advice=WEIGHTS_ADVICE,
+        weights_of="torch",
     )

@@ -9,7 +9,7 @@ from .pickles import globals_of
 _TENSORS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter")
 _PLAIN = {"collections.OrderedDict", "torch.Size", "torch.device", "torch.dtype"}
 WEIGHTS_ADVICE = (
-    "it holds weights and no network. In Python: tiffin.models.save('name', torch.load(path), "
+    "it holds weights and no network. In Python: tiffin.models.save('name', Path('…'), "
     "options={'class': Net, 'init': {…}}, example=…), or write the network along: "
     "torch.jit.script(net).save('model.pt')"
 )
@@ -34,13 +34,14 @@ def _pickled(head: Head, names: list[str]) -> Found:
     if first.startswith("fastai."):
         return Found(path=head.path, what="a fastai learner", framework="fastai", pickle=first)
     if not first or first.startswith((*_TENSORS, "torch.FloatStorage", "torch.storage")):
-        return Found(path=head.path, what="a PyTorch state dict", advice=WEIGHTS_ADVICE)
+        return Found(path=head.path, what="a PyTorch state dict", advice=WEIGHTS_ADVICE, weights_of="torch")
     if first.startswith("torch.") and first.endswith("Storage"):
-        return Found(path=head.path, what="a PyTorch state dict", advice=WEIGHTS_ADVICE)
+        return Found(path=head.path, what="a PyTorch state dict", advice=WEIGHTS_ADVICE, weights_of="torch")
     if first.startswith(("pytorch_lightning.", "lightning.")):
         return Found(
             path=head.path,
             what="a checkpoint of PyTorch Lightning",
             advice="load it, Net.load_from_checkpoint(path), and give that to tiffin.models.save",
+            weights_of="lightning",
         )
     return Found(path=head.path, what=f"a pickled PyTorch module of {first}", pickle=first)

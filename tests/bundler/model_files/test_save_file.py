@@ -79,6 +79,20 @@ def test_a_pickled_module(tmp_path: Path) -> None:
     assert model.info.framework == "torch"
 
 
+def test_weights_with_their_class(tmp_path: Path) -> None:
+    from torch.nn import Linear
+
+    weights = Linear(4, 2).state_dict()
+    torch.save(weights, tmp_path / "w.pt")
+    options = {"class": Linear, "init": {"in_features": 4, "out_features": 2}}
+    rows = np.ones((2, 4), np.float32)
+    model = tiffin.models.save("line", tmp_path / "w.pt", options=options, example=rows)
+    assert not model.info.pickled
+    assert torch.equal(model.load().weight, weights["weight"])
+    with pytest.raises(ModelError, match="holds weights and no network"):
+        tiffin.models.save("line", tmp_path / "w.pt")
+
+
 def test_the_same_again_is_given_back(tmp_path: Path) -> None:
     joblib.dump(model_files.forest(), tmp_path / "m.joblib")
     model_files.boosted().save_model(tmp_path / "m.ubj")
