@@ -14,7 +14,7 @@ from ...errors import BuildError
 from ...runtime.service.bundlefile import BundleFile, find_bundlefile
 from ...runtime.service.load import SOURCE_FOLDER, resolve_target
 from ...runtime.supervisor.control import Target
-from ..build import OPENAPI_FILE
+from ..content import OPENAPI_FILE
 from ..describe import describe
 from ..snapshot import list_sources
 
