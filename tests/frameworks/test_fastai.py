@@ -1,4 +1,4 @@
-"""fastai learners on tables. Those on images need torchvision, which PyPI has for CUDA only: untested here."""
+"""fastai learners on tables. Those on images need torchvision, which PyPI has for CUDA only."""
 
 from __future__ import annotations
 
