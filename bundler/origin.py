@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..runtime.supervisor.control import Target
-from .capture.by_cell import errors_by_cell
-from .capture.origin import capture_notebook, captured_folder, is_of_session, notebook_of
-from .capture.written import Captured
-from .model_files.origin import WrittenService, is_model_target, written_service
-from .model_files.wishes import FileOptions
-from .target import project_target
+from .target import is_project, project_target
+
+if TYPE_CHECKING:  # what a plain project does without is read when it is needed
+    from .capture.written import Captured
+    from .model_files.origin import WrittenService
+    from .model_files.wishes import FileOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,26 +62,36 @@ def origin_of(
         ModelError: a file that is no model, or one that cannot be used.
         UsageError: what was said of model files does not fit, or there are none.
     """
-    files = files or FileOptions()
-    if not isinstance(target, type) and is_model_target(str(target)):
-        with written_service(Path(target), files, name) as written:
-            yield _of_models(Path(target), written)
-        return
-    if files.given:
+    if isinstance(target, type) or not is_project(str(target)):
+        from .model_files.origin import is_model_target, written_service
+        from .model_files.wishes import FileOptions
+
+        if not isinstance(target, type) and is_model_target(str(target)):
+            with written_service(Path(target), files or FileOptions(), name) as written:
+                yield _of_models(Path(target), written)
+            return
+    if files is not None and files.given:
         raise UsageError(f"--input, --classes and --task are for model files, and {target} is none")
     capture = _capture(target)
-    if capture is not None:
-        with captured_folder() as folder:
-            captured = capture(folder)
-            with errors_by_cell(captured):
-                yield _of_captured(captured)
+    if capture is None:
+        found = project_target(target)
+        yield Origin(target=found, settings=Path(found.source))
         return
-    found = project_target(target)
-    yield Origin(target=found, settings=Path(found.source))
+    from .capture.by_cell import errors_by_cell
+    from .capture.origin import captured_folder
+
+    with captured_folder() as folder:
+        captured = capture(folder)
+        with errors_by_cell(captured):
+            yield _of_captured(captured)
 
 
 def _capture(target: str | Path | type) -> Callable[[Path], Captured] | None:
     """What writes the source of a notebook or of a session into a folder; None: the target has files."""
+    if not isinstance(target, type) and is_project(str(target)):
+        return None
+    from .capture.origin import capture_notebook, is_of_session, notebook_of
+
     if isinstance(target, type):
         if not is_of_session(target):
             return None

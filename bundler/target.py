@@ -6,10 +6,23 @@ import sys
 from pathlib import Path
 
 from ..errors import BuildError
-from ..runtime.service.load import resolve_target
+from ..runtime.manifest import BUNDLE_FILE
+from ..runtime.service.bundlefile import find_bundlefile
+from ..runtime.service.load import SERVICE_FILE, resolve_target
 from ..runtime.supervisor.control import Target
 
 _PACKAGE_FOLDERS = {"site-packages", "dist-packages"}
+
+
+def is_project(target: str | Path) -> bool:
+    """Whether it is the folder or the file of a service's own source, told without reading any of it."""
+    path = Path(target)
+    if path.suffix == ".py" or ".py:" in path.name:
+        return True
+    if (path / BUNDLE_FILE).is_file() or (path / SERVICE_FILE).is_file():
+        return True
+    bundlefile = find_bundlefile(path) if path.is_dir() else None
+    return bundlefile is not None and bool(bundlefile.service)
 
 
 def project_target(target: str | Path | type) -> Target:

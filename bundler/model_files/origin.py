@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ModelError
-from ...runtime.manifest import BUNDLE_FILE
 from ...runtime.model.model import Model
-from ...runtime.service.bundlefile import find_bundlefile
 from ...runtime.supervisor.control import Target
 from ...runtime.tag import Tag
 from .. import models
+from ..target import is_project
 from .found import Found
 from .load import pickle_warning
 from .names import model_name, names_of
@@ -34,7 +33,7 @@ def is_model_target(text: str, here: Path | None = None) -> bool:
     path = (here or Path.cwd()) / text
     if path.is_file():
         return path.suffix not in {".py", ".ipynb"}
-    return path.is_dir() and not _is_project(path) and bool(_found_in(path))
+    return path.is_dir() and not is_project(path) and bool(_found_in(path))
 
 
 @dataclass(frozen=True)
@@ -142,10 +141,3 @@ def _as_one(folder: Path) -> Found | None:
     if found.model and not found.servable:
         raise ModelError(f"{folder.name} seems to be {found.what}: {found.advice}")
     return found if found.servable else None
-
-
-def _is_project(folder: Path) -> bool:
-    if (folder / BUNDLE_FILE).is_file() or (folder / f"{MODULE}.py").is_file():
-        return True
-    bundlefile = find_bundlefile(folder)
-    return bundlefile is not None and bool(bundlefile.service)

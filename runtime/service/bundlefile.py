@@ -35,7 +35,7 @@ class PythonOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Key `python:`"""
 
     requirements: str = ""
-    """The file that says what is needed, relative to the project folder: `requirements.txt`, `pyproject.toml`,
+    """The file that says what is needed, relative to the folder: `requirements.txt`, `pyproject.toml`,
     `uv.lock`, `pylock.toml`, `poetry.lock`, `environment.yml`; empty: the first that is there, a lock before
     the others, and without any what the code imports."""
     packages: list[str] = []

@@ -28,7 +28,8 @@ from .where import at
 
 BUNDLE_VARIABLE = "TIFFIN_BUNDLE"
 SOURCE_FOLDER = "src"
-_DEFAULT_FILE = "service.py"
+SERVICE_FILE = "service.py"
+"""Of a project that names no other."""
 
 
 def resolve_target(text: str, here: Path | None = None) -> Target:
@@ -89,12 +90,12 @@ def _folder(folder: Path) -> Target:
     bundlefile = find_bundlefile(folder)
     if bundlefile is not None and bundlefile.service:
         return _declared(folder, bundlefile.service)
-    file = folder / _DEFAULT_FILE
+    file = folder / SERVICE_FILE
     if file.is_file():
         return Target(source=str(folder), service=f"{file.stem}:{_only_service(file)}")
     raise ConfigError(
         f"nothing to serve in {folder}: tried {BUNDLE_FILE}, the key service of {BUNDLEFILE} and of "
-        f"[tool.tiffin] in pyproject.toml, {_DEFAULT_FILE}{_elsewhere(folder)}"
+        f"[tool.tiffin] in pyproject.toml, {SERVICE_FILE}{_elsewhere(folder)}"
     )
 
 

@@ -87,13 +87,13 @@ def test_a_folder_of_models_is_one_service() -> None:
 
 
 def test_nothing_is_left_of_a_build_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tiffin.bundler import build
+    from tiffin.bundler import content
 
     def fail(*_: object, **__: object) -> None:
         raise ConfigError("no")
 
     joblib.dump(model_files.forest(), "iris.joblib")
-    monkeypatch.setattr(build, "describe", fail)
+    monkeypatch.setattr(content, "describe", fail)
     with pytest.raises(ConfigError):
         tiffin.build("iris.joblib", lock=False)
     assert tiffin.models.list() == []
