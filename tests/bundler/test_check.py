@@ -190,7 +190,7 @@ def test_a_build_that_fails_its_check_leaves_nothing(
         python="3", packages=0, cached=True, results=[Replayed(model="m:1", method="p", error="no")]
     )
     monkeypatch.setattr(check_module, "check", lambda *_, **__: wrong)
-    monkeypatch.setattr("tiffin.bundler.build.dependencies", _without_index)
+    monkeypatch.setattr("tiffin.bundler.content.dependencies", _without_index)
     with pytest.raises(BuildError, match=r"m:1 p\(\) raises no"):
         build(project, check=True)
     assert not list((home / "bundles").glob("echo/*"))
