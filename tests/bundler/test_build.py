@@ -345,7 +345,9 @@ def test_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: bool | None
     assert (made.path / "env/python/requirements.lock").exists() == required
     source = {"requirements_from": "imports"}
     assert made.info.options == (
-        {"locked": True, **source} if required else {"locked": False, **source, "unlocked_because": "no uv here"}
+        {"locked": True, **source}
+        if required
+        else {"locked": False, **source, "unlocked_because": "no uv here"}
     )
 
 

@@ -13,14 +13,22 @@ from typing import Any
 from tiffin.bundler.python.wheel import write_wheel
 
 
-def wheel(name: str, version: str = "1.0", *, requires: tuple[str, ...] = (), **modules: str) -> tuple[str, bytes]:
+def wheel(
+    name: str, version: str = "1.0", *, requires: tuple[str, ...] = (), **modules: str
+) -> tuple[str, bytes]:
     """File name and bytes of a wheel with modules `name.py`."""
     stem = f"{name.replace('-', '_')}-{version}"
     lines = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {each}" for each in requires)]
     folder = f"{stem}.dist-info"
-    files = {f"{module}.py": text.encode() for module, text in (modules or {name.replace("-", "_"): ""}).items()}
-    files[f"{folder}/METADATA"] = ("Metadata-Version: 2.1\n" + "".join(f"{line}\n" for line in lines)).encode()
-    files[f"{folder}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files = {
+        f"{module}.py": text.encode() for module, text in (modules or {name.replace("-", "_"): ""}).items()
+    }
+    files[f"{folder}/METADATA"] = (
+        "Metadata-Version: 2.1\n" + "".join(f"{line}\n" for line in lines)
+    ).encode()
+    files[f"{folder}/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
     return f"{stem}-py3-none-any.whl", write_wheel(files, folder)
 
 
