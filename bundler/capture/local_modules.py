@@ -38,7 +38,7 @@ def local_modules(modules: Imports, folders: Sequence[Path]) -> tuple[dict[str, 
         top = name.partition(".")[0]
         if level:
             raise BuildError(
-                f"from {'.' * level}{name} import …: a notebook is in no package; write the name"
+                f"from {'.' * level}{name.lstrip('.')} import …: a notebook is in no package; write the name"
             )
         if top in done:
             continue

@@ -32,7 +32,7 @@ def plain(source: str) -> str | None:
     Returns:
         As many lines; None when it is no Python even without its magics.
     """
-    lines = source.replace("\r\n", "\n").split("\n")
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     first = next((number for number, line in enumerate(lines) if line.strip()), None)
     if first is None:
         return ""
@@ -53,7 +53,7 @@ def plain(source: str) -> str | None:
             at = (error.lineno or 0) - 1
             if not 0 <= at < len(lines) or not _take_out(lines, at):
                 return None
-        except ValueError:  # null bytes
+        except (ValueError, RecursionError, MemoryError):  # null bytes, thousands of brackets
             return None
         else:
             return text

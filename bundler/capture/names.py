@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import symtable
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _COMPREHENSIONS = frozenset({"listcomp", "setcomp", "dictcomp", "genexpr"})
@@ -17,11 +17,16 @@ _CHANGING = frozenset(
 """Methods that change what they are called on."""
 
 
+_OWN_NAMES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
 @dataclass(frozen=True)
 class Names:
     """What one statement of a cell has to do with names of the session."""
 
     binds: frozenset[str]
+    perhaps: frozenset[str]
+    """Those of `binds` that it may leave as they were: `if cuda: device = "cuda"`."""
     now: frozenset[str]
     """Looked up when the statement is executed."""
     later: frozenset[str]
@@ -53,8 +58,11 @@ def names_of(statement: ast.stmt) -> Names:
         (later if is_later else now).add(name)
         if is_declared:
             declared.add(name)
-    if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
-        now.add(statement.target.id)
+    now |= {
+        node.target.id
+        for node in _in_session(statement)
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
+    }
     if isinstance(statement, (ast.Delete, ast.Import, ast.ImportFrom)):
         now = set()
     if isinstance(statement, ast.Delete):
@@ -66,6 +74,7 @@ def names_of(statement: ast.stmt) -> Names:
     all_changes = {name for node in ast.walk(statement) for name in _changed(node)}
     return Names(
         binds=frozenset(binds),
+        perhaps=frozenset(binds - _surely([statement])),
         now=frozenset(now),
         later=frozenset(later),
         hints=frozenset(_hints(statement)),
@@ -121,6 +130,51 @@ def _outside_functions(statement: ast.AST) -> Iterator[ast.AST]:
             waiting.append(node.args)
         else:
             waiting += ast.iter_child_nodes(node)
+
+
+def _in_session(statement: ast.AST) -> Iterator[ast.AST]:
+    """Everything of a statement that has the names of the session: no bodies of functions and classes."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, _OWN_NAMES):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _surely(body: Sequence[ast.stmt]) -> set[str]:
+    """Names that statements bind, whatever way is taken through them."""
+    found: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.If):
+            found |= _surely(node.body) & _surely(node.orelse)
+        elif isinstance(node, ast.Try):
+            ways = [_surely([*node.body, *node.orelse])]
+            ways += [_surely(each.body) for each in node.handlers if not isinstance(each.body[-1], ast.Raise)]
+            found |= set.intersection(*ways) | _surely(node.finalbody)
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
+            if not any("suppress" in ast.unparse(each.context_expr) for each in node.items):
+                found |= _surely(node.body)
+            found |= {
+                name for each in node.items if each.optional_vars for name in _stored(each.optional_vars)
+            }
+        elif not isinstance(node, (ast.For, ast.AsyncFor, ast.While, ast.Match)):
+            found |= _stored(node)
+    return found
+
+
+def _stored(node: ast.AST) -> set[str]:
+    """Names that a plain statement or a target binds; by `:=`, which a condition may pass by, none."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {node.name}
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+    by_walrus = {id(each.target) for each in ast.walk(node) if isinstance(each, ast.NamedExpr)}
+    return {
+        each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store) and id(each) not in by_walrus
+    }
 
 
 def _changed(node: ast.AST) -> Iterator[str]:

@@ -27,7 +27,7 @@ def read_notebook(path: Path) -> list[Cell]:
         raw = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no notebook: {error}; save it again in the notebook") from error
     cells = _cells(raw)
     if cells is None:
@@ -54,7 +54,7 @@ def _cells(raw: Any) -> list[Any] | None:
         return list(raw["cells"])
     sheets = raw.get("worksheets")
     if isinstance(sheets, list) and all(isinstance(sheet, dict) for sheet in sheets):
-        return [cell for sheet in sheets for cell in sheet.get("cells", [])]
+        return [cell for sheet in sheets for cell in sheet.get("cells") or []]
     return None
 
 

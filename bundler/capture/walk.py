@@ -141,7 +141,9 @@ class Walk:
         if trained is not None and not piece.cell.marked:
             self._take_trained(number, trained, chain)
             return
-        if self._session is not None and not piece.is_import:
+        # What it is now says nothing of what it was before a later statement bound it anew.
+        is_now = moment is None or number == self._at[name][-1]
+        if self._session is not None and not piece.is_import and is_now:
             self._session.check_no_model(name, piece, chain)
             if not self._session.agrees(piece, name) and not self._changers.get(name):
                 self._take_value(number, name, Trained(name, piece), chain)
@@ -152,6 +154,8 @@ class Walk:
                     self._choose(other, chain)
         self._choose(number, chain, moment)
         self._globals[name].add(number)
+        if name in piece.names.perhaps and self._at[name][0] < number:
+            self._waiting.append((name, number, chain, False))
 
     def _choose(self, number: int, chain: str, moment: int | None = None) -> None:
         """

@@ -54,6 +54,15 @@ def test_a_literal_that_was_changed_out_of_sight() -> None:
     assert found.written == ("W",)
 
 
+def test_what_a_name_was_before_it_was_bound_anew() -> None:
+    found, _ = from_kernel(
+        "A = 1\nA = A + 1\nD = 'cpu'\nif A > 1:\n    D = 'cuda'", service("return D + str(A)")
+    )
+    assert said(found) == "cuda2"
+    assert "D = 'cpu'" in found.text
+    assert found.written == ()
+
+
 def test_a_cell_that_failed_half_way_and_one_that_ran_again() -> None:
     found, _ = from_kernel(
         "def f():\n    return 'ran'",

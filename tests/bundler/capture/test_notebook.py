@@ -130,6 +130,8 @@ def test_relative_imports_and_broken_modules(tmp_path: Path) -> None:
 BAD = {
     "no file": (None, "cannot read .*No such file"),
     "no JSON": ("{'a'", "is no notebook: .*save it again"),
+    "no UTF-8": (b'{"cells": [{"source": "\xe9"}]}', "is no notebook: .*save it again"),
+    "no sheet": ('{"worksheets": [{"cells": null}]}', "no class with"),
     "no cells": ("[]", "no list of cells"),
     "no list": ('{"cells": 1}', "no list of cells"),
     "another language": ('{"cells": [], "metadata": {"kernelspec": {"language": "R"}}}', "a notebook in r"),
@@ -142,7 +144,7 @@ BAD = {
 def test_what_is_no_notebook(tmp_path: Path, case: str) -> None:
     text, words = BAD[case]
     if text is not None:
-        (tmp_path / "n.ipynb").write_text(text)
+        (tmp_path / "n.ipynb").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises((ConfigError, ServiceDefinitionError), match=words):
         capture_notebook(tmp_path / "n.ipynb", "", tmp_path)
 

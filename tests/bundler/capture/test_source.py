@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cells import cells, from_file, said, sections, service
 
+from tiffin.bundler.capture.magics import plain
 from tiffin.bundler.capture.source import source_of, top_levels
 from tiffin.errors import BuildError, ServiceDefinitionError
 
@@ -180,3 +181,8 @@ def test_relative_modules_are_told_apart_from_those_of_python() -> None:
     found = from_file("import os, helpers.deep, pandas as pd", service("return str((os, helpers, pd))"))
     assert top_levels(found.modules) == {"helpers", "pandas"}
     assert sys.stdlib_module_names >= {"os"}
+
+
+def test_lines_of_an_old_mac_and_code_too_deep_to_compile() -> None:
+    assert plain("a = 1\rb = 2") == "a = 1\nb = 2\n"
+    assert plain("A = " + "-" * 100_000 + "1") is None
