@@ -266,7 +266,7 @@ def recursive() -> list[Any]:
         (torch.eye(2).to_sparse(), "to_dense"),
         ("\ud800", "cannot be sent"),
     ],
-    ids=str,
+    ids=["object", "function", "fields", "keys", "recursive", "sparse", "surrogate"],
 )
 def test_what_cannot_travel_is_told(value: Any, told: str) -> None:
     with pytest.raises(WireError, match=told):
