@@ -55,6 +55,6 @@ def look_openvino(head: Head) -> Found | None:
 def _json(text: str) -> dict[str, object]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

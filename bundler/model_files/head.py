@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,9 +65,17 @@ class Head:
         return min(fitting, key=len, default="")
 
     def read(self, member: str) -> bytes:
-        """The beginning of one file of the archive."""
-        with zipfile.ZipFile(self.path) as archive, archive.open(member) as file:
-            return file.read(MAX_TEXT_BYTES)
+        """The beginning of one file of the archive.
+
+        Raises:
+            ModelError: it is encrypted, compressed in a way that Python has not, or damaged.
+        """
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(member) as file:
+                return file.read(MAX_TEXT_BYTES)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+            # NotImplementedError, of a method that is not here, is a RuntimeError too.
+            raise ModelError(f"{self.path.name}: {member} in the archive cannot be read: {error}") from error
 
     def has(self, *names: str) -> bool:
         """Whether a folder holds every one of these files or folders."""

@@ -17,7 +17,7 @@ def look_skops(head: Head) -> Found | None:
         return None
     try:
         fields = json.loads(head.read(schema))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(fields, dict) or not {"__class__", "__loader__"} <= fields.keys():
         return None

@@ -96,12 +96,22 @@ class XGBoostFramework:
 def _read(path: Path) -> Native:
     """A file of XGBoost's own: a wrapper where the objective says which, so that classes come out."""
     xgboost = _xgboost()
+    if not _is_whole(path):
+        raise ModelError(f"{path} is cut, for its last byte is not the brace that closes it: save it again")
     booster = xgboost.Booster()
     booster.load_model(path)
     model = _wrapper(xgboost, _learner(booster)["learner_train_param"]["objective"])
     if model is not None:
         model.load_model(path)
     return Native(path, booster if model is None else model)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the object is closed; XGBoost runs past the end of some cut files, and crashes."""
+    with path.open("rb") as file:
+        opened = file.read(64).lstrip().startswith(b"{")
+        file.seek(max(path.stat().st_size - 64, 0))
+        return not opened or file.read().rstrip().endswith(b"}")
 
 
 def _is_binary(path: Path) -> bool:

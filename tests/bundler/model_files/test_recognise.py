@@ -185,3 +185,20 @@ def test_a_folder_of_models(tmp_path: Path) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="there is no file or folder"):
         recognise(tmp_path / "nothing")
+
+
+def test_an_encrypted_archive_is_said_to_be_one(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "plain", "w") as archive:
+        archive.writestr("schema.json", "{}")
+    data = bytearray((tmp_path / "plain").read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "m.skops").write_bytes(data)
+    with pytest.raises(ModelError, match=r"schema\.json in the archive cannot be read: .*encrypted"):
+        recognise(tmp_path / "m.skops")
+
+
+def test_json_that_is_nested_too_deep_is_no_model(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m.skops", "w") as archive:
+        archive.writestr("schema.json", "[" * 200_000)
+    assert not recognise(tmp_path / "m.skops").servable

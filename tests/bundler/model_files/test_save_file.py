@@ -136,3 +136,16 @@ def test_what_cannot_be_loaded(tmp_path: Path) -> None:
         open_file(tmp_path / "cut", None, {})
     with pytest.raises(ModelError, match="xgboost cannot load it"):
         open_file(tmp_path / "dict", "xgboost", {})
+
+
+@pytest.mark.parametrize("ending", ["ubj", "json"])
+def test_a_cut_file_of_xgboost_ends_in_an_error_and_not_in_a_crash(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"m.{ending}"
+    model_files.boosted().save_model(path)
+    whole = path.read_bytes()
+    (tmp_path / "cut").write_bytes(whole[:200])
+    with pytest.raises(ModelError, match=r"is cut|cannot load it"):
+        open_file(tmp_path / "cut", "xgboost", {})
+    (tmp_path / "cut").write_bytes(whole[:-1])
+    with pytest.raises(ModelError, match="is cut"):
+        open_file(tmp_path / "cut", None, {})
