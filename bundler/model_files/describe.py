@@ -78,7 +78,12 @@ def _tried(
         return describe(framework, obj, methods, example, recording if example is not None else None)
     except ModelError as error:
         reason = str(error.__cause__ or error).strip().splitlines()  # TorchScript says it after a traceback
-        shown = ", ".join(f"{name}:{spec.dtype}{spec.shape}" for name, spec in said.items())
+        shown = ", ".join(f"{name}:{spec.dtype}{_shape(spec)}" for name, spec in said.items())
         raise ModelError(
             f"the model does not take zeros that look like the inputs that were given ({shown}): {reason[-1]}"
         ) from error
+
+
+def _shape(spec: TypeSpec) -> str:
+    """As it is written behind `--input`."""
+    return "" if spec.shape is None else f"[{','.join(map(str, spec.shape))}]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ...errors import UsageError
 from ...runtime.manifest import MethodSpec, ModelInfo, TypeSpec
 from .hints import NUMPY, PANDAS, PILLOW, Imports, input_hint
 from .inputs import parameter
@@ -81,9 +82,33 @@ def task_source(
         attribute: `self.task`.
         words: where the words for the classes are.
         imports: gets what the lines need.
+
+    Raises:
+        UsageError: the model is known to take something else than the task gives it.
     """
     method = next((name for name in _SCORES if name in info.methods), next(iter(info.methods)))
-    return TASKS[task](_Subject(info, method, runner, attribute, words, imports))
+    subject = _Subject(info, method, runner, attribute, words, imports)
+    _check_input(task, subject.input)
+    return TASKS[task](subject)
+
+
+def _check_input(task: str, spec: TypeSpec) -> None:
+    """Says now what each request would end in. What is open in the model's input is let through."""
+    if task not in _GIVES:
+        return
+    gives, axes = _GIVES[task]
+    if spec.kind == "dataframe":
+        fits, takes = task == "tabular", "a table"
+    elif spec.kind != "array" or spec.shape is None or "..." in spec.shape:
+        return
+    else:
+        fits = len(spec.shape) in axes and (spec.dtype == "str") == (task == "text-classification")
+        takes = f"{spec.dtype}[{', '.join(map(str, spec.shape))}]"
+    if not fits:
+        raise UsageError(
+            f"--task {task} gives the model {gives}, and it takes {takes}: choose another task, or say with "
+            "--input what goes in"
+        )
 
 
 def _image_classification(subject: _Subject) -> TaskSource:
@@ -286,5 +311,16 @@ TASKS: dict[str, Callable[[_Subject], TaskSource]] = {
     "audio-classification": _audio_classification,
     "ocr": _ocr,
 }
+_GIVES: dict[str, tuple[str, set[int]]] = {
+    **dict.fromkeys(
+        ("image-classification", "object-detection", "segmentation", "ocr"),
+        ("images, float32[n, channels, height, width]", {4}),
+    ),
+    "text-classification": ("texts, str[n]", {1}),
+    "tabular": ("tables, float32[n, columns]", {2}),
+    "time-series": ("series, float32[n, window]", {2, 3}),
+    "audio-classification": ("recordings, float32[n, samples] or float32[n, mels, frames]", {2, 3}),
+}
+"""What the model gets, in words and as the number of axes; an embedding takes anything."""
 OWN_WORDS = frozenset({"object-detection", "ocr"})
 """Their models give other numbers than one score a word, so the words are kept in the service."""

@@ -193,3 +193,15 @@ def test_names() -> None:
     assert tuple(TASKS) == TASK_NAMES
     with pytest.raises(UsageError, match="there is none; did you mean 'segmentation'"):
         FileOptions(task="segmentatoin")
+
+
+@pytest.mark.parametrize(
+    "task", sorted({*TASK_NAMES} - {"tabular", "time-series", "audio-classification", "embedding"})
+)
+def test_a_task_that_the_model_cannot_do_is_refused(task: str) -> None:
+    joblib.dump(model_files.forest(), "m.joblib")
+    with (
+        pytest.raises(UsageError, match=rf"--task {task} gives the model .*and it takes float64\[n, 4\]"),
+        _service("m.joblib", task),
+    ):
+        pass
