@@ -13,7 +13,7 @@ from ...runtime.service.bundlefile import PythonOptions
 from ..describe_child import Description
 from ..origin import Origin
 from .environment import Environment, environment, this_platform, this_python
-from .indexes import CONFIG_FILE, config_text, machine_indexes, named_indexes
+from .indexes import CONFIG_FILE, check_no_password, config_text, machine_indexes, named_indexes
 from .infer import infer
 from .installed import local_folder
 from .line import has_password, name_of, read_line
@@ -190,6 +190,7 @@ def _check_routes(needs: Needs, known: Mapping[str, Index]) -> None:
     for package, name in needs.routed.items():
         index = known.get(name)
         if name not in names and index is not None:
+            check_no_password(index.name, index.url)
             needs.indexes.append(index)
             names.add(name)
         if name not in names:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ...errors import BuildError, ConfigError
 from ...runtime.service.bundlefile import IndexOptions
 from ...runtime.service.options import nearest
+from .line import has_password
 from .needs import Index
 from .toml import read_toml, rows
 
@@ -72,15 +73,24 @@ def named_indexes(names: Sequence[str | IndexOptions], known: Mapping[str, Index
                     f"address too ({{name: {each}, url: https://…}}), or put it into ~/.config/uv/uv.toml or "
                     f"UV_INDEX={each}=https://…"
                 )
+            check_no_password(known[each].name, known[each].url)
             found.append(known[each])
             continue
-        if without_password(each.url) != each.url:
-            raise BuildError(
-                f"python.indexes: the address of {each.name} carries a password: remove it, and set "
-                f"{variable(each.name)}_USERNAME and …_PASSWORD in the environment"
-            )
+        check_no_password(each.name, each.url)
         found.append(index_of(each.name, each.url, default=each.default, explicit=each.explicit))
     return found
+
+
+def check_no_password(name: str, url: str) -> None:
+    """
+    Raises:
+        BuildError: before the host or behind the `?`; the bundle keeps the address.
+    """
+    if without_password(url) != url or has_password(url):
+        raise BuildError(
+            f"python.indexes: the address of {name} carries a password: remove it, and set "
+            f"{variable(name)}_USERNAME and …_PASSWORD in the environment"
+        )
 
 
 def variable(name: str) -> str:

@@ -83,6 +83,8 @@ def read_line(line: str, where: str, folder: Path) -> Needs:
         raise BuildError(
             f"{where}: {line!r} points to this machine: name a folder or a wheel, which is packed"
         )
+    if "://" not in line:
+        _check(line, where)
     needs = Needs(wanted=[Wanted(line, where)])
     exact = _EXACT.fullmatch(line)
     if hashes and exact:
@@ -91,6 +93,16 @@ def read_line(line: str, where: str, folder: Path) -> Needs:
             name=name, version=exact["version"], marker=(exact["marker"] or "").strip(), hashes=hashes
         )
     return needs
+
+
+def _check(line: str, where: str) -> None:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        Requirement(line)
+    except InvalidRequirement as error:
+        first = str(error).strip().partition("\n")[0]
+        raise BuildError(f"{where}: {line!r} is no requirement: {first}") from error
 
 
 def _option(line: str, where: str, folder: Path) -> Needs:

@@ -101,7 +101,8 @@ def make_lock(
         conflict = find_conflict(made, collected.wanted, where)
         if conflict is not None and (required or conflict.certain):
             raise BuildError(_explained(conflict, made, platform))
-        return _without(reason(made), required, platform)
+        why = f"{conflict.sentence}; {reason(made)}" if conflict is not None else reason(made)
+        return _without(why, required, platform)
     text = _options(needs) + with_hashes(with_names(made.text, wheels), needs.pinned)
     _keep(cached, text)
     return Lock(text)

@@ -31,6 +31,17 @@ def table(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def texts(value: Any, where: str) -> list[str]:
+    """The texts of an array.
+
+    Raises:
+        BuildError: it is none: one text in its place would be read letter by letter.
+    """
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise BuildError(f"{where}: {value!r} is no list of requirements")
+    return value
+
+
 def rows(value: Any) -> list[dict[str, Any]]:
     """The tables of an array."""
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []

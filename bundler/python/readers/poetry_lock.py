@@ -45,6 +45,8 @@ def read_poetry_lock(
         )
     document, project = read_toml(path), read_toml(beside)
     metadata = table(document.get("metadata"))
+    if "lock-version" not in metadata:
+        raise BuildError(f"{path.name} has no lock-version: poetry lock writes it anew")
     if metadata.get("python-versions"):
         where.check_python(_pep440(str(metadata["python-versions"])), path.name)
     packages: dict[str, list[Package]] = {}

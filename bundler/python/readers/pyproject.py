@@ -17,7 +17,7 @@ from ..environment import Environment
 from ..indexes import index_of
 from ..line import has_password, name_of, read_line
 from ..needs import Local, Needs, Wanted, canonical
-from ..toml import read_toml, rows, table
+from ..toml import read_toml, rows, table, texts
 from .requirements_txt import read_requirements_txt
 
 
@@ -48,13 +48,15 @@ def read_pyproject(path: Path, where: Environment, *, extras: Sequence[str], gro
         where.check_python(str(project["requires-python"]), f"{path.name} (requires-python)")
     needs = Needs(source=path.name + chosen(extras, groups))
     needs.indexes = read_indexes(document, path.name)
-    lines = [(line, f"{path.name} [project] dependencies") for line in project.get("dependencies", [])]
+    said = f"{path.name} [project] dependencies"
+    lines = [(line, said) for line in texts(project.get("dependencies", []), said)]
     if "dependencies" in project.get("dynamic", []):
         needs.add(_dynamic(document, path))
     optional = {canonical(name): lines for name, lines in table(project.get("optional-dependencies")).items()}
     for extra in extras:
         found = _choose(optional, extra, f"{path.name} has no extra")
-        lines += [(line, f"{path.name} extra {extra}") for line in found]
+        said = f"{path.name} extra {extra}"
+        lines += [(line, said) for line in texts(found, said)]
     own = canonical(str(project.get("name", "")))
     tables = {canonical(name): each for name, each in table(document.get("dependency-groups")).items()}
     for group in groups:

@@ -101,7 +101,8 @@ def test_a_lock_for_another_platform(calls: Path) -> None:
 @pytest.mark.usefixtures("calls")
 def test_no_lock_says_why() -> None:
     made = make_lock(asked("impossible\n"), HERE)
-    assert made == Lock("", "uv: error: No solution found; cause: Because there is no version; of impossible")
+    words = "uv: error: No solution found; cause: Because there is no version; of impossible"
+    assert made == Lock("", f"impossible from line 1 cannot be had; {words}")
     with pytest.raises(
         BuildError, match=r"(?s)^impossible from line 1 cannot be had.*uv says:\n  error: No solution found"
     ):

@@ -172,6 +172,18 @@ def test_a_choice_that_a_pyproject_does_not_have(
         read(tmp_path, **options)
 
 
+def test_one_text_is_no_list_of_requirements(tmp_path: Path) -> None:
+    write(tmp_path, {"pyproject.toml": "[project]\nname = 'a'\ndependencies = 'six'\n"})
+    with pytest.raises(BuildError, match=r"dependencies: 'six' is no list of requirements"):
+        read(tmp_path)
+
+
+def test_an_empty_lock_of_poetry(tmp_path: Path) -> None:
+    write(tmp_path, {"pyproject.toml": "[tool.poetry]\nname = 'a'\n", "poetry.lock": ""})
+    with pytest.raises(BuildError, match=r"poetry\.lock has no lock-version"):
+        read(tmp_path)
+
+
 def test_dynamic_dependencies(tmp_path: Path) -> None:
     text = "[project]\nname='p'\ndynamic=['dependencies']\n"
     with pytest.raises(BuildError, match="only the build backend knows"):

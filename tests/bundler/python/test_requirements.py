@@ -7,13 +7,14 @@ from projects import write
 
 from tiffin.bundler.python import requirements as requirements_module
 from tiffin.bundler.python.environment import environment
+from tiffin.bundler.python.indexes import named_indexes
 from tiffin.bundler.python.line import read_line
-from tiffin.bundler.python.needs import Needs
+from tiffin.bundler.python.needs import Index, Needs
 from tiffin.bundler.python.requirements import Collected, collect_requirements
 from tiffin.bundler.python.sources import read_source, source_file
 from tiffin.errors import BuildError, ConfigError
 from tiffin.runtime.manifest import ApiSpec, ModelInfo, ServiceSpec, TypeSpec
-from tiffin.runtime.service.bundlefile import PythonOptions
+from tiffin.runtime.service.bundlefile import IndexOptions, PythonOptions
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +144,25 @@ def test_passwords_stay_out_of_messages_too(tmp_path: Path, line: str) -> None:
         collect(tmp_path, packages=(line,))
     assert "secret" not in str(caught.value)
     assert "token" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["six=1.0", "six==1.0#egg", "six >= two", "a b"])
+def test_lines_that_are_no_requirement(tmp_path: Path, line: str) -> None:
+    with pytest.raises(BuildError, match=r"requirements\.txt line 1: '.*' is no requirement: "):
+        collect(write(tmp_path, {"requirements.txt": line}))
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:pw@corp.example/simple", "https://corp.example/simple?token=pw"]
+)
+def test_an_index_whose_address_carries_a_password(address: str) -> None:
+    for known, named in (
+        ({"corp": Index("corp", address)}, "corp"),
+        ({}, IndexOptions(name="corp", url=address)),
+    ):
+        with pytest.raises(BuildError, match="UV_INDEX_CORP_USERNAME") as caught:
+            named_indexes([named], known)
+        assert "pw" not in str(caught.value)
 
 
 def test_a_user_without_a_password_is_no_secret(tmp_path: Path) -> None:
