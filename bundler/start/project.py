@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> None:
 
 def next_steps(folder: Path, name: str, chosen: Template) -> list[str]:
     """What to type, from the folder that `bundle init` was typed in."""
-    enter = [f"cd {folder}"] if folder.absolute() != Path.cwd() else []
+    enter = [f"cd {shlex.quote(str(folder))}"] if folder.absolute() != Path.cwd() else []
     return [
         *enter,
         f"pip install {' '.join(chosen.packages)} pytest",

@@ -165,7 +165,7 @@ class Carrying:
             path = self._folder / text.removeprefix("file:").strip()
             try:
                 text = path.read_text(encoding="utf-8").strip()
-            except OSError:
+            except (OSError, UnicodeDecodeError):
                 self._leave(key, f"the description's file {path} cannot be read")
                 return
         self.file["description"] = text
@@ -175,9 +175,11 @@ class Carrying:
         if isinstance(value, dict):
             self.file["labels"] = {str(name): str(word) for name, word in value.items()}
             self._took(key, f"labels: {', '.join(self.file['labels'])}")
+        elif value:
+            self._leave(key, "labels are no mapping of names to words")
 
     def _patterns(self, key: str, value: Any) -> None:
-        patterns = [str(each) for each in value or []]
+        patterns = [str(each) for each in self._several(value, self._options.where(key))]
         if key == "exclude":
             self.exclude(patterns, self._options.where(key))
         elif patterns:
@@ -186,7 +188,7 @@ class Carrying:
 
     def _models(self, key: str, value: Any) -> None:
         tags = []
-        for each in value or []:
+        for each in self._several(value, self._options.where(key)):
             tag = each.get("tag", "") if isinstance(each, dict) else str(each)
             if isinstance(each, dict) and (extra := sorted(each.keys() - {"tag"})):
                 self._leave(
@@ -203,17 +205,17 @@ class Carrying:
             )
 
     def _python(self, key: str, value: Any) -> None:
-        for name, each in (value or {}).items():
+        for name, each in self._mapping(value, self._options.where(key)).items():
             dotted = f"{key}.{name}"
             where = self._options.where(dotted)
             if name == "packages":
-                for line in each or []:
+                for line in self._several(each, where):
                     self.require(str(line), where)
             elif name == "requirements_txt":
                 self.requirements_file(str(each), where)
             elif name in {"index_url", "extra_index_url", "find_links"}:
                 option = "--" + name.replace("_", "-")
-                for address in [each] if isinstance(each, str) else each or []:
+                for address in self._several(each, where):
                     self.index(f"{option} {address}", where)
             elif name == "lock_packages":
                 if each is False:
@@ -225,10 +227,8 @@ class Carrying:
             elif name == "pack_git_packages":
                 self._notes.took(where, "git packages are pinned to a commit by the lock")
             elif name == "wheels":
-                self._notes.leave(
-                    where,
-                    f"wheels {', '.join(map(str, each or []))}: install the package here, or publish it",
-                )
+                wheels = ", ".join(map(str, self._several(each, where)))
+                self._notes.leave(where, f"wheels {wheels}: install the package here, or publish it")
             elif each:
                 self._notes.leave(
                     where, f"python.{name} has no counterpart: configure uv (uv.toml) where you build"
@@ -239,7 +239,7 @@ class Carrying:
         name = Path(name).as_posix()
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             self._notes.leave(where, f"the requirements file {name} cannot be read")
             return
         for number, raw in enumerate(lines, 1):
@@ -248,7 +248,7 @@ class Carrying:
                 self.require(line, f"{name}:{number}")
 
     def _docker(self, key: str, value: Any) -> None:
-        for name, each in (value or {}).items():
+        for name, each in self._mapping(value, self._options.where(key)).items():
             where = self._options.where(f"{key}.{name}")
             if name == "distro":
                 self.distro(str(each), where)
@@ -257,7 +257,9 @@ class Carrying:
             elif name == "cuda_version":
                 self.set_image(where, cuda=".".join(str(each).split(".")[:2]))
             elif name == "system_packages":
-                self.set_image(where, system_packages=[str(package) for package in each or []])
+                self.set_image(
+                    where, system_packages=[str(package) for package in self._several(each, where)]
+                )
             elif name == "base_image":
                 self.set_image(where, base=str(each))
             elif name == "env":
@@ -275,7 +277,8 @@ class Carrying:
 
     def python_version(self, version: str, where: str) -> None:
         """The Python of images; BentoML takes 3.12.1 too, a bundle 3.12."""
-        self.python["version"] = ".".join(version.split(".")[:2])
+        # Without quotes 3.10 is the number 3.1 in YAML, and nobody means the Python of that name.
+        self.python["version"] = "3.10" if version == "3.1" else ".".join(version.split(".")[:2])
         self._notes.took(where, f"python: version: {self.python['version']}")
 
     def distro(self, name: str, where: str) -> None:
@@ -317,13 +320,29 @@ class Carrying:
                 self.set_image(where, env={**self.image.env, name: str(text)})
 
     def _conda(self, key: str, value: Any) -> None:
-        for line in (value or {}).get("pip") or []:
+        given = self._mapping(value, self._options.where(key))
+        for line in self._several(given.get("pip"), self._options.where(f"{key}.pip")):
             self.require(str(line), self._options.where(f"{key}.pip"))
-        if file := (value or {}).get("environment_yml"):
+        if file := given.get("environment_yml"):
             self.python["requirements"] = Path(str(file)).as_posix()
             self._took(f"{key}.environment_yml", f"requirements of {file}")
-        if names := (value or {}).get("dependencies"):
+        if names := self._several(given.get("dependencies"), self._options.where(f"{key}.dependencies")):
             self._leave(
                 f"{key}.dependencies",
                 f"conda's {', '.join(map(str, names))}: name the same packages of PyPI in the requirements",
             )
+
+    def _several(self, value: Any, where: str) -> list[Any]:
+        """A list, or one word without the brackets, which must not fall into its letters."""
+        if value is None or isinstance(value, list):
+            return value or []
+        if isinstance(value, str):
+            return [value]
+        self._notes.leave(where, f"a list belongs here, and this is {value!r}")
+        return []
+
+    def _mapping(self, value: Any, where: str) -> dict[Any, Any]:
+        if value is None or isinstance(value, dict):
+            return value or {}
+        self._notes.leave(where, f"keys and values belong here, and this is {value!r}")
+        return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,6 +204,6 @@ def _not_copied(source: Source, bento: Path, notes: Notes) -> None:
 
 
 def _next_steps(folder: Path, tags: list[str]) -> list[str]:
-    enter = [f"cd {folder}"] if folder != Path.cwd() else []
+    enter = [f"cd {shlex.quote(str(folder))}"] if folder != Path.cwd() else []
     save = [f"python train.py  # after tiffin.models.save in it, for {', '.join(tags)}"] if tags else []
     return [*enter, *save, "bundle doctor .", "bundle serve --reload", "bundle build"]

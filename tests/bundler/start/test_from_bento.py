@@ -243,3 +243,28 @@ def test_what_is_no_project(files: dict[str, str | bytes], says: str, tmp_path: 
     with pytest.raises(ConfigError, match=says):
         convert(folder, tmp_path / "fresh")
     assert not (tmp_path / "fresh").exists()
+
+
+def test_odd_values_are_told_and_words_are_not_taken_apart(tmp_path: Path) -> None:
+    bentofile = (
+        "service: 'service:Sums'\ninclude: '*.py'\nmodels: 7\nlabels: [a]\nenvs: 3\nconda: [x]\n"
+        "python:\n  packages: numpy\n  requirements_txt: wide.txt\n"
+        "docker:\n  python_version: 3.10\n  system_packages: libgl1\n"
+    )
+    service = (
+        "import bentoml\n@bentoml.service\nclass Sums:\n"
+        "    @bentoml.api\n    def add(self, a: int) -> int:\n        return a\n"
+    )
+    folder = write(tmp_path / "odd", {"bentofile.yaml": bentofile, "service.py": service})
+    (folder / "wide.txt").write_text("numpy\n", encoding="utf-16")
+    told = left(convert(folder, folder))
+    written = find_bundlefile(folder)
+    assert written is not None
+    assert written.include[0] == "*.py"
+    assert written.python.version == "3.10"
+    assert written.image.system_packages == ["libgl1"]
+    assert (folder / "requirements.txt").read_text() == "numpy\n"
+    assert "a list belongs here, and this is 7" in told["bentofile.yaml:3"]
+    assert "no mapping" in told["bentofile.yaml:4"]
+    assert "keys and values belong here" in told["bentofile.yaml:6"]
+    assert "cannot be read" in told["bentofile.yaml:9"]
