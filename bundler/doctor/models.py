@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...errors import ModelError
+from ..model_files.recognise import recognise
+from ..snapshot import SourceFile
 from .finding import Finding
 from .patient import Patient
 
@@ -11,6 +14,8 @@ NAME = "models"
 
 
 def check(patient: Patient) -> Iterator[Finding]:
+    if patient.kind == "file" and len(patient.sources) == 1:
+        yield from _file(patient.sources[0])
     for model in patient.models:
         wrong = []
         for file in model.info.files:
@@ -39,3 +44,19 @@ def check(patient: Patient) -> Iterator[Finding]:
                 where=model.tag,
                 mend=f"tiffin.models.save({model.info.name!r}, …, example=x[:2])",
             )
+
+
+def _file(source: SourceFile) -> Iterator[Finding]:
+    """Whether it is a model at all; weights without their network are one, for those who have the class."""
+    try:
+        found = recognise(source.source)
+    except ModelError as error:
+        yield Finding(check=NAME, severity="error", what=str(error), mend="save or fetch it again")
+        return
+    if not found.servable:
+        yield Finding(
+            check=NAME,
+            severity="warning" if found.model else "error",
+            what=f"{source.path} seems to be {found.what}",
+            mend=found.advice,
+        )

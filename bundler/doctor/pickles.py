@@ -6,12 +6,16 @@ evaluate text have no business in a model. A hostile file can hide them: that no
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...errors import ModelError
+from ..model_files.recognise import recognise
 from ..snapshot import SourceFile
 from .finding import Finding
 from .patient import Patient, SavedModel
@@ -21,6 +25,8 @@ _READ_BYTES = 32 << 20
 """Of each file: calls stand at its beginning or end, weights between."""
 _SAFE = {"sklearn": 'framework="skops"', "torch": "a state dict or an importable class", "cloudpickle": ""}
 _SUFFIXES = {".pkl", ".pickle", ".joblib", ".dill"}
+_PERHAPS = {".pt", ".pth", ".ckpt", ".bin", ".sav", ".model"}
+"""Pickles or something else: what lies beside code and is named so is looked into."""
 _MODULES = (
     rb"os|posix|nt|subprocess|pty|commands|runpy|socket|shutil|webbrowser|code|ctypes|"
     rb"builtins|__builtin__|importlib|urllib\.request|requests\.api"
@@ -62,7 +68,8 @@ def _file(source: SourceFile, *, beside: bool) -> Iterator[Finding]:
     Args:
         beside: whether it lies beside code; else it is the model file that is looked at.
     """
-    named = Path(source.path).suffix in _SUFFIXES
+    suffix = Path(source.path).suffix.lower()
+    named = suffix in _SUFFIXES or ((not beside or suffix in _PERHAPS) and _is_pickle(source.source))
     called = dangerous(source.source) if named or not beside else []
     if called:
         yield Finding(
@@ -88,6 +95,14 @@ def _file(source: SourceFile, *, beside: bool) -> Iterator[Finding]:
             where=source.path,
             mend="export TIFFIN_ALLOW_PICKLE=0  # refuses all of them",
         )
+
+
+def _is_pickle(path: Path) -> bool:
+    """By its content, for a name says nothing."""
+    try:
+        return bool(recognise(path).pickle)
+    except ModelError:
+        return False
 
 
 def _pickled(model: SavedModel, refused: bool) -> Finding:
@@ -147,9 +162,15 @@ def _contents(path: Path) -> Iterator[bytes]:
             if head[:2] == b"\x1f\x8b":
                 yield zlib.decompressobj(31).decompress(head, _READ_BYTES)
                 return
+            if head[:3] == b"BZh":
+                yield bz2.BZ2Decompressor().decompress(head, _READ_BYTES)
+                return
+            if head[:6] == b"\xfd7zXZ\x00" or head[:3] == b"]\x00\x00":
+                yield lzma.LZMADecompressor().decompress(head, _READ_BYTES)
+                return
             yield head
             if size > 2 * _READ_BYTES:
                 file.seek(size - _READ_BYTES)
                 yield file.read()
-    except (OSError, zlib.error, zipfile.BadZipFile):
+    except (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile):
         return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import io
+import lzma
 import os
 import pickle
 import zipfile
@@ -74,6 +76,28 @@ def test_pickles_beside_the_code(tmp_path: Path) -> None:
     )
     only(list(pickles.check(patient(sources=(source(tmp_path, "evil.pkl", pickle.dumps(Evil())),)))), "error")
     assert list(pickles.check(patient(sources=(source(tmp_path, "service.py"),)))) == []
+
+
+def test_pickles_of_other_names(tmp_path: Path) -> None:
+    data = pickle.dumps({"a": pickles.check})
+    looked_at = source(tmp_path, "net.onnx", data)
+    only(list(pickles.check(patient(sources=(looked_at,), kind="file"))), "note")
+    only(list(pickles.check(patient(sources=(source(tmp_path, "net.pt", data),)))), "warning")
+    for number, packed in enumerate(
+        (bz2.compress(pickle.dumps(Evil())), lzma.compress(pickle.dumps(Evil())))
+    ):
+        (tmp_path / f"{number}.joblib").write_bytes(packed)
+        assert pickles.dangerous(tmp_path / f"{number}.joblib")
+
+
+def test_a_file_that_is_no_model(tmp_path: Path) -> None:
+    table, weights = source(tmp_path, "x.onnx", b"a,b\n1,2\n"), tmp_path / "w"
+    found = only(list(models.check(patient(sources=(table,), kind="file"))), "error")
+    assert found.what == "x.onnx seems to be a text file"
+    weights.write_bytes((2).to_bytes(8, "little") + b"{}")
+    bare = source(tmp_path, "w", weights.read_bytes())
+    assert "network" in only(list(models.check(patient(sources=(bare,), kind="file"))), "warning").mend
+    assert list(models.check(patient(sources=(table,)))) == []
 
 
 def project(folder: Path, text: str, **changes: Any) -> Any:
