@@ -19,6 +19,8 @@ MAX_READ_BYTES = 8 * 1024 * 1024
 """Of the diff that git is let write."""
 MAX_NAMES = 100
 _TIMEOUT_S = 10.0
+_PASSWORD = re.compile(r"://[^/\s@:]{0,256}:[^/\s@{}$<>]{1,256}@[\w\[{$<]")
+"""`postgres://me:secret@db/x`: of any scheme, and in examples too, since nobody asks for a diff."""
 _SECTION = re.compile(r"^diff --git .*\n", re.MULTILINE)
 _NEW_NAME = re.compile(r"^(?:\+\+\+ b|--- a)/(?P<name>[^\t\n]+)", re.MULTILINE)
 
@@ -121,6 +123,8 @@ def _secret(folder: Path, name: str, section: str) -> str | None:
     for text in (section, "\n".join(lines), "\n".join(old)):
         if what := secret_in(name, text.encode()):
             return what
+        if _PASSWORD.search(text):
+            return "password in an address"
     path = folder / name
     try:
         if path.is_file() and not path.is_symlink():

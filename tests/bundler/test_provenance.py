@@ -70,6 +70,8 @@ def test_the_diff_of_a_dirty_folder(repository: Path) -> None:
         ("a.py", f"token = '{TOKEN}'\n"),
         ("a.py", KEY),
         (".env", "A=1\n"),
+        ("a.py", "DB = 'postgres://me:hunter2@db.example/x'\n"),
+        ("a.py", "DB = 'redis://:hunter2@[::1]/0'\n"),
         ("a.py", "kind: x\nusers:\n- user:\n    client-key-data: " + "A" * 60 + "\n"),
     ],
 )
@@ -81,6 +83,14 @@ def test_secrets_stay_out_of_the_diff(repository: Path, name: str, text: str) ->
     assert text.strip() not in found["diff"]
     assert name not in found["diff"]
     assert found["left_out"][name].startswith("looks like a secret: ")
+
+
+def test_an_address_that_is_put_together_is_no_secret(repository: Path) -> None:
+    write(
+        repository,
+        {"a.py": "DB = f'postgres://{me}:{secret}@{host}/x'; S = 's3://a/b:c'; U = 'ssh://git@x:22/'\n"},
+    )
+    assert "left_out" not in _state(repository)
 
 
 def test_a_secret_that_is_taken_out_stays_out_too(repository: Path) -> None:
