@@ -55,8 +55,14 @@ class SourceFile(NamedTuple):
     size_bytes: int
 
 
+def ignored_in(folder: Path) -> list[str]:
+    """Lines of its `.bundleignore`."""
+    ignore = folder / IGNORE_FILE
+    return ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
+
+
 def list_sources(
-    folder: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    folder: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = (), at: str = ""
 ) -> list[SourceFile]:
     """Walks the project.
 
@@ -64,6 +70,8 @@ def list_sources(
         folder: the project.
         include: patterns of what may go in; empty: everything.
         exclude: patterns of what is left out; `.bundleignore` adds to them.
+        at: where in the bundle the folder will be, `pkg`: what paths begin with, for patterns too; then a
+            `.bundleignore` in it says nothing. Empty: it is the project.
 
     Returns:
         The files by path. Sockets, pipes and devices are no files and are left out.
@@ -73,10 +81,9 @@ def list_sources(
             cannot hold; nothing left.
         ConfigError: a pattern that is none.
     """
-    ignore = folder / IGNORE_FILE
-    ignored = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
+    ignored = [] if at else ignored_in(folder)
     walk = _Walk(folder, _spec(include) if include else None, _Exclude([*exclude, *ignored]))
-    files = sorted(walk.files())
+    files = sorted(walk.files(f"{at}/" if at else ""))
     if walk.bad_links:
         raise BuildError(
             "links that cannot go into a bundle:\n"
@@ -100,14 +107,14 @@ class _Walk:
         self._exclude = exclude
         self._home = os.path.realpath(home())
 
-    def files(self) -> Iterator[SourceFile]:
+    def files(self, prefix: str = "") -> Iterator[SourceFile]:
         names = set(os.listdir(self.root))  # noqa: PTH208 - names only
         if marks := names & _ENVIRONMENT_MARKS:
             raise BuildError(
                 f"{self.root} is itself a Python environment (it has {min(marks)}): "
                 "make the environment in a folder below, such as .venv"
             )
-        yield from self._folder("", (str(self.root),))
+        yield from self._folder(prefix, (str(self.root),))
 
     def _folder(self, prefix: str, chain: tuple[str, ...]) -> Iterator[SourceFile]:
         """

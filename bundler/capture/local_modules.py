@@ -17,11 +17,14 @@ Imports = Sequence[tuple[int, str]]
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
-def local_modules(modules: Imports, folders: Sequence[Path]) -> tuple[dict[str, Path], Imports]:
+def local_modules(
+    modules: Imports, folders: Sequence[Path], *, exclude: Sequence[str] = ()
+) -> tuple[dict[str, Path], Imports]:
     """
     Args:
         modules: what the code imports.
         folders: where Python looks first: the notebook's, then others that are no installed ones.
+        exclude: patterns of files of packages that stay behind.
 
     Returns:
         Path in the bundle's source to the file, and what these modules import besides one another.
@@ -43,7 +46,7 @@ def local_modules(modules: Imports, folders: Sequence[Path]) -> tuple[dict[str, 
         if top in done:
             continue
         done.add(top)
-        found = _find(top, folders)
+        found = _find(top, folders, exclude)
         files |= found
         inner = [each for path, file in found.items() if path.endswith(".py") for each in imports_of(file)]
         waiting += inner
@@ -82,7 +85,7 @@ def session_folders() -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _find(top: str, folders: Sequence[Path]) -> dict[str, Path]:
+def _find(top: str, folders: Sequence[Path], exclude: Sequence[str]) -> dict[str, Path]:
     if top in sys.builtin_module_names or top == __name__.partition(".")[0]:
         return {}  # tiffin itself is a wheel of the bundle, wherever it runs from
     for number, folder in enumerate(folders):
@@ -90,9 +93,9 @@ def _find(top: str, folders: Sequence[Path]) -> dict[str, Path]:
         if number and (package.is_dir() or module.is_file()) and top in modules_of_distributions():
             return {}  # an editable install, which is a distribution
         if (package / "__init__.py").is_file():
-            return {f"{top}/{source.path}": source.source for source in list_sources(package)}
+            return {each.path: each.source for each in list_sources(package, exclude=exclude, at=top)}
         if module.is_file():
             return {f"{top}.py": module}
         if package.is_dir() and any(package.glob("*.py")):
-            return {f"{top}/{source.path}": source.source for source in list_sources(package)}
+            return {each.path: each.source for each in list_sources(package, exclude=exclude, at=top)}
     return {}

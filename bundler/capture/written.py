@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...runtime.service.bundlefile import find_bundlefile
 from ...runtime.supervisor.control import Target
 from ...runtime.words import size_words
+from ..snapshot import ignored_in
 from .cell import Cell
 from .local_modules import Imports, local_modules
 from .source import Source, module_of, top_levels
@@ -56,11 +58,15 @@ def write(
 
     Raises:
         BuildError: a local module that cannot go along.
+        ConfigError: the bundlefile of that folder is wrong.
     """
     module = module_of(source)
     pickled = sorted(values.modules - {"__main__"}) if values else []
     modules: Imports = [*source.modules, *((0, name) for name in pickled)]
-    files, others = local_modules(modules, folders)
+    wishes = find_bundlefile(settings)
+    # Modules are needed whatever a pattern for the whole folder says; what lies beside them may stay behind.
+    exclude = [*(wishes.exclude if wishes else ()), *ignored_in(settings), "!*.py"]
+    files, others = local_modules(modules, folders, exclude=exclude)
     for relative, file in files.items():
         to = folder / relative
         to.parent.mkdir(parents=True, exist_ok=True)

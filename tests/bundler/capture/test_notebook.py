@@ -116,6 +116,20 @@ def test_what_is_equal_is_not_written_again(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "service.py").stat().st_mtime_ns == before
 
 
+def test_files_of_a_package_that_stay_behind(tmp_path: Path) -> None:
+    write(
+        tmp_path, {"pkg/__init__.py": "", "pkg/.env": "A=1", "pkg/sub/.env": "A=1", "pkg/sub/words.txt": "x"}
+    )
+    write(
+        tmp_path,
+        {"bundlefile.yaml": 'exclude: ["/pkg/.env", "*.py"]', ".bundleignore": "sub/.env\n/pkg/sub/.e*"},
+    )
+    path = notebook(tmp_path / "n.ipynb", "import tiffin\nimport pkg", service("return pkg.__name__"))
+    capture_notebook(path, "", tmp_path / "out")
+    found = sorted(each.relative_to(tmp_path / "out").as_posix() for each in (tmp_path / "out").rglob("*.*"))
+    assert found == ["pkg/__init__.py", "pkg/sub/words.txt", "service.py"]
+
+
 def test_relative_imports_and_broken_modules(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     path = notebook(tmp_path / "n.ipynb", "import tiffin\nfrom .x import y", service("return y"))
