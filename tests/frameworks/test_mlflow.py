@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from framework_rounds import refuses_damage, served, together
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from tiffin.bundler import models
 from tiffin.errors import ModelError
@@ -99,6 +99,18 @@ def test_the_example_in_the_folder_counts(tmp_path: Path) -> None:
     assert spec.output is not None and spec.output.shape == ["n"]
     columns = next(iter(spec.inputs.values())).columns
     assert columns is not None and list(columns) == ["area", "rooms", "town"]
+
+
+def test_without_an_example_zeros_tell_what_comes_out(tmp_path: Path) -> None:
+    numbers = np.arange(12.0).reshape(6, 2)
+    model = LogisticRegression().fit(numbers, [0, 1] * 3)
+    mlflow.sklearn.save_model(
+        model, str(tmp_path / "m"), signature=infer_signature(numbers, model.predict(numbers))
+    )
+    spec = models.save("m", tmp_path / "m", framework="mlflow").info.methods["predict"]
+    assert spec.inputs["data"].shape == ["n", 2]
+    assert spec.output is not None
+    assert (spec.output.dtype, spec.output.shape) == ("int64", ["n"])
 
 
 def test_lies_about_a_pickle_are_not_believed(tmp_path: Path) -> None:

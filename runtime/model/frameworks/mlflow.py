@@ -6,6 +6,7 @@ skops inside a folder are not.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -93,17 +94,21 @@ class MlflowFramework:
 
     def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
         schema = obj.metadata.get_input_schema()
+        told = None if schema is None else _told(schema)
         if example is None and (own := _own_example(obj)) is not None:
             example = Example(args=(own,))
-        if example is None:
-            spec = MethodSpec(inputs={"data": TypeSpec(kind="json")})
-        else:
+        spec = MethodSpec(inputs={"data": TypeSpec(kind="json")})
+        if example is not None:
             result = self.call(obj, method, *example.args, **example.kwargs)
             spec = describe_call(obj.predict, example, result)
-        if schema is not None and spec.inputs:
-            told = _told(schema)
-            if told is not None:
-                spec.inputs[next(iter(spec.inputs))] = told
+        elif told is not None:
+            # A signature may promise what the model does not take: then its answer stays unknown.
+            with contextlib.suppress(Exception):
+                if (zeros := _zeros(told)) is not None:
+                    result = self.call(obj, method, *zeros.args)
+                    spec.output = describe_call(obj.predict, zeros, result).output
+        if told is not None and spec.inputs:
+            spec.inputs[next(iter(spec.inputs))] = told
         return spec
 
 
@@ -129,6 +134,20 @@ def _told(schema: Any) -> TypeSpec | None:
             shape=[BATCH_AXIS if tensor.shape[0] < 0 else shape[0], *shape[1:]],
         )
     return None
+
+
+def _zeros(told: TypeSpec) -> Example | None:
+    """Two rows of what a signature tells; None when it leaves sizes open."""
+    import numpy as np
+
+    if told.columns:
+        import pandas as pd
+
+        return Example(args=(pd.DataFrame({name: np.zeros(2, of) for name, of in told.columns.items()}),))
+    if told.kind != "array" or not told.shape or told.shape[0] != BATCH_AXIS:
+        return None
+    sizes = [size for size in told.shape[1:] if isinstance(size, int)]
+    return Example(args=(np.zeros((2, *sizes), told.dtype),)) if len(sizes) + 1 == len(told.shape) else None
 
 
 def _dtype(kind: Any) -> Any:
