@@ -88,17 +88,19 @@ def task_source(
     """
     method = next((name for name in _SCORES if name in info.methods), next(iter(info.methods)))
     subject = _Subject(info, method, runner, attribute, words, imports)
-    _check_input(task, subject.input)
+    _check_input(task, subject.input, info.framework)
     return TASKS[task](subject)
 
 
-def _check_input(task: str, spec: TypeSpec) -> None:
+def _check_input(task: str, spec: TypeSpec, framework: str) -> None:
     """Says now what each request would end in. What is open in the model's input is let through."""
     if task not in _GIVES:
         return
     gives, axes = _GIVES[task]
     if spec.kind == "dataframe":
         fits, takes = task == "tabular", "a table"
+    elif framework == "sklearn" and spec.json_schema.get("items") == {"type": "string"}:
+        fits, takes = task == "text-classification", "texts"  # words of a vectorizer
     elif spec.kind != "array" or spec.shape is None or "..." in spec.shape:
         return
     else:

@@ -111,7 +111,7 @@ def _json_words(path: Path, text: str) -> list[str]:
         found = json.loads(text)
         if isinstance(found, dict):
             found = [found[key] for key in sorted(found, key=int)]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"--classes {path}: neither one word a line nor JSON of the form ['cat', 'dog']: {error}"
         ) from error

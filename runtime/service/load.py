@@ -94,8 +94,8 @@ def _folder(folder: Path) -> Target:
     if file.is_file():
         return Target(source=str(folder), service=f"{file.stem}:{_only_service(file)}")
     raise ConfigError(
-        f"nothing to serve in {folder}: tried {BUNDLE_FILE}, the key service of {BUNDLEFILE} and of "
-        f"[tool.tiffin] in pyproject.toml, {SERVICE_FILE}{_elsewhere(folder)}"
+        f"nothing to serve in {folder}: tried {BUNDLE_FILE}, model files, the key service of {BUNDLEFILE} "
+        f"and of [tool.tiffin] in pyproject.toml, {SERVICE_FILE}{_elsewhere(folder)}"
     )
 
 

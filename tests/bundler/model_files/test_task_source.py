@@ -205,3 +205,15 @@ def test_a_task_that_the_model_cannot_do_is_refused(task: str) -> None:
         _service("m.joblib", task),
     ):
         pass
+
+
+def test_texts_are_no_images() -> None:
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    joblib.dump(
+        make_pipeline(CountVectorizer(), LogisticRegression()).fit(["so good", "so bad"], [0, 1]), "m"
+    )
+    with pytest.raises(UsageError, match="and it takes texts"), _service("m", "image-classification"):
+        pass
