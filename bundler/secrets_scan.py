@@ -86,7 +86,7 @@ _RULES = (
     _rule("Slack token", b"xox", rb"\bxox[abeprs]-[0-9]+-[A-Za-z0-9-]{10,}"),
     _rule("Stripe key", b"_live_", rb"\b[rs]k_live_[A-Za-z0-9]{20,}\b"),
     _rule("Hugging Face token", b"hf_", rb"\bhf_[A-Za-z]{34}\b"),
-    _rule("OpenAI key", b"sk-", rb"\bsk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{20,}T3BlbkFJ[A-Za-z0-9_-]{20,}"),
+    _rule("OpenAI key", b"sk-", rb"\bsk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{20,200}T3BlbkFJ[A-Za-z0-9_-]{20,}"),
     _rule("Anthropic key", b"sk-ant-", rb"\bsk-ant-[a-z0-9]+-[A-Za-z0-9_-]{80,}"),
     _rule("PyPI token", b"pypi-AgE", rb"\bpypi-AgE[A-Za-z0-9_-]{50,}"),
     _rule("npm token", b"npm_", rb"\bnpm_[A-Za-z0-9]{36}\b"),

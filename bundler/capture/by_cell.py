@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...errors import TiffinError
+from ...errors import SecretFoundError, TiffinError
 from .written import Captured
 
 _MISSING_FILE = re.compile(r"FileNotFoundError: .*?'([^']+)'")
@@ -19,8 +19,22 @@ def errors_by_cell(captured: Captured) -> Iterator[None]:
         yield
     except TiffinError as error:
         if len(error.args) == 1 and isinstance(error.args[0], str):
-            error.args = (_by_cell(error.args[0], captured),)
+            message = _by_cell(error.args[0], captured)
+            if isinstance(error, SecretFoundError):
+                message += _of_cells(message, captured)
+            error.args = (message,)
         raise
+
+
+def _of_cells(message: str, captured: Captured) -> str:
+    """The module itself cannot be excluded."""
+    module = f"{captured.target.service.partition(':')[0]}.py"
+    if f"\n  {module}: " not in message:
+        return ""
+    return (
+        f"\n{module} is made of the cells, and cannot be excluded: let the service read the value when it "
+        "starts, os.environ['…']"
+    )
 
 
 def _by_cell(message: str, captured: Captured) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from projects import write
 
-from tiffin.bundler.secrets_scan import find_secrets, refuse_secrets
+from tiffin.bundler.secrets_scan import find_secrets, refuse_secrets, secret_in
 from tiffin.bundler.snapshot import SourceFile, list_sources
 from tiffin.errors import SecretFoundError
 
@@ -125,3 +125,8 @@ def test_the_message_says_how_to_go_on_and_does_not_show_the_secret(tmp_path: Pa
     kept = list_sources(tmp_path, exclude=["/.env", r"/conf/a\ \[1\].txt"])
     assert [file.path for file in kept] == ["service.py"]
     refuse_secrets(kept)
+
+
+def test_text_that_begins_like_a_key_again_and_again() -> None:
+    """Read in time that grows with its length, not with the square."""
+    assert secret_in("", b"sk-" * 300_000) is None

@@ -14,7 +14,7 @@ from tiffin.bundler.bundles import Bundle, verify
 from tiffin.bundler.capture.notebook import read_notebook
 from tiffin.bundler.capture.origin import capture_notebook, notebook_of
 from tiffin.bundler.origin import origin_of
-from tiffin.errors import BuildError, ConfigError, ServiceDefinitionError
+from tiffin.errors import BuildError, ConfigError, SecretFoundError, ServiceDefinitionError
 
 LOUD = "print('training')\nraise SystemExit('a cell was executed')"
 
@@ -83,6 +83,14 @@ def test_errors_name_the_cell(tmp_path: Path) -> None:
     assert "(cell 1, line 4)" in words
     assert "words.txt lies beside the notebook" in words
     assert not (tmp_path / "home" / "bundles" / "echo").exists()
+
+
+def test_a_secret_in_a_cell(tmp_path: Path) -> None:
+    path = notebook(tmp_path / "n.ipynb", "import tiffin\nK = 'AKIA" + "Q7" * 8 + "'", service("return K"))
+    with pytest.raises(
+        SecretFoundError, match=r"(?s)service\.py: AWS access key.*made of the cells.*os\.environ"
+    ):
+        build(path)
 
 
 def test_which_class(tmp_path: Path) -> None:
