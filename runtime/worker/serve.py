@@ -69,9 +69,11 @@ class Server:
         while True:
             if not self._stopping and self._stop_by < inf:
                 self._say_goodbye()
-            if self._stopping and (not self._connections or time.monotonic() >= self._stop_by):
+            if self._stopping and not self._connections:
                 break
             self._poll()  # also when there is work: what is cancelled until now is not run
+            if self._stopping and time.monotonic() >= self._stop_by:  # with all that was sent until now
+                break
             if self._jobs:
                 self._run_next()
         abandoned = sum(job.requests for job in self._jobs)

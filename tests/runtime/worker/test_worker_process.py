@@ -634,7 +634,7 @@ def test_drain_runs_what_was_sent_ahead_and_its_limit_counts_it(
     peer = meet()
     peer.call(1, 21)
     peer.call(2, 21, 5, counts=[1, 1])
-    time.sleep(0.1)
+    time.sleep(0.8)  # both have come, and the first one runs for two seconds
     worker.send(Drain(limit_s=0.5))
     assert peer.answer()[0] == 1
     assert worker.message() == Drained(abandoned=2)
