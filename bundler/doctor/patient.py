@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ...errors import ConfigError, InvalidTagError, NotFoundError, TiffinError
+from ...errors import ConfigError, InvalidTagError, NotFoundError, ServiceDefinitionError, TiffinError
 from ...runtime.home import bundles_folder, models_folder
 from ...runtime.manifest import BUNDLE_FILE, MODEL_FILE, BundleInfo, ModelInfo, RunnerSpec, ServiceSpec
 from ...runtime.model.model import read_info
@@ -113,6 +113,10 @@ def look_at(target: str | None, machine: Machine, *, port: int = 3000, run: bool
             return kind(found, machine, port)
     try:
         return _project(target, machine, port, run)
+    except ServiceDefinitionError as error:
+        if not path.is_dir():
+            raise
+        return _broken(path, machine, port, str(error))  # the rest of the project is worth a look all the same
     except ConfigError as error:
         if path.exists():
             raise
@@ -164,6 +168,21 @@ def _files(path: Path, machine: Machine, port: int) -> Patient:
     files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
     sources = [SourceFile(each.name, each, each.stat().st_size) for each in files]
     return Patient(machine=machine, kind="file", title=str(path), port=port, sources=tuple(sources))
+
+
+def _broken(folder: Path, machine: Machine, port: int, problem: str) -> Patient:
+    wishes = find_bundlefile(folder) or BundleFile()
+    return Patient(
+        machine=machine,
+        kind="folder",
+        title=str(folder),
+        folder=folder,
+        port=port,
+        wishes=wishes,
+        requirements=tuple(requirement_lines(folder, wishes)),
+        sources=tuple(list_sources(folder, include=wishes.include, exclude=wishes.exclude)),
+        problem=problem,
+    )
 
 
 def _project(text: str, machine: Machine, port: int, run: bool) -> Patient:

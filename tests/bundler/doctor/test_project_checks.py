@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patients import only, patient, saved
+from patients import machine, only, patient, saved
 
 from tiffin.bundler.doctor import models, pickles, pins, secrets, service, size, versions
+from tiffin.bundler.doctor.patient import look_at
 from tiffin.bundler.doctor.requirement_lines import requirement_lines
 from tiffin.bundler.snapshot import SourceFile
 from tiffin.runtime.manifest import BundleInfo, MethodSpec, ServiceSpec
@@ -208,3 +209,12 @@ def test_a_service_that_cannot_be_imported(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("")
     assert "python train.py" in only(list(service.check(broken)), "error").mend
     assert list(service.check(patient())) == []
+
+
+def test_a_project_whose_code_does_not_parse_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "service.py").write_text("import tiffin\nclass Iris(\n")
+    (tmp_path / "requirements.txt").write_text("scikit-learn\n")
+    seen = look_at(str(tmp_path), machine())
+    assert [line.name for line in seen.requirements] == ["scikit-learn"]
+    (finding,) = service.check(seen)
+    assert "not Python" in finding.what
