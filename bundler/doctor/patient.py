@@ -116,7 +116,7 @@ def look_at(target: str | None, machine: Machine, *, port: int = 3000, run: bool
     except ServiceDefinitionError as error:
         if not path.is_dir():
             raise
-        return _broken(path, machine, port, str(error))  # the rest of the project is worth a look all the same
+        return _broken(path, machine, port, str(error))  # the rest is worth a look all the same
     except ConfigError as error:
         if path.exists():
             raise
