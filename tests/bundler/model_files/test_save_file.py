@@ -66,7 +66,7 @@ def test_torchscript_with_inputs(tmp_path: Path) -> None:
     assert output.shape == ["n", 3]
     unknown = tiffin.models.save("net", tmp_path / "net.pt")
     assert list(unknown.info.methods["predict"].inputs) == ["input"]
-    with pytest.raises(ModelError, match=r"rows:float32\['n', 5\]\).*cannot be multiplied"):
+    with pytest.raises(ModelError, match=r"rows:float32\[n,5\]\).*cannot be multiplied"):
         tiffin.models.save("net", tmp_path / "net.pt", inputs=["rows:float32[n,5]"])
     with pytest.raises(UsageError, match="inputs= and example="):
         tiffin.models.save("net", tmp_path / "net.pt", inputs=["x:bool"], example=np.zeros((1, 4)))
