@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,20 @@ class GraphModel:
 
 
 _PROBE_ROWS = 2
+
+
+class GraphFramework:
+    """What frameworks of graphs have in common: how a `GraphModel` is called and described."""
+
+    def methods(self, obj: Any) -> list[str]:  # noqa: ARG002 - a graph has one
+        return ["predict"]
+
+    def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        return getattr(obj, method)(*args, **kwargs)
+
+    def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
+        spec: MethodSpec = obj.describe(example, partial(self.call, obj, method))
+        return spec
 
 
 def _spec(port: Port) -> TypeSpec:

@@ -31,14 +31,27 @@ def find_class(path: str, parents: tuple[type, ...]) -> Any:
     module, colon, name = path.partition(":")
     if not colon or not name:
         raise ModelError(f"bad class {path!r}: write 'module:Class'")
-    try:
-        found: Any = reduce(getattr, name.split("."), import_module(module))
-    except (ImportError, AttributeError) as error:
-        raise ModelError(
-            f"cannot import the model's class {path!r}: {error}; run where {module.partition('.')[0]!r} "
-            "can be imported (the project's folder, or with its package installed)"
-        ) from error
+    found = imported(module, name, "class")
     if not isinstance(found, type) or not issubclass(found, parents):
         names = " or ".join(parent.__qualname__ for parent in parents)
         raise ModelError(f"{path!r} is no class that derives from {names}")
     return found
+
+
+def imported(module: str, name: str, kind: str) -> Any:
+    """What `module:name` leads to.
+
+    Args:
+        kind: what the caller expects there, for the error: `class`.
+
+    Raises:
+        ModelError: it cannot be imported; says what to do.
+    """
+    try:
+        return reduce(getattr, name.split("."), import_module(module))
+    except (ImportError, AttributeError) as error:
+        raise ModelError(
+            f"cannot import the model's {kind} {f'{module}:{name}'!r}: {error}; run where "
+            f"{module.partition('.')[0]!r} can be imported (the project's folder, or with its package "
+            "installed)"
+        ) from error

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import MissingDependencyError, ModelError
+from .device import kind_and_number
 
 
 def jax_or_error() -> Any:
@@ -30,18 +31,16 @@ def place_of(jax: Any, device: str) -> Any:
     Raises:
         ModelError: no such device here.
     """
-    if device == "auto":
+    kind, number = kind_and_number(device)
+    if kind == "auto":
         return jax.devices()[0]
-    kind, _, number = device.partition(":")
-    if kind not in ("cpu", "cuda") or not (number or "0").isdigit():
-        raise ModelError(f"bad device {device!r}: use auto, cpu, cuda, cuda:1 …")
     try:
         found = jax.devices("gpu" if kind == "cuda" else "cpu")
     except RuntimeError:  # JAX's way to say none
         found = []
-    if int(number or 0) >= len(found):
+    if number >= len(found):
         raise ModelError(f"device {device!r} is not here: jax sees {len(found)} of them")
-    return found[int(number or 0)]
+    return found[number]
 
 
 def to_device(jax: Any, value: Any, place: Any) -> Any:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ...errors import MissingDependencyError, ModelError
+from .device import kind_and_number
 from .tensorflow_library import prepare_tensorflow
 
 BACKEND = "KERAS_BACKEND"
@@ -46,14 +47,12 @@ def place_of(keras: Any, device: str) -> str:
     Raises:
         ModelError: no such device here.
     """
-    if device == "auto":
+    kind, number = kind_and_number(device)
+    if kind == "auto":
         return ""
-    kind, _, number = device.partition(":")
-    if kind not in ("cpu", "cuda") or not (number or "0").isdigit():
-        raise ModelError(f"bad device {device!r}: use auto, cpu, cuda, cuda:1 …")
-    if kind == "cuda" and int(number or 0) >= (count := _gpu_count(keras.backend.backend())):
+    if kind == "cuda" and number >= (count := _gpu_count(keras.backend.backend())):
         raise ModelError(f"device {device!r} is not here: {keras.backend.backend()} sees {count} GPUs")
-    return f"{'gpu' if kind == 'cuda' else 'cpu'}:{number or 0}"
+    return f"{'gpu' if kind == 'cuda' else 'cpu'}:{number}"
 
 
 @contextlib.contextmanager

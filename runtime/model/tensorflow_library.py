@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 from ...errors import MissingDependencyError, ModelError
+from .device import kind_and_number
 from .threads import thread_count
 
 
@@ -42,11 +43,9 @@ def place_of(tf: Any, device: str) -> str:
     Raises:
         ModelError: no such device here.
     """
-    if device == "auto":
+    kind, number = kind_and_number(device)
+    if kind == "auto":
         return ""
-    kind, _, number = device.partition(":")
-    if kind not in ("cpu", "cuda") or not (number or "0").isdigit():
-        raise ModelError(f"bad device {device!r}: use auto, cpu, cuda, cuda:1 …")
-    if kind == "cuda" and int(number or 0) >= (count := len(tf.config.list_logical_devices("GPU"))):
+    if kind == "cuda" and number >= (count := len(tf.config.list_logical_devices("GPU"))):
         raise ModelError(f"device {device!r} is not here: tensorflow sees {count} GPUs")
-    return f"/{'GPU' if kind == 'cuda' else 'CPU'}:{number or 0}"
+    return f"/{'GPU' if kind == 'cuda' else 'CPU'}:{number}"

@@ -6,7 +6,6 @@ import dataclasses
 import sys
 import types
 from functools import partial, reduce
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ...manifest import MethodSpec, ModelInfo
 from .. import aligned_safetensors
 from ..example import Example
 from ..framework import Native, Saved, check_options, copy_file, has_class_of
-from ..import_path import find_class, has_path, path_of
+from ..import_path import find_class, has_path, imported, path_of
 from ..jax_library import jax_or_error, place_of, to_arrays, to_device
 from ..json_values import is_json
 from ..pickles import check_pickle, dump, load, pickle_options
@@ -178,13 +177,7 @@ def _find(path: str) -> Any:
     module, _, name = path.partition(":")
     if not name or module.partition(".")[0] in sys.stdlib_module_names:
         raise ModelError(f"bad function {path!r}: write 'module:function', of a module of yours")
-    try:
-        found: Any = reduce(getattr, name.split("."), import_module(module))
-    except (ImportError, AttributeError) as error:
-        raise ModelError(
-            f"cannot import the model's function {path!r}: {error}; run where {module.partition('.')[0]!r} "
-            "can be imported (the project's folder, or with its package installed)"
-        ) from error
+    found = imported(module, name, "function")
     if not isinstance(found, types.FunctionType) or found.__module__ != module:
         raise ModelError(f"{path!r} is no function of that module")
     return found

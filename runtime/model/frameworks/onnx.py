@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ....errors import MissingDependencyError, ModelError
-from ...manifest import MethodSpec, ModelInfo
-from ..example import Example
+from ...manifest import ModelInfo
+from ..device import kind_and_number
 from ..framework import Native, Saved, check_options, copy_file, has_class_of
-from ..graph import TEXT, GraphModel, Port
+from ..graph import TEXT, GraphFramework, GraphModel, Port
 from ..threads import thread_count
 from ..versions import versions_of
 
@@ -33,7 +32,7 @@ _DTYPES = {
 }
 
 
-class OnnxFramework:
+class OnnxFramework(GraphFramework):
     """`onnx.ModelProto`, an `InferenceSession` made from a file, and files (`.onnx`, `.ort`)."""
 
     name = "onnx"
@@ -92,16 +91,6 @@ class OnnxFramework:
         name = _ORT_FILE if info.options.get("file") == _ORT_FILE else _FILE
         return _model(folder / name, device, shared=bool(info.options.get("shared")))
 
-    def methods(self, obj: Any) -> list[str]:  # noqa: ARG002 - a graph has one
-        return ["predict"]
-
-    def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-        return getattr(obj, method)(*args, **kwargs)
-
-    def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
-        spec: MethodSpec = obj.describe(example, partial(self.call, obj, method))
-        return spec
-
 
 class OnnxModel(GraphModel):
     """A graph in an `onnxruntime.InferenceSession`, its attribute `native`."""
@@ -148,18 +137,16 @@ def _model(source: Path | bytes, device: str, *, shared: bool) -> OnnxModel:
 
 def _providers(ort: Any, device: str) -> list[Any]:
     """In the order in which onnxruntime tries them."""
-    kind, _, number = device.partition(":")
+    kind, number = kind_and_number(device)
     here = _CUDA in ort.get_available_providers()
     if kind == "cpu" or (kind == "auto" and (not here or os.environ.get("CUDA_VISIBLE_DEVICES") == "")):
         return ["CPUExecutionProvider"]
-    if kind not in {"auto", "cuda"}:
-        raise ModelError(f"bad device {device!r}: use auto, cpu, cuda, cuda:1 …")
     if not here:
         raise ModelError(
             f"device {device!r}: the onnxruntime that is installed has no CUDA; "
             "install onnxruntime-gpu instead"
         )
-    return [(_CUDA, {"device_id": int(number or 0)}), "CPUExecutionProvider"]
+    return [(_CUDA, {"device_id": number}), "CPUExecutionProvider"]
 
 
 def _port(node: Any) -> Port:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ....errors import MissingDependencyError, ModelError
-from ...manifest import MethodSpec, ModelInfo
-from ..example import Example
+from ...manifest import ModelInfo
 from ..framework import Native, Saved, check_options, copy_file, has_class_of
-from ..graph import TEXT, GraphModel, Port
+from ..graph import TEXT, GraphFramework, GraphModel, Port
 from ..threads import thread_count
 from ..versions import versions_of
 
@@ -28,7 +26,7 @@ class OpenVinoModel(GraphModel):
     """The `openvino.Model` that is to be saved; None for one that was loaded."""
 
 
-class OpenVinoFramework:
+class OpenVinoFramework(GraphFramework):
     """`openvino.Model`, and files in IR."""
 
     name = "openvino"
@@ -61,16 +59,6 @@ class OpenVinoFramework:
 
     def load(self, folder: Path, info: ModelInfo, device: str) -> Any:
         return _compiled(_read(folder / _FILE), _device(device, info.options))
-
-    def methods(self, obj: Any) -> list[str]:  # noqa: ARG002 - a graph has one
-        return ["predict"]
-
-    def call(self, obj: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-        return getattr(obj, method)(*args, **kwargs)
-
-    def describe(self, obj: Any, method: str, example: Example | None) -> MethodSpec:
-        spec: MethodSpec = obj.describe(example, partial(self.call, obj, method))
-        return spec
 
 
 def _device(device: str, options: dict[str, Any]) -> str:

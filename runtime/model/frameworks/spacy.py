@@ -9,6 +9,7 @@ from typing import Any
 
 from ....errors import InvalidInputError, MissingDependencyError, ModelError
 from ...manifest import MethodSpec, ModelInfo
+from ..device import kind_and_number
 from ..example import Example
 from ..framework import Native, Saved, check_options, copy_folder, has_class_of, model_of
 from ..pickles import check_pickle
@@ -167,18 +168,16 @@ def _place(spacy: Any, device: str) -> None:
     Raises:
         ModelError: it is not here.
     """
-    kind, _, number = device.partition(":")
+    kind, number = kind_and_number(device)
     if kind == "cpu":
         spacy.require_cpu()
     elif kind == "auto":
         spacy.prefer_gpu()
-    elif kind == "cuda":
+    else:
         try:
-            spacy.require_gpu(int(number or 0))
+            spacy.require_gpu(number)
         except ValueError as error:
             raise ModelError(f"device {device!r} is not here: {error}") from error
-    else:
-        raise ModelError(f"bad device {device!r}: use auto, cpu, cuda, cuda:1 …")
 
 
 def _holds_torch(nlp: Any) -> bool:

@@ -81,7 +81,6 @@ class DataReader:
         element = str if self._texts else self._dtypes.element
         self._decoder = msgspec.json.Decoder(nested.list_type(element, depth))
         self._decode = self._decoder.decode
-        self._only = self._dtypes.only
         self._large = None if self._texts else _large_reader(self._dtypes, depth)
 
     def read(self, text: bytes) -> np.ndarray[Any, Any]:
@@ -100,10 +99,7 @@ class DataReader:
             return self._with_constants(text, error)
         if self._texts:
             return self._bytes(values)
-        try:
-            return np.array(values, self._only)
-        except (ValueError, OverflowError):
-            return nested.to_array(values, self._dtypes, self._depth)  # which finds the words
+        return nested.to_array(values, self._dtypes, self._depth)
 
     def _bytes(self, values: list[Any]) -> np.ndarray[Any, Any]:
         shape = []
