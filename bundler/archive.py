@@ -24,6 +24,7 @@ from ..errors import IntegrityError, StoreError, UnsafeArchiveError
 from ..runtime.digest import CHUNK_BYTES, open_regular
 from ..runtime.manifest import BUNDLE_FILE, MODEL_FILE, FileEntry
 from ..runtime.verify import check_entries
+from .epoch import EPOCH
 from .tar import Member, TarReader
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
@@ -33,10 +34,8 @@ MAX_ARCHIVE_BYTES = 1 << 40
 """Bytes of all files together."""
 
 _GZIP_SUFFIXES = (".gz", ".tgz")
-_FIRST_TIME = 315_532_800
-"""1980-01-01; files in an archive have times from here on."""
 _TIMES = 1 << 29
-"""17 years of seconds."""
+"""17 years of seconds, which the times of files in an archive lie in, from `EPOCH` on."""
 _GZIP_LEVEL = 6
 _PARTIAL = ".partial"
 _DEFLATE_RATIO = 1032
@@ -329,7 +328,7 @@ def _header(path: str, size_bytes: int, sha256: str, mode: str = "644") -> tarfi
     info = tarfile.TarInfo(path)
     info.size = size_bytes
     info.mode = int(mode, 8)
-    info.mtime = _FIRST_TIME + int(sha256[:8], 16) % _TIMES
+    info.mtime = EPOCH + int(sha256[:8], 16) % _TIMES
     return info
 
 

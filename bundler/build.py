@@ -12,11 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BuildError, ConfigError, UsageError
-from ..runtime.manifest import (
-    BUNDLE_FILE,
-    BundleInfo,
-    dump_yaml,
-)
+from ..runtime.manifest import BUNDLE_FILE, BundleInfo, dump_yaml
 from ..runtime.service.bundlefile import BundleFile, find_bundlefile
 from ..runtime.tag import Tag
 from ..runtime.verify import bundle_digest
@@ -24,11 +20,7 @@ from .bundles import Bundle, bundle_store
 from .content import Content, Progress, fill, put
 from .describe import DESCRIBING
 from .image.dockerfile import IGNORED, render
-from .image.plan import (
-    DOCKERFILE,
-    IGNORE_FILE,
-    plan_of,
-)
+from .image.plan import DOCKERFILE, IGNORE_FILE, plan_of
 from .model_files.wishes import FileOptions
 from .origin import Origin, origin_of
 from .provenance import given_only, tools, wanted

@@ -62,17 +62,18 @@ def origin_of(
         ModelError: a file that is no model, or one that cannot be used.
         UsageError: what was said of model files does not fit, or there are none.
     """
-    if isinstance(target, type) or not is_project(str(target)):
-        from .model_files.origin import is_model_target, written_service
+    project = not isinstance(target, type) and is_project(target)
+    if not project and not isinstance(target, type):
+        from .model_files.origin import holds_models, written_service
         from .model_files.wishes import FileOptions
 
-        if not isinstance(target, type) and is_model_target(str(target)):
+        if holds_models(Path(target)):
             with written_service(Path(target), files or FileOptions(), name) as written:
                 yield _of_models(Path(target), written)
             return
     if files is not None and files.given:
         raise UsageError(f"--input, --classes and --task are for model files, and {target} is none")
-    capture = _capture(target)
+    capture = None if project else _capture(target)
     if capture is None:
         found = project_target(target)
         yield Origin(target=found, settings=Path(found.source))
@@ -88,8 +89,6 @@ def origin_of(
 
 def _capture(target: str | Path | type) -> Callable[[Path], Captured] | None:
     """What writes the source of a notebook or of a session into a folder; None: the target has files."""
-    if not isinstance(target, type) and is_project(str(target)):
-        return None
     from .capture.origin import capture_notebook, is_of_session, notebook_of
 
     if isinstance(target, type):

@@ -15,7 +15,7 @@ _PACKAGE_FOLDERS = {"site-packages", "dist-packages"}
 
 
 def is_project(target: str | Path) -> bool:
-    """Whether it is the folder or the file of a service's own source, told without reading any of it."""
+    """Whether it is the folder or the file of a service's own source, told without importing it."""
     path = Path(target)
     if path.suffix == ".py" or ".py:" in path.name:
         return True

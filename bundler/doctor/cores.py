@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...errors import TiffinError
+from ...runtime.manifest import ServiceSpec
 from ...runtime.supervisor.gpus import Gpus
 from ...runtime.supervisor.plan import Plan, plan
 from ...runtime.supervisor.room import Room
@@ -59,15 +60,20 @@ def settled_plan(patient: Patient) -> Plan | None:
     """What serving would settle on here; None: nothing to serve, or it would be refused (`gpu` says why)."""
     if patient.service is None:
         return None
-    machine = patient.machine
     try:
-        return plan(
-            patient.service,
-            cpus=machine.cores,
-            gpus=Gpus(machine.gpus, machine.gpus_from),
-            processes=None,
-            workers={},
-            room=Room(machine.memory_bytes, patient.weights),
-        )
+        return plan_of(patient, patient.service)
     except TiffinError:
         return None
+
+
+def plan_of(patient: Patient, service: ServiceSpec) -> Plan:
+    """The same; raises ServerError when it would be refused."""
+    machine = patient.machine
+    return plan(
+        service,
+        cpus=machine.cores,
+        gpus=Gpus(machine.gpus, machine.gpus_from),
+        processes=None,
+        workers={},
+        room=Room(machine.memory_bytes, patient.weights),
+    )

@@ -10,11 +10,9 @@ import re
 from collections.abc import Iterator
 
 from ...errors import ServerError
-from ...runtime.supervisor.gpus import Gpus
-from ...runtime.supervisor.plan import plan
-from ...runtime.supervisor.room import Room
 from ..image.cuda_table import known_releases, major, numbers, oldest_driver
 from ..image.demand import Demand, demand
+from .cores import plan_of
 from .finding import Finding
 from .patient import Patient
 from .shared_objects import system_libraries
@@ -49,14 +47,7 @@ def _refused(patient: Patient) -> Iterator[Finding]:
     if patient.service is None or not any(runner.gpus for runner in patient.service.runners):
         return
     try:
-        plan(
-            patient.service,
-            cpus=machine.cores,
-            gpus=Gpus(machine.gpus, machine.gpus_from),
-            processes=None,
-            workers={},
-            room=Room(machine.memory_bytes, patient.weights),
-        )
+        plan_of(patient, patient.service)
     except ServerError as error:
         runner = next(each for each in patient.service.runners if each.gpus)
         mend = (

@@ -122,8 +122,7 @@ def _pickled(model: SavedModel, refused: bool) -> Finding:
         check=NAME,
         severity="note",
         what=f"{model.tag} is a pickle ({model.info.framework}), which runs code when it is loaded{how} only "
-        "what "
-        "you made or trust",
+        "what you made or trust",
         where=model.tag,
         mend="export TIFFIN_ALLOW_PICKLE=0  # refuses all of them",
     )

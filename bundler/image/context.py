@@ -18,8 +18,9 @@ from ...runtime.digest import CHUNK_BYTES, open_regular
 from ...runtime.manifest import BUNDLE_FILE, FileEntry
 from ...runtime.signatures import MAX_BYTES, SIGNATURES_FILE
 from ..bundles import Bundle
+from ..epoch import EPOCH
 from .layers import Layer, place_of
-from .plan import BUNDLE_ROOT, EPOCH
+from .plan import BUNDLE_ROOT
 
 DOCKERFILE_BESIDE = "Dockerfile"
 """Where a Dockerfile that is not the bundle's own lies in the context; no bundle has a file there. The

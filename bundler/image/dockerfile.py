@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigError
+from ..epoch import EPOCH
 from . import quote
-from .plan import BUNDLE_ROOT, EPOCH, PORT, UV_IMAGE, ImagePlan
+from .plan import BUNDLE_ROOT, PORT, UV_IMAGE, ImagePlan
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment

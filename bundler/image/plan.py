@@ -17,6 +17,7 @@ from ...runtime.manifest import BundleInfo, FileEntry
 from ...runtime.service.image_options import ImageOptions
 from ...runtime.signatures import SIGNATURES_FILE
 from ..bundles import Bundle
+from ..epoch import EPOCH
 from ..python.indexes import CONFIG_FILE, credential_names
 from ..python.lockfile import (
     LOCK_FILE,
@@ -43,9 +44,6 @@ UV_IMAGE = "ghcr.io/astral-sh/uv:0.13.9"
 """Installs the dependencies. Pinned: the Python that it brings changes with its version."""
 BUNDLE_ROOT = "/bundle"
 PORT = 3000
-EPOCH = 315_532_800
-"""1980-01-01, the oldest time that a zip can hold. One for all bundles: with a time of its own each
-bundle would have its own layers of dependencies and models."""
 
 
 class ImagePlan(msgspec.Struct, kw_only=True, frozen=True):

@@ -31,9 +31,12 @@ def is_model_target(text: str, here: Path | None = None) -> bool:
         here: the folder that it was typed in.
     """
     path = (here or Path.cwd()) / text
-    if path.is_file():
-        return path.suffix not in {".py", ".ipynb"}
-    return path.is_dir() and not is_project(path) and bool(_found_in(path))
+    return not is_project(path) and holds_models(path)
+
+
+def holds_models(path: Path) -> bool:
+    """The same of a path that is no project."""
+    return path.suffix != ".ipynb" if path.is_file() else path.is_dir() and bool(_found_in(path))
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tiffin.bundler.bundles import Bundle
+from tiffin.bundler.epoch import EPOCH
 from tiffin.bundler.image import context as context_module
 from tiffin.bundler.image.context import DOCKERFILE_BESIDE, context
 from tiffin.bundler.image.layers import Layer
-from tiffin.bundler.image.plan import EPOCH
 from tiffin.errors import IntegrityError
 from tiffin.runtime.digest import CHUNK_BYTES
 from tiffin.runtime.manifest import BUNDLE_FILE, BundleInfo, FileEntry, ServiceSpec, dump_yaml

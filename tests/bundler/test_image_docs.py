@@ -9,8 +9,8 @@ import msgspec
 import yaml
 from dockerfiles import lint, plan
 
+from tiffin.bundler.epoch import EPOCH
 from tiffin.bundler.image.dockerfile import TEMPLATE, _environment, render
-from tiffin.bundler.image.plan import EPOCH
 from tiffin.runtime.service.image_options import ImageOptions
 
 PAGE = (Path(__file__).parents[2] / "docs" / "12-images.md").read_text()
