@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import InferenceError, ServingError, UsageError
 from ..batching import rows
 from ..batching.cost import Cost
+from ..batching.no_rows import with_no_rows
 from ..batching.padding import Padding, with_lengths
 from ..batching.sizes import with_sizes
 from ..manifest import MethodSpec
@@ -137,7 +138,9 @@ class LocalMethod:
         self._padding = Padding(name, spec) if spec.padding is not None else None
         if spec.padding is not None and spec.padding.lengths:
             call = with_lengths(call)
-        self._run = with_sizes(call, spec.sizes) if spec.sizes else call
+        if spec.sizes:
+            call = with_sizes(call, spec.sizes)
+        self._run = with_no_rows(call) if spec.batch else call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Rows in, rows out.

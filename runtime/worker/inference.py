@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import ModelError, ServiceDefinitionError
 from ..batching.limits import max_rows
+from ..batching.no_rows import with_no_rows
 from ..batching.padding import with_lengths
 from ..batching.sizes import with_sizes
 from ..manifest import MethodSpec, RunnerSpec
@@ -77,10 +78,12 @@ class Inference:
 
 
 def _adapted(run: Run, spec: MethodSpec) -> Run:
-    """The method as it is called: with its lengths by name, and with the sizes that it was promised."""
+    """The method as it is called: with its lengths by name, with sizes it was promised, or without rows."""
     if spec.padding is not None and spec.padding.lengths:
         run = with_lengths(run)
-    return with_sizes(run, spec.sizes) if spec.sizes else run
+    if spec.sizes:
+        run = with_sizes(run, spec.sizes)
+    return with_no_rows(run) if spec.batch else run
 
 
 def load(target: Target, spec: RunnerSpec) -> Inference:

@@ -10,15 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from server import Server
+from through_runner import through_runner
 
-import tiffin
 from tiffin.bundler import models
 from tiffin.errors import IntegrityError
-from tiffin.runtime.batching import rows
 from tiffin.runtime.model.model import Model
-from tiffin.runtime.model.tables import table_fit
-from tiffin.runtime.supervisor.control import Target
-from tiffin.runtime.worker.inference import load
 
 
 def together(model: Model, method: str, *calls: Any, folder: Path) -> list[Any]:
@@ -27,15 +23,7 @@ def together(model: Model, method: str, *calls: Any, folder: Path) -> list[Any]:
     Args:
         *calls: the first argument of each, or a tuple of its arguments.
     """
-    spec = tiffin.runner(str(model.tag)).spec("tested")
-    inference = load(Target(source=str(folder), service="none:None"), spec)
-    fit = table_fit(spec.methods[method]) or (lambda args: args)
-    args = [fit(call if isinstance(call, tuple) else (call,)) for call in calls]
-    assert spec.methods[method].batch
-    assert len({rows.shape_key(one) for one in args}) == 1, [rows.shape_key(one) for one in args]
-    inference.warm()
-    result = inference.call(method, rows.join(args), {})
-    return rows.split(result, [rows.count(one) for one in args])
+    return through_runner(model, *calls, method=method, folder=folder)
 
 
 def refuses_damage(model: Model) -> None:
