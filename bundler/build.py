@@ -68,7 +68,7 @@ def build(
             `options` of the manifest why not; True: that is an error; False: do not try.
         python: `3.12`: the Python that images will have; empty: the bundlefile's, else the one that builds.
         platforms: that images will be for besides Linux on this machine's processor, `linux/arm64`: the
-            requirements are locked for each, and it is an error when they cannot be.
+            requirements are locked for each, and it is an error when they cannot be; empty: the bundlefile's.
         files: what goes with a model file, or the files of a folder.
         data: references to what belongs to it, as for `tiffin.models.save`; added to those of the bundlefile.
         metrics: numbers by name, as for `tiffin.models.save`; added to those of the bundlefile.
@@ -104,6 +104,7 @@ def build(
     store = bundle_store()
     with origin_of(target, files=files, name=name) as origin, store.begin() as draft:
         wishes = find_bundlefile(origin.settings) or BundleFile()
+        platforms = platforms or _wished_platforms(wishes, lock)
         said = _said(origin, wishes, data, metrics, provenance=provenance)
         sources = _sources(origin, wishes)
         refuse_secrets(sources, allow=wishes.allow_secrets)
@@ -111,7 +112,7 @@ def build(
             draft, origin, wishes, sources, lock=lock, python=python, platforms=platforms, progress=progress
         )
         info = _manifest(content, wishes, labels or {}, origin, said)
-        _put_dockerfile(draft, info, content.texts)
+        _put_dockerfile(draft, info, content.texts, platforms)
         if check:
             info.options[CHECKED] = _check(draft, info, progress)
         progress("write to the store", 0, 0)
@@ -129,9 +130,23 @@ def _sources(origin: Origin, wishes: BundleFile) -> list[SourceFile]:
     return list_sources(folder, include=wishes.include, exclude=wishes.exclude)
 
 
-def _put_dockerfile(draft: Draft, info: BundleInfo, texts: Mapping[str, str]) -> None:
+def _wished_platforms(wishes: BundleFile, lock: bool | None) -> Sequence[str]:
+    """Those of the bundlefile; none without a lock, which is all that a platform of its own has in a bundle."""
+    try:
+        for each in wishes.platforms:
+            environment("", each)
+    except ConfigError as error:
+        raise ConfigError(f"platforms of the bundlefile: {error}") from error
+    return () if lock is False else wishes.platforms
+
+
+def _put_dockerfile(
+    draft: Draft, info: BundleInfo, texts: Mapping[str, str], platforms: Sequence[str]
+) -> None:
     """Adds what `docker build` needs in the bundle's folder; nothing else in the bundle depends on it."""
     plan = plan_of(info, texts, options=info.image)
+    for each in platforms:  # where no image can be made, that is known now
+        plan_of(info, texts, options=info.image, platform=each)
     for path, text in ((DOCKERFILE, render(plan)), (IGNORE_FILE, IGNORED)):
         info.files.append(put(draft, path, text.encode()))
     info.files.sort(key=lambda file: file.path)

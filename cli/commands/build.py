@@ -27,7 +27,7 @@ from ..tags import Target
     "platforms",
     multiple=True,
     metavar="linux/arm64",
-    help="Lock for images of this platform too; may be repeated.  [this machine's]",
+    help="Lock for images of this platform, besides this machine's; may be repeated.  [the bundlefile's]",
 )
 @model_file_options
 @task_option

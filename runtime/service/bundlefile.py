@@ -49,6 +49,9 @@ class PythonOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     indexes: list[str | IndexOptions] = []
     """Package indexes besides PyPI, first before last: a name that uv.toml or `UV_INDEX` of the machine
     knows, or name and address."""
+    lock: bool | None = None
+    """Whether the bundle must have a lock (true) or has none (false); null: it has one, unless there is no uv
+    or no index can be reached. `--lock` and `--no-lock` go before it."""
 
 
 class BundleFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +76,9 @@ class BundleFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     models: list[str] = []
     """Tags of models to take along besides those that the service's runners name."""
     python: PythonOptions = msgspec.field(default_factory=PythonOptions)
+    platforms: list[str] = []
+    """`linux/amd64`, `linux/arm64`: what images will be for besides Linux on the processor of the machine that
+    builds; the requirements are locked for each."""
     image: ImageOptions = ImageOptions()
 
 

@@ -377,6 +377,17 @@ def test_a_lock_for_each_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         build(project, lock=False, platforms=["linux/arm64"])
     with pytest.raises(ConfigError, match="'linux/s390x': use linux/amd64 or linux/arm64"):
         build(project, lock=None, platforms=["linux/s390x"])
+    (project / "bundlefile.yaml").write_text("platforms: [linux/amd64, linux/arm64]\n")
+    assert {path.name for path in (build(project, lock=None).path / "env/python").glob("*.lock")} == set(locks)
+    asked = build(project, lock=None, platforms=["linux/amd64"])
+    assert [path.name for path in (asked.path / "env/python").glob("*.lock")] == ["requirements.lock"]
+    assert not list((build(project, lock=False).path / "env/python").glob("*.lock"))
+    (project / "bundlefile.yaml").write_text("platforms: [linux/arm]\n")
+    with pytest.raises(ConfigError, match="platforms of the bundlefile: platform 'linux/arm': use"):
+        build(project, lock=None)
+    (project / "bundlefile.yaml").write_text("platforms: [linux/arm64]\nimage: {accelerator: rocm}\n")
+    with pytest.raises(ConfigError, match="there is no base for rocm for linux/arm64"):
+        build(project, lock=None)
 
 
 def test_a_store_relative_to_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ SLOW = """
         await asyncio.sleep(seconds)
         return "done"
 """
-TESTED = ("docker", "buildah")
+TESTED = ("docker", "podman", "buildah")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
