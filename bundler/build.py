@@ -64,8 +64,10 @@ def build(
         version: of your own making; None makes one that sorts after every other.
         labels: added to those of the bundlefile.
         on_progress: told what is going on.
-        lock: None: lock the Python requirements when `uv` and an index can be reached, else say in
-            `options` of the manifest why not; True: that is an error; False: do not try.
+        lock: False: do not lock the Python requirements; True: it is an error when there is no `uv` or no
+            index can be reached; None: as the bundlefile says, else `options` of the manifest say why there is
+            no lock then. What an index answers, that there is no such package or that requirements
+            exclude each other, is an error unless False.
         python: `3.12`: the Python that images will have; empty: the bundlefile's, else the one that builds.
         platforms: that images will be for besides Linux on this machine's processor, `linux/arm64`: the
             requirements are locked for each, and it is an error when they cannot be; empty: the bundlefile's.
@@ -104,6 +106,8 @@ def build(
     store = bundle_store()
     with origin_of(target, files=files, name=name) as origin, store.begin() as draft:
         wishes = find_bundlefile(origin.settings) or BundleFile()
+        if lock is None and not platforms:
+            lock = wishes.python.lock
         platforms = platforms or _wished_platforms(wishes, lock)
         said = _said(origin, wishes, data, metrics, provenance=provenance)
         sources = _sources(origin, wishes)
@@ -131,7 +135,7 @@ def _sources(origin: Origin, wishes: BundleFile) -> list[SourceFile]:
 
 
 def _wished_platforms(wishes: BundleFile, lock: bool | None) -> Sequence[str]:
-    """Those of the bundlefile; none without a lock, which is all that a platform of its own has in a bundle."""
+    """Those of the bundlefile; none without a lock, which is all that a platform has of its own."""
     try:
         for each in wishes.platforms:
             environment("", each)

@@ -77,8 +77,8 @@ class BundleFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Tags of models to take along besides those that the service's runners name."""
     python: PythonOptions = msgspec.field(default_factory=PythonOptions)
     platforms: list[str] = []
-    """`linux/amd64`, `linux/arm64`: what images will be for besides Linux on the processor of the machine that
-    builds; the requirements are locked for each."""
+    """`linux/amd64`, `linux/arm64`: what images will be for besides Linux on the processor of the machine
+    that builds; the requirements are locked for each."""
     image: ImageOptions = ImageOptions()
 
 
