@@ -66,7 +66,8 @@ def write_archive(
         beside: a small file in `folder` that no manifest names, and that goes along when it is there.
 
     Raises:
-        IntegrityError: a file is missing or is not what its digest says; no archive is left.
+        IntegrityError: a file is missing or is not what its digest says, or `beside` is larger than a reader
+            accepts; no archive is left.
         StoreError: the disk is full, `path` is a device or a pipe, or the manifest is larger than a reader
             accepts.
     """
@@ -318,7 +319,11 @@ def _add(tar: tarfile.TarFile, folder: Path, entry: FileEntry) -> None:
 
 def _add_beside(tar: tarfile.TarFile, folder: Path, name: str) -> None:
     with open_regular(folder / name) as file:
-        data = file.read(MAX_BESIDE_BYTES)
+        data = file.read(MAX_BESIDE_BYTES + 1)
+    if len(data) > MAX_BESIDE_BYTES:
+        raise IntegrityError(
+            f"{folder / name} has more than {MAX_BESIDE_BYTES} bytes: it was not made by tiffin, take it away"
+        )
     tar.addfile(_header(name, len(data), hashlib.sha256(data).hexdigest()), io.BytesIO(data))
 
 

@@ -78,13 +78,25 @@ def read_signatures(folder: Path) -> list[Signature]:
     Raises:
         IntegrityError: the file is damaged, too large, a link, or of a newer format.
     """
+    data = signature_bytes(folder)
+    return [] if data is None else parse_signatures(data, folder / SIGNATURES_FILE)
+
+
+def signature_bytes(folder: Path) -> bytes | None:
+    """The file of signatures as it is; None when a bundle has none.
+
+    Raises:
+        IntegrityError: it is too large, or a link.
+    """
     path = folder / SIGNATURES_FILE
     try:
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        return []
-    return parse_signatures(data, path)
+        return None
+    if len(data) > MAX_BYTES:
+        raise IntegrityError(f"{path} has more than {MAX_BYTES} bytes: it was not made by tiffin")
+    return data
 
 
 def parse_signatures(data: bytes, path: Path) -> list[Signature]:
@@ -96,8 +108,6 @@ def parse_signatures(data: bytes, path: Path) -> list[Signature]:
     Raises:
         IntegrityError: as `read_signatures`.
     """
-    if len(data) > MAX_BYTES:
-        raise IntegrityError(f"{path} has more than {MAX_BYTES} bytes: it was not made by tiffin")
     try:
         found = msgspec.json.decode(data, type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -110,9 +120,19 @@ def parse_signatures(data: bytes, path: Path) -> list[Signature]:
 
 
 def dump_signatures(signatures: Sequence[Signature]) -> bytes:
-    """Content of the file."""
+    """Content of the file.
+
+    Raises:
+        SignatureError: nobody could read it any more, it would be too large.
+    """
     data = msgspec.json.encode(_File(format=FORMAT, signatures=list(signatures)))
-    return msgspec.json.format(data, indent=2) + b"\n"
+    text = msgspec.json.format(data, indent=2) + b"\n"
+    if len(text) > MAX_BYTES:
+        raise SignatureError(
+            f"{len(signatures)} signatures have {len(text)} bytes, {SIGNATURES_FILE} takes {MAX_BYTES}: "
+            "nothing was added"
+        )
+    return text
 
 
 def key_name(key: str) -> str:

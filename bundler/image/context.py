@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from ...errors import IntegrityError
 from ...runtime.digest import CHUNK_BYTES, open_regular
 from ...runtime.manifest import BUNDLE_FILE, FileEntry
-from ...runtime.signatures import MAX_BYTES, SIGNATURES_FILE
+from ...runtime.signatures import SIGNATURES_FILE, signature_bytes
 from ..bundles import Bundle
 from ..epoch import EPOCH
 from .layers import Layer, place_of
@@ -49,8 +49,8 @@ def context(
             what was read so far is no complete tar.
     """
     texts = {place_of(BUNDLE_FILE, layers, BUNDLE_ROOT): (bundle.path / BUNDLE_FILE).read_bytes()}
-    if (bundle.path / SIGNATURES_FILE).exists():
-        texts[place_of(SIGNATURES_FILE, layers, BUNDLE_ROOT)] = _signatures(bundle)
+    if signatures := signature_bytes(bundle.path):  # as they are; the server checks them
+        texts[place_of(SIGNATURES_FILE, layers, BUNDLE_ROOT)] = signatures
     if dockerfile is not None:
         texts[DOCKERFILE_BESIDE] = dockerfile.encode()
     entries = {place_of(entry.path, layers, BUNDLE_ROOT): entry for entry in bundle.info.files}
@@ -62,12 +62,6 @@ def context(
         else:
             yield _header(path, tarfile.DIRTYPE, 0, "755")
     yield _END
-
-
-def _signatures(bundle: Bundle) -> bytes:
-    """As they are; the server checks them."""
-    with open_regular(bundle.path / SIGNATURES_FILE) as file:
-        return file.read(MAX_BYTES)
 
 
 def _folders(paths: Iterable[str]) -> set[str]:

@@ -78,6 +78,7 @@ def _environment(own: str) -> SandboxedEnvironment:
     )
     environment.filters |= {
         "word": quote.word,
+        "optional": quote.optional,
         "text": quote.text,
         "variables": quote.variables,
         "comment": quote.comment,

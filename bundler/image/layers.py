@@ -31,11 +31,14 @@ class Layer(msgspec.Struct, frozen=True):
     place: str = ""
     """Where the files lie in the context, below the whole path that they have in the image; empty: as in the
     bundle."""
+    optional: str = ""
+    """One more file, which may be missing."""
 
     def holds(self, path: str) -> bool:
         """Whether a file of the bundle is in this layer."""
         return any(
-            path.startswith(source) if source.endswith("/") else path == source for source in self.sources
+            path.startswith(source) if source.endswith("/") else path == source
+            for source in (*self.sources, *filter(None, [self.optional]))
         )
 
 
@@ -78,13 +81,12 @@ def early_layers(info: BundleInfo, root: str) -> list[Layer]:
     )
 
 
-def late_layers(info: BundleInfo, root: str, *, signed: bool = False) -> list[Layer]:
+def late_layers(info: BundleInfo, root: str) -> list[Layer]:
     """What changes with the models and the code, and what names them all.
 
     Args:
         info: of the bundle.
         root: where the bundle is in the image, `/bundle`.
-        signed: whether signatures lie beside the manifest.
     """
     whys = {
         DOCKER_FOLDER: "This Dockerfile; it names the models.",
@@ -92,9 +94,9 @@ def late_layers(info: BundleInfo, root: str, *, signed: bool = False) -> list[La
         f"{SOURCE_FOLDER}/": "The code.",
     }
     files = sorted(entry.path for entry in info.files if "/" not in entry.path)
-    files += [SIGNATURES_FILE] if signed else []
-    why = "The manifest, which the server checks all the rest against."
-    return [*_folder_layers(info, root, whys), Layer((BUNDLE_FILE, *files), f"{root}/", why)]
+    why = "The manifest, which the server checks all the rest against, and its signatures when it has some."
+    manifest = Layer((BUNDLE_FILE, *files), f"{root}/", why, optional=SIGNATURES_FILE)
+    return [*_folder_layers(info, root, whys), manifest]  # it is signed after its Dockerfile was written
 
 
 def _folder_layers(info: BundleInfo, root: str, whys: Mapping[str, str]) -> list[Layer]:

@@ -15,7 +15,6 @@ import msgspec
 from ...errors import BuildError, ConfigError, IntegrityError
 from ...runtime.manifest import BundleInfo, FileEntry
 from ...runtime.service.image_options import ImageOptions
-from ...runtime.signatures import SIGNATURES_FILE
 from ..bundles import Bundle
 from ..epoch import EPOCH
 from ..python.indexes import CONFIG_FILE, credential_names
@@ -130,7 +129,6 @@ def image_plan(
         options=bundle.info.image if options is None else options,
         platform=platform,
         link=link,
-        signed=(bundle.path / SIGNATURES_FILE).is_file(),
     )
     return _placed(plan) if streamed and not link else plan
 
@@ -142,14 +140,12 @@ def plan_of(
     options: ImageOptions,
     platform: str = "",
     link: bool = True,
-    signed: bool = False,
 ) -> ImagePlan:
     """The same, of a bundle that is being made.
 
     Args:
         info: of the bundle, with every file but the Dockerfile.
         texts: content of `requirements.in`, `uv.toml`, each lock and the project's template, by their paths.
-        signed: whether signatures lie beside the manifest.
     """
     wheel = _wheel(info)
     lock = _lock(info, texts, platform)
@@ -182,7 +178,7 @@ def plan_of(
         indexes=locked and "--extra-index-url" in texts[lock],
         early=early_layers(info, BUNDLE_ROOT),
         models=model_layers(info, BUNDLE_ROOT),
-        late=late_layers(info, BUNDLE_ROOT, signed=signed),
+        late=late_layers(info, BUNDLE_ROOT),
         link=link,
         template=texts.get(TEMPLATE_FILE, ""),
         labels=_labels(info),

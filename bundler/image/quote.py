@@ -29,6 +29,15 @@ def word(text: str) -> str:
     return text
 
 
+def optional(name: str) -> str:
+    """A pattern that matches one file: COPY lets a pattern match nothing, where something else is copied too.
+
+    Raises:
+        ConfigError: the name is no harmless word.
+    """
+    return f"{word(name[:-1])}[{word(name[-1])}]"
+
+
 def text(value: str) -> str:
     """A text in double quotes, for ENV and LABEL.
 

@@ -10,6 +10,7 @@ import stat
 import tarfile
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from cryptography.hazmat.primitives import serialization as forms
@@ -20,7 +21,7 @@ from tiffin.bundler import bundles, signing
 from tiffin.bundler.build import build
 from tiffin.bundler.image.context import context
 from tiffin.bundler.image.dockerfile import render
-from tiffin.bundler.image.plan import image_plan
+from tiffin.bundler.image.plan import DOCKERFILE, image_plan
 from tiffin.errors import ConfigError, IntegrityError, SignatureError, UnsafeArchiveError, UsageError
 from tiffin.runtime.manifest import BUNDLE_FILE, BundleInfo, dump_yaml, load_yaml
 from tiffin.runtime.model.replaced import FOLDER
@@ -287,14 +288,35 @@ def _model(here: Path) -> Path:
 
 
 def test_signatures_are_in_the_image(here: Path) -> None:
-    """The Dockerfile of a signed bundle copies them; the server in the image checks them there."""
+    """The Dockerfile, which was written before anybody signed, copies them when they are there."""
     for tag, signed in (("echo:v1", True), ("echo:v2", False)):
         bundle = bundles.get(tag)
-        plan = image_plan(bundle)
-        sources = [source for layer in plan.late for source in layer.sources]
-        with tarfile.open(fileobj=io.BytesIO(b"".join(context(bundle, layers=plan.layers)))) as tar:
-            assert (SIGNATURES_FILE in tar.getnames(), SIGNATURES_FILE in sources) == (signed, signed)
-        assert (f" {SIGNATURES_FILE} /bundle/" in render(plan)) is signed
+        own = (bundle.path / DOCKERFILE).read_text()
+        assert " signatures.jso[n] /bundle/" in own
+        assert render(image_plan(bundle)) == own
+        for link in (True, False):
+            plan = image_plan(bundle, link=link, streamed=True)
+            with tarfile.open(fileobj=io.BytesIO(b"".join(context(bundle, layers=plan.layers)))) as tar:
+                found = [name for name in tar.getnames() if name.endswith(SIGNATURES_FILE)]
+            place = plan.late[-1].place
+            assert found == ([f"{place}/bundle/{SIGNATURES_FILE}" if place else SIGNATURES_FILE] * signed)
+
+
+def test_too_many_signatures(here: Path) -> None:
+    """What nobody could read is neither written, nor carried along, nor cut."""
+    before = (folder_of(here) / SIGNATURES_FILE).read_bytes()
+    (one,) = read_signatures(folder_of(here))
+    many = [msgspec.structs.replace(one, key=f"{number:044}") for number in range(2000)]
+    with pytest.raises(SignatureError, match=r"2001 signatures have \d+ bytes, .* nothing was added"):
+        signing.add_signatures(Tag("echo", "v1"), many)
+    assert (folder_of(here) / SIGNATURES_FILE).read_bytes() == before
+    (folder_of(here) / SIGNATURES_FILE).chmod(0o644)
+    (folder_of(here) / SIGNATURES_FILE).write_bytes(before + b" " * 1_100_000)
+    with pytest.raises(IntegrityError, match="more than 1048576 bytes"):
+        bundles.export("echo:v1", here / "out.tar")
+    assert not (here / "out.tar").exists()
+    with pytest.raises(IntegrityError, match="more than 262144 bytes"):
+        list(context(bundles.get("echo:v1")))
 
 
 def test_a_full_store_keeps_the_signatures_it_had(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,7 +142,7 @@ COPY --chown=0:0 layers/4/ /
 # The code.
 COPY --chown=0:0 layers/5/ /
 
-# The manifest, which the server checks all the rest against.
+# The manifest, which the server checks all the rest against, and its signatures when it has some.
 COPY --chown=0:0 layers/6/ /
 
 # Only /tmp is written to, so the root can be read-only.

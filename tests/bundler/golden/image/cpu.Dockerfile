@@ -116,8 +116,8 @@ COPY --link --chown=0:0 apis/ /bundle/apis/
 # The code.
 COPY --link --chown=0:0 src/ /bundle/src/
 
-# The manifest, which the server checks all the rest against.
-COPY --link --chown=0:0 bundle.yaml README.md sbom.cdx.json /bundle/
+# The manifest, which the server checks all the rest against, and its signatures when it has some.
+COPY --link --chown=0:0 bundle.yaml README.md sbom.cdx.json signatures.jso[n] /bundle/
 
 # Only /tmp is written to, so the root can be read-only.
 ENV PATH="/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}" \
