@@ -19,7 +19,7 @@ from .message_reader import PREFIX, MessageReader
 from .status import CallEndedError
 
 if TYPE_CHECKING:
-    from ..http.prediction import Headers
+    from ..http.exchange import Headers
     from ..http.problem import Problem
     from ..http2.stream import Stream
     from .call_head import CallHead

@@ -11,8 +11,8 @@ from ...errors import InferenceError
 from ..http.prediction import Prediction
 
 if TYPE_CHECKING:
+    from ..http.exchange import Headers
     from ..http.head import Head
-    from ..http.prediction import Headers
     from ..http.problem import Problem
     from ..http.serving import Serving
 

@@ -7,7 +7,7 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from ..http.prediction import CLIENT_GONE
+from ..http.exchange import CLIENT_GONE
 from .code import Code
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ...errors import InferenceError
 from .cors import CorsApp
 from .entrance import let_in
+from .exchange import Headers
 from .lines import sends_lines
-from .prediction import Headers, Prediction
+from .prediction import Prediction
 from .serving import Serving
 
 if TYPE_CHECKING:

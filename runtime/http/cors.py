@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .exchange import Headers
 from .head import joined
 from .origins import ANY
-from .prediction import Headers
 from .socket_prediction import SocketPrediction
 
 if TYPE_CHECKING:

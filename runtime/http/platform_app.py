@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..service.context import RequestContext
     from .app import AsgiApp, Receive, Scope, Send
-    from .prediction import Headers
+    from .exchange import Headers
     from .routes import Route
     from .serving import Serving
     from .state import ServerState

@@ -3,85 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine
-from time import monotonic
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DeadlineExceededError, ServingError, UnavailableError
 from ..service.context import RequestContext, set_context
 from ..service.trace import new_request_id
-from . import events, problem
+from . import problem
 from .bodies import COUNTED_BYTES
 from .dialect import Asked
+from .exchange import CLIENT_GONE, Exchange
 
 if TYPE_CHECKING:
     from ..schema.kind import Buffer
     from .dialect import Written
-    from .head import Head
-    from .serving import Serving
-
-Headers = tuple[tuple[bytes, bytes], ...]
-CLIENT_GONE = 499
-"""In the log and the metrics: the caller hung up before its answer."""
-
-_log = logging.getLogger("tiffin.http")
 
 _HEAVY_BYTES = 256 * 1024
 """A result with so many bytes of numbers is encoded in a thread: as JSON it would hold the loop for several
 milliseconds."""
 
 
-class Prediction(ABC):
+class Prediction(Exchange):
     """A request on a prediction route. The door gives it bytes and takes bytes from it.
 
     The door calls `admit()` when the header is complete, `feed()` for each piece of the body and `launch()`
-    when the request is complete and its turn has come; `cancel()` when the caller is gone. It implements the
-    abstract methods.
-
-    Args:
-        head: the header, checked.
-        client: address for the log.
+    when the request is complete and its turn has come; `cancel()` when the caller is gone.
     """
 
-    # Defaults live in the class: an object that sets only what differs is made in half the time.
     size = 0
-    counted = 0
-    """Bytes of the body that `Serving.bodies` knows of."""
-    error: ServingError | None = None
-    answered = False
     task: asyncio.Task[None] | None = None
-    began = 0.0
-    deadline = 0.0
-    timeout_s = 0.0
-
-    def __init__(self, serving: Serving, head: Head, client: str) -> None:
-        self.serving = serving
-        self.head = head
-        self.client = client
-
-    # What the door implements
-
-    @abstractmethod
-    def answer(self, status: int, media_type: str, body: bytes | memoryview, headers: Headers) -> None:
-        """Sends a whole answer."""
-
-    @abstractmethod
-    async def open_stream(self, media_type: str, headers: Headers) -> None:
-        """Begins an answer of unknown length with status 200."""
-
-    @abstractmethod
-    async def send_chunk(self, data: bytes | memoryview) -> None:
-        """Sends a piece and waits until the caller keeps up."""
-
-    @abstractmethod
-    async def close_stream(self, *, broken: bool) -> None:
-        """Ends the answer; `broken`: so that the caller sees that it is cut short."""
-
-    @abstractmethod
-    def lose(self) -> None:
-        """Ends the exchange without an answer; the caller sees that there is none."""
 
     # What the door calls
 
@@ -108,12 +58,6 @@ class Prediction(ABC):
         """Raises OverloadedError when so many bodies are too much for this process."""
         self.serving.bodies.take(self.counted, self.size - self.counted)
         self.counted = self.size
-
-    def release(self) -> None:
-        """The body is no longer held."""
-        if self.counted:
-            self.serving.bodies.give_back(self.counted)
-            self.counted = 0
 
     def launch(self, now: float, loop: asyncio.AbstractEventLoop) -> None:
         """Begins the work with what was fed. `now`: `time.monotonic()`."""
@@ -158,7 +102,6 @@ class Prediction(ABC):
             self.task.cancel()
 
     def expire(self) -> None:
-        """The deadline has come: answers 504 and stops the work."""
         self.error = DeadlineExceededError(f"{self.head.route.path} took longer than {self.timeout_s:g} s")
         if self.head.route.stream and self.task is not None:
             self.task.cancel()  # the stream itself says so, in its own form
@@ -256,112 +199,6 @@ class Prediction(ABC):
             self.deadline = self.context.deadline = self.began + timeout_s
             deadlines.add(self, asyncio.get_running_loop())
 
-    async def _stream(
-        self, items: AsyncIterator[Any], encoder: Callable[[Any], Any], media_type: str
-    ) -> None:
-        """Nothing is sent before the first item, so that an error before it still has a status of its own."""
-        dialect = self.head.route.dialect
-        framed = media_type == events.MEDIA_TYPE
-        sent = -1
-        error: BaseException | None = None
-        try:
-            async for item in items:
-                data = encoder(item)
-                if sent < 0:
-                    await self.open_stream(media_type, self._headers())
-                    sent = 0
-                chunk = dialect.item(data) if framed else data
-                await self.send_chunk(chunk)
-                sent += len(chunk)
-                if self.error is not None:  # the user's generator went on after its deadline
-                    error = self.error
-                    break
-        except asyncio.CancelledError:
-            error = self.error or UnavailableError("the request was cancelled inside the server")
-        except (Exception, SystemExit) as failure:  # noqa: BLE001 - user code
-            error = failure
-        if error is not None and (self.answered or sent < 0):
-            self._fail(error)
-        if self.answered:  # above, or the caller is gone
-            return await _close(items)
-        if error is not None:
-            self._log(error)
-        if sent < 0:
-            await self.open_stream(media_type, self._headers())
-        if framed:
-            await self.send_chunk(dialect.end() if error is None else dialect.broken(self._problem(error)))
-        self._settle(200 if error is None else self._problem(error).status, max(sent, 0))
-        await self.close_stream(broken=error is not None and not framed)
-        return await _close(items)
-
-    # The answer
-
-    def _headers(self) -> Headers:
-        context = self.context
-        headers: Headers = ()
-        if self.head.traced:
-            headers = ((b"traceparent", context.traceparent.encode("ascii")),)
-        if context.has_response_headers:
-            headers += tuple(
-                (name.encode("latin-1"), value.encode("latin-1"))
-                for name, value in context.response_headers.items()
-            )
-        return headers
-
-    def _log(self, error: BaseException) -> None:
-        """Also after the answer: what the user's code raises while it is stopped, or later in a stream."""
-        if problem.is_bug(error):
-            problem.log_failure(
-                error, route=self.head.route.path, request_id=self.context.id, trace_id=self.context.trace_id
-            )
-
-    def _problem(self, error: BaseException) -> problem.Problem:
-        route = self.head.route
-        return route.dialect.problem(error, instance=route.path, request_id=self.context.id)
-
-    def _fail(self, error: BaseException) -> None:
-        self._log(error)
-        if self.answered:
-            return
-        report = self._problem(error)
-        media_type = self.head.route.dialect.problem_type
-        self._finish(report.status, media_type, report.body, report.headers + self._headers())
-
-    def _finish(self, status: int, media_type: str, body: bytes | memoryview, headers: Headers) -> None:
-        if not self.answered:
-            self._settle(status, len(body))
-            try:
-                self.answer(status, media_type, body, headers)
-            except Exception:  # noqa: BLE001 - whatever it is, nobody may wait for ever
-                _log.exception("the answer of %s could not be sent", self.head.route.path)
-                self.lose()
-
-    def _settle(self, status: int, size_bytes: int) -> None:
-        """Counts and logs, once a request."""
-        self.answered = True
-        if self.counted:
-            self.release()
-        serving, head = self.serving, self.head
-        seconds = monotonic() - self.began
-        serving.state.in_flight -= 1
-        serving.deadlines.discard(self)
-        head.metrics.end(status, seconds)
-        log = serving.log
-        if log is not None:
-            context = self.context
-            trace_id = context.trace_id if head.traced else ""
-            path = head.route.path
-            log.write(
-                (self.client, head.method_text, path, status, size_bytes, seconds, context.id, trace_id)
-            )
-
 
 def _bodies(write: Callable[[Any], Written]) -> Callable[[Any], Any]:
     return lambda value: write(value).body
-
-
-async def _close(items: AsyncIterator[Any]) -> None:
-    """Runs the `finally` blocks of the user's generator."""
-    close = getattr(items, "aclose", None)
-    if close is not None:
-        await close()

@@ -7,7 +7,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from . import problem
-from .prediction import Headers, Prediction
+from .exchange import Headers
+from .prediction import Prediction
 from .reply import field_lines, status_line
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import events
 from .dialect import Asked, Dialect, Written
-from .prediction import Headers, Prediction
+from .exchange import Headers
+from .prediction import Prediction
 from .websocket_messages import Envelopes, Said, Writer, writer
 
 if TYPE_CHECKING:
