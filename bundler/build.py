@@ -30,7 +30,7 @@ from .references import data_references, metrics_of, references_of_words
 from .secrets_scan import refuse_secrets
 from .snapshot import SourceFile, list_sources
 from .store import Draft
-from .words import NOTES, REQUIREMENTS_FROM, UNTYPED
+from .words import NOT_ASKED, NOTES, REQUIREMENTS_FROM, UNTYPED
 
 CHECKED = "checked"
 """In `options` of a manifest: what was tried in a clean environment before it was kept."""
@@ -65,8 +65,8 @@ def build(
         labels: added to those of the bundlefile.
         on_progress: told what is going on.
         lock: False: do not lock the Python requirements; True: it is an error when there is no `uv` or no
-            index can be reached; None: as the bundlefile says, else `options` of the manifest say why there is
-            no lock then. What an index answers, that there is no such package or that requirements
+            index can be reached; None: as the bundlefile says, else `options` of the manifest say then why
+            there is no lock. What an index answers, that there is no such package or that requirements
             exclude each other, is an error unless False.
         python: `3.12`: the Python that images will have; empty: the bundlefile's, else the one that builds.
         platforms: that images will be for besides Linux on this machine's processor, `linux/arm64`: the
@@ -166,7 +166,7 @@ def _manifest(
     locked = lock is not None and bool(lock.text)
     options: dict[str, Any] = {"locked": locked, REQUIREMENTS_FROM: content.needed.source}
     if not locked:
-        options["unlocked_because"] = lock.reason if lock is not None else "not asked for"
+        options["unlocked_because"] = lock.reason if lock is not None else NOT_ASKED
     if content.untyped:
         options[UNTYPED] = dict(content.untyped)
     if notes := [*origin.notes, *content.needed.notes]:

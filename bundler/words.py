@@ -7,6 +7,7 @@ from ..runtime.words import batch_words, digest_words, size_words, time_words, t
 
 __all__ = [
     "NOTES",
+    "NOT_ASKED",
     "REQUIREMENTS_FROM",
     "UNTYPED",
     "batch_words",
@@ -19,6 +20,8 @@ __all__ = [
     "type_words",
 ]
 
+NOT_ASKED = "not asked for"
+"""In `options` of a manifest: why there is no lock, when nobody wanted one."""
 NOTES = "notes"
 """In `options` of a manifest: what the user should know of how it was made, a sentence each."""
 REQUIREMENTS_FROM = "requirements_from"

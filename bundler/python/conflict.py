@@ -1,4 +1,4 @@
-"""Which two requirements keep uv from finding versions: they are named before its own words."""
+"""Why uv finds no versions: the two requirements that exclude each other are named before its own words."""
 
 from __future__ import annotations
 
@@ -8,23 +8,16 @@ from itertools import combinations, product
 from typing import NamedTuple
 
 from .environment import Environment
-from .needs import Wanted, canonical
+from .indexes import variable
+from .needs import Index, Wanted, canonical
 
 _NO_SOLUTION = "No solution found"
-_NOT_REACHED = ("network was disabled", "not found in the cache")
+_REFUSED = re.compile(r"An index(?: URL)? \((?P<url>\S+)\) [^.]*?(?P<status>401|403)")
 # `scikit-learn>=1.4,<2` as uv writes it.
 _SAID = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?P<spec>(?:[=<>!~]=?=?\s?[\w.*+!]+,?)+)"
 )
 _REQUIRED = re.compile(r"\byou require (?P<what>.+?)(?=,? we can conclude|\.\s|\.$|$)", re.DOTALL)
-
-
-class Conflict(NamedTuple):
-    """Why there is no solution."""
-
-    sentence: str
-    certain: bool
-    """Whether the two exclude each other by themselves, whatever any index has."""
 
 
 class _Rule(NamedTuple):
@@ -37,28 +30,59 @@ class _Rule(NamedTuple):
         return f"{self.name}{self.specifier} from {self.wanted.where}"
 
 
-def find_conflict(words: str, wanted: Sequence[Wanted], where: Environment) -> Conflict | None:
+def opposed(wanted: Sequence[Wanted], where: Environment) -> str:
+    """The first two requirements that exclude each other by themselves, whatever any index has.
+
+    Args:
+        wanted: all that was asked for.
+        where: requirements whose marker is false there do not count.
+
+    Returns:
+        A sentence without its full stop; empty when there are none.
     """
+    rules = [rule for each in wanted if (rule := _rule(each, where))]
+    for one, other in combinations(rules, 2):
+        if one.name == other.name and excludes(one.specifier, other.specifier):
+            return f"{one.words} and {other.words} exclude each other"
+    return ""
+
+
+def culprits(words: str, wanted: Sequence[Wanted], where: Environment) -> str:
+    """Which requirements uv could not bring together, where none are `opposed`.
+
     Args:
         words: what uv wrote.
         wanted: all that was asked for.
         where: requirements whose marker is false there do not count.
 
     Returns:
-        None: uv failed for another reason.
+        A sentence without its full stop; empty when uv failed for another reason.
     """
-    if _NO_SOLUTION not in words or any(mark in words for mark in _NOT_REACHED):
-        return None
-    rules = [rule for each in wanted if (rule := _rule(each, where))]
-    for one, other in combinations(rules, 2):
-        if one.name == other.name and excludes(one.specifier, other.specifier):
-            return Conflict(f"{one.words} and {other.words} exclude each other", certain=True)
-    said = _mentioned(words, rules)
+    if _NO_SOLUTION not in words:
+        return ""
+    said = _mentioned(words, [rule for each in wanted if (rule := _rule(each, where))])
     if len(said) >= 2:
-        return Conflict(f"{said[0].words} and {said[1].words} exclude each other", certain=False)
-    if said:
-        return Conflict(f"{said[0].words} cannot be had", certain=False)
-    return None
+        return f"{said[0].words} and {said[1].words} exclude each other"
+    return f"{said[0].words} cannot be had" if said else ""
+
+
+def refused(words: str, indexes: Sequence[Index]) -> str:
+    """Which index let nobody in, and what to give it; empty: none did.
+
+    Args:
+        words: what uv wrote.
+        indexes: those that have names.
+    """
+    found = _REFUSED.search(" ".join(words.split()))
+    if found is None:
+        return ""
+    url = found["url"].rstrip("/")
+    name = next((index.name for index in indexes if index.url.rstrip("/") == url), "")
+    variables = f"{variable(name)}_USERNAME and {variable(name)}_PASSWORD, " if name else ""
+    return (
+        f"the index {f'{name} ({url})' if name else url} answers {found['status']}: give it a user and a "
+        f"password by {variables}~/.netrc or a keyring (UV_KEYRING_PROVIDER=subprocess)"
+    )
 
 
 def excludes(one: str, other: str) -> bool:

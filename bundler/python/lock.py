@@ -25,7 +25,7 @@ import msgspec
 
 from ...errors import BuildError
 from ...runtime.home import home
-from .conflict import Conflict, find_conflict
+from .conflict import culprits, opposed, refused
 from .environment import Environment
 from .indexes import config_text
 from .installed import installed, public_version
@@ -33,11 +33,14 @@ from .line import name_of
 from .lockfile import read_lock, with_hashes, with_names
 from .needs import Index, Needs, canonical
 from .requirements import Collected
-from .uv import MISSING, find_uv, reason, run_uv
+from .uv import MISSING, find_uv, reason, run_uv, unreached
 from .wheel import Wheel
 
 log = logging.getLogger(__name__)
 
+_WAY_OUT = (
+    "Mend the requirements, or build without a lock: --no-lock, or python: {lock: false} in bundlefile.yaml."
+)
 _RECIPE = "3"
 """Changes when the same inputs give another lock."""
 _IN, _OUT, _PROJECT, _WHEELS = "requirements.in", "requirements.lock", "pyproject.toml", "wheels"
@@ -71,6 +74,9 @@ def make_lock(
 ) -> Lock:
     """Resolves requirements for Linux.
 
+    Only where nobody can be asked, without uv or a network, there may be no lock: what an index answers
+    is final. What uv has in its cache counts as asked.
+
     Args:
         collected: what is asked for.
         where: what it is for.
@@ -80,13 +86,13 @@ def make_lock(
         required: an error, in place of no lock.
 
     Raises:
-        BuildError: two requirements exclude each other; or `required`, and there is no `uv`, no index could
-            be reached or nothing fits.
+        BuildError: requirements exclude each other, or there is no such package; or `required`, and there is
+            no `uv` or no index could be reached.
     """
     needs = needs or Needs()
     uv = find_uv()
     if uv is None:
-        return _without(MISSING, required)
+        return _without(MISSING, collected, where, required=required, platform=platform)
     cached = home() / "cache" / "locks" / f"{_key(collected.text, where, needs, wheels)}.json"
     if (kept := _read(cached)) is not None:
         return Lock(kept)
@@ -95,14 +101,21 @@ def make_lock(
         _write_inputs(folder, collected.text, needs, wheels)
         try:
             made = _compile(uv, folder, where, needs.indexes)
+            if isinstance(made, str) and unreached(made):
+                kept_by_uv = _compile(uv, folder, where, needs.indexes, offline=True)
+                made = kept_by_uv if isinstance(kept_by_uv, Lock) else made
         except subprocess.TimeoutExpired as error:
-            return _without(f"uv took more than {error.timeout:.0f} s", required, platform)
+            why = f"uv took more than {error.timeout:.0f} s"
+            return _without(why, collected, where, required=required, platform=platform)
+    if isinstance(made, str) and unreached(made):
+        return _without(reason(made), collected, where, required=required, platform=platform)
     if isinstance(made, str):
-        conflict = find_conflict(made, collected.wanted, where)
-        if conflict is not None and (required or conflict.certain):
-            raise BuildError(_explained(conflict, made, platform))
-        why = f"{conflict.sentence}; {reason(made)}" if conflict is not None else reason(made)
-        return _without(why, required, platform)
+        sentence = (
+            opposed(collected.wanted, where)
+            or refused(made, needs.indexes)
+            or culprits(made, collected.wanted, where)
+        )
+        raise BuildError(_explained(sentence, platform, words=made))
     text = _options(needs) + with_hashes(with_names(made.text, wheels), needs.pinned)
     _keep(cached, text)
     return Lock(text)
@@ -135,7 +148,9 @@ def _project(routed: Sequence[str], needs: Needs) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _compile(uv: str, folder: Path, where: Environment, indexes: Sequence[Index]) -> Lock | str:
+def _compile(
+    uv: str, folder: Path, where: Environment, indexes: Sequence[Index], *, offline: bool = False
+) -> Lock | str:
     """The lock, or what uv said."""
     inputs = [_IN, *([_PROJECT] if (folder / _PROJECT).exists() else [])]
     command = [uv, "pip", "compile", *inputs, "--output-file", _OUT, "--generate-hashes"]
@@ -146,6 +161,8 @@ def _compile(uv: str, folder: Path, where: Environment, indexes: Sequence[Index]
     command += ["--python-version", where.python, "--python-platform", f"{where.machine}-manylinux_2_28"]
     # Offline is common here and a lock is not vital: do not spend ten seconds on finding out.
     environment = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15", **os.environ, "NO_COLOR": "1"}
+    if offline:
+        environment["UV_OFFLINE"] = "1"
     done = run_uv(command, cwd=folder, environment=environment)
     if done.returncode != 0:
         log.debug("uv failed: %s", done.stderr)
@@ -161,13 +178,20 @@ def _options(needs: Needs) -> str:
     return "".join(f"{line}\n" for line in dict.fromkeys(lines))
 
 
-def _explained(conflict: Conflict, words: str, platform: str) -> str:
+def _explained(sentence: str, platform: str, *, words: str = "") -> str:
+    """Of an error: the culprits, the way out, then uv's own words."""
     there = f" for {platform}" if platform else ""
-    said = "\n".join(f"  {line}" for line in words.strip().splitlines())
-    return f"{conflict.sentence}, so nothing can be installed{there}\nuv says:\n{said}"
+    first = f"{sentence}, so nothing can be installed" if sentence else "the requirements cannot be locked"
+    said = "".join(f"\n  {line}" for line in words.strip().splitlines())
+    return f"{first}{there}\n{_WAY_OUT}" + (f"\nuv says:{said}" if said else "")
 
 
-def _without(why: str, required: bool, platform: str = "") -> Lock:
+def _without(
+    why: str, collected: Collected, where: Environment, *, required: bool, platform: str = ""
+) -> Lock:
+    """No lock, unless it is plain without asking anybody that there can be none."""
+    if sentence := opposed(collected.wanted, where):
+        raise BuildError(_explained(sentence, platform))
     if required:
         there = f" for {platform}" if platform else ""
         raise BuildError(f"the requirements could not be locked{there}: {why}")

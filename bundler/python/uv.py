@@ -9,6 +9,12 @@ from pathlib import Path
 
 TIMEOUT_S = 300.0
 MISSING = "uv is not installed: pip install 'tiffin[lock]'"
+# Nobody answered, or nobody who knows packages; a 401, 403 or 404 is an answer. Words of uv, git and ssh.
+_UNREACHED = (
+    "network was disabled", "error sending request", "HTTP status server error", "429 Too Many Requests",
+    "407 Proxy Authentication Required", "Could not resolve host", "Failed to connect to",
+    "Couldn't connect to", "Connection refused", "Connection timed out", "Network is unreachable",
+)  # fmt: skip
 _REASON_LINES = 3
 _REASON_LENGTH = 500
 
@@ -42,6 +48,15 @@ def run_uv(
         timeout=TIMEOUT_S,
         check=False,
     )
+
+
+def unreached(words: str) -> bool:
+    """Whether uv failed because no index, or no host of a package, could be reached.
+
+    Args:
+        words: what uv wrote.
+    """
+    return any(mark in words for mark in _UNREACHED)
 
 
 def reason(text: str) -> str:

@@ -19,7 +19,7 @@ from ..tags import Target
 @click.option(
     "--lock/--no-lock",
     default=None,
-    help="Demand, or skip, requirements with versions and hashes  [lock when uv and an index are there]",
+    help="Demand, or skip, versions and hashes of the requirements  [skip only without uv or a network]",
 )
 @click.option("--python", default="", metavar="3.12", help="Python that images will have  [this one]")
 @click.option(
@@ -108,6 +108,7 @@ def command(
         console.emit_json({**facts(made), "locked": locked, **told, **why})
         return
     from ...bundler.words import (
+        NOT_ASKED,
         NOTES,
         checked_words,
         digest_words,
@@ -139,8 +140,11 @@ def command(
             f"bundle containerize {made.tag}",
         ],
     )
-    if not locked and lock is None:
-        console.warning(f"built without a lock of the requirements: {reason}")
+    if not locked and reason != NOT_ASKED:
+        console.warning(
+            f"built without a lock of the requirements: {reason}\n"
+            "Later builds and images of it may get other versions; bundle build --lock demands a lock."
+        )
 
 
 def _references(texts: tuple[str, ...]) -> dict[str, str | Path]:

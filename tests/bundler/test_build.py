@@ -351,6 +351,26 @@ def test_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: bool | None
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "lock", "required"),
+    [("true", None, True), ("true", False, None), ("false", None, None), ("false", True, True)],
+)
+def test_the_bundlefile_says_whether_there_is_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, lock: bool | None, required: bool | None
+) -> None:
+    asked: list[bool] = []
+
+    def fake(requirements: object, where: Environment, *, required: bool, **more: object) -> Lock:
+        asked.append(required)
+        return Lock("click==8 --hash=sha256:00\n")
+
+    monkeypatch.setattr(dependencies_module, "make_lock", fake)
+    project = echo_project(tmp_path / "project", **{"bundlefile.yaml": f"python: {{lock: {key}}}\n"})
+    made = build(project, lock=lock)
+    assert asked == ([] if required is None else [required])
+    assert made.info.options["locked"] == (required is not None)
+
+
 def test_a_lock_for_each_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fake(
         requirements: object, where: Environment, *, platform: str = "", required: bool, **more: object

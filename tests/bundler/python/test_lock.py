@@ -31,6 +31,8 @@ import os, sys
 open({log!r}, "a").write(" ".join(sys.argv[1:]) + "\\n")
 output = sys.argv[sys.argv.index("--output-file") + 1]
 text = open("requirements.in").read()
+if "far" in text and not ("near" in text and os.environ.get("UV_OFFLINE")):
+    sys.exit("error: Failed to fetch: http://far\\n  cause: error sending request for url (http://far)\\n")
 if "impossible" in text:
     sys.exit("error: No solution found\\n  cause: Because there is no version\\n  of impossible\\n  more\\n")
 preferred = dict(line.split("==") for line in open(output).read().split())
@@ -99,14 +101,35 @@ def test_a_lock_for_another_platform(calls: Path) -> None:
 
 
 @pytest.mark.usefixtures("calls")
-def test_no_lock_says_why() -> None:
-    made = make_lock(asked("impossible\n"), HERE)
-    words = "uv: error: No solution found; cause: Because there is no version; of impossible"
-    assert made == Lock("", f"impossible from line 1 cannot be had; {words}")
+@pytest.mark.parametrize("required", [False, True])
+def test_what_an_index_answers_is_final(required: bool) -> None:
+    words = (
+        r"(?s)^impossible from line 1 cannot be had, so nothing can be installed\nMend .*--no-lock"
+        r", or python: \{lock: false\} in bundlefile\.yaml\.\nuv says:\n  error: No solution found"
+    )
+    with pytest.raises(BuildError, match=words):
+        make_lock(asked("impossible\n"), HERE, required=required)
+
+
+def test_nobody_answers(calls: Path) -> None:
+    """What uv has in its cache is as good as an answer; without it there is no lock, and it is said why."""
+    why = "uv: error: Failed to fetch: http://far; cause: error sending request for url (http://far)"
+    assert make_lock(asked("far\n"), HERE) == Lock("", why)
     with pytest.raises(
-        BuildError, match=r"(?s)^impossible from line 1 cannot be had.*uv says:\n  error: No solution found"
+        BuildError, match=r"^the requirements could not be locked: uv: error: Failed to fetch"
     ):
-        make_lock(asked("impossible\n"), HERE, required=True)
+        make_lock(asked("far\n"), HERE, required=True)
+    assert make_lock(asked("far\nnear\n"), HERE).text.startswith("click==")
+    assert len(calls.read_text().splitlines()) == 6
+
+
+@pytest.mark.parametrize("program", ["uv", None])
+def test_what_no_index_could_mend_needs_none(
+    calls: Path, monkeypatch: pytest.MonkeyPatch, program: str | None
+) -> None:
+    monkeypatch.setattr(lock_module, "find_uv", lambda: str(calls.parent / program) if program else None)
+    with pytest.raises(BuildError, match=r"^far<2 from line 1 and far>=2 from line 2 exclude each other"):
+        make_lock(asked("far<2\nfar>=2\n"), HERE)
 
 
 def test_no_uv(monkeypatch: pytest.MonkeyPatch) -> None:
