@@ -35,13 +35,15 @@ def wheel(
 class SimpleIndex:
     """What is asked of it, and where it is."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, files: dict[str, bytes]) -> None:
         self.url = url
+        self.files = files
+        """Name to bytes of what it has; may change while it runs."""
         self.asked: list[str] = []
 
 
 @contextmanager
-def simple_index(files: Mapping[str, bytes], *, user: str = "", password: str = "") -> Iterator[SimpleIndex]:
+def simple_index(files: dict[str, bytes], *, user: str = "", password: str = "") -> Iterator[SimpleIndex]:
     """
     Args:
         files: name to bytes of wheels.
@@ -78,7 +80,7 @@ def simple_index(files: Mapping[str, bytes], *, user: str = "", password: str = 
             """Says nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    index = SimpleIndex(f"http://127.0.0.1:{server.server_port}/simple")
+    index = SimpleIndex(f"http://127.0.0.1:{server.server_port}/simple", files)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
