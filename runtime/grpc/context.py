@@ -1,4 +1,8 @@
-"""What a service of gRPC sees of the connection that a call came on."""
+"""What a service of gRPC sees of the connection that a call came on, and the four kinds of calls.
+
+Each kind has a `scope`: what the caller's token must be good for, empty where all may call. It is looked at
+when the head of a call has come, before anything of its messages is taken.
+"""
 
 from __future__ import annotations
 
@@ -46,24 +50,28 @@ class Unary(NamedTuple):
     """One message in, one out. Cancelled, as all of these, when the caller is gone or the deadline over."""
 
     serve: Callable[[bytes, Context], Awaitable[bytes]]
+    scope: str
 
 
 class ServerStream(NamedTuple):
     """One message in, any number out, by `Context.write`."""
 
     serve: Callable[[bytes, Context], Awaitable[None]]
+    scope: str
 
 
 class BothStreams(NamedTuple):
     """Any number in and out."""
 
     serve: Callable[[AsyncIterator[bytes], Context], Awaitable[None]]
+    scope: str
 
 
 class Direct(NamedTuple):
     """One message in, one out, by an object that is itself what the stream's bytes are given to."""
 
     open: Callable[[GrpcDoor, Stream, CallHead], Receiver]
+    scope: str
 
 
 Rpc = Union[Unary, ServerStream, BothStreams, Direct]  # noqa: UP007 - 3.10

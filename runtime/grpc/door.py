@@ -7,15 +7,17 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ...errors import ServingError
 from ..http2 import header_block
+from .call import METHOD
 from .call_context import CallContext
 from .call_head import CallHead
 from .code import Code
 from .context import BothStreams, Direct
-from .status import CallEndedError
+from .status import CallEndedError, ended
 
 if TYPE_CHECKING:
-    from ..http.bodies import Bodies
+    from ..http.serving import Serving
     from ..http2.header_block import Fields
     from ..http2.stream import Receiver, Stream
     from .context import Rpc
@@ -31,17 +33,19 @@ class GrpcDoor:
     """What the HTTP/2 connections of a process open their streams with.
 
     Args:
+        serving: shared with all other doors of the process.
         rpcs: by path, `/inference.GRPCInferenceService/ModelInfer`.
         limit_bytes: of one message.
-        bodies: counts what has come of large ones.
     """
 
     def __init__(
-        self, rpcs: Mapping[str, Rpc], limit_bytes: int, bodies: Bodies, loop: asyncio.AbstractEventLoop
+        self, serving: Serving, rpcs: Mapping[str, Rpc], limit_bytes: int, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.limit_bytes = limit_bytes
-        self.bodies = bodies
+        self.bodies = serving.bodies
         self.loop = loop
+        self._serving = serving
+        self._guard = serving.guard
         self._rpcs = rpcs
 
     def head(self, fields: Fields) -> CallHead:
@@ -49,18 +53,33 @@ class GrpcDoor:
 
     def open(self, stream: Stream, meaning: CallHead) -> Receiver:
         rpc = meaning.rpc
-        if isinstance(rpc, Direct) and meaning.is_call and not meaning.wrong:
-            return rpc.open(self, stream, meaning)
+        refused = None
+        if meaning.is_call:
+            refused = self._refusal(rpc, stream, meaning)
+            if refused is None and isinstance(rpc, Direct):
+                return rpc.open(self, stream, meaning)
         context = CallContext(self, stream, meaning)
         if not meaning.is_call:
             stream.refuse(_NOT_GRPC)
-        elif meaning.wrong:
-            context.end_with(CallEndedError(Code.INTERNAL, meaning.wrong))
-        elif rpc is None:
-            context.end_with(CallEndedError(Code.UNIMPLEMENTED, f"there is no method {meaning.path[:200]}"))
+        elif refused is not None:
+            context.end_with(refused)
         elif isinstance(rpc, BothStreams):
             context.open()
         return context
+
+    def _refusal(self, rpc: Rpc | None, stream: Stream, meaning: CallHead) -> CallEndedError | None:
+        """Why a call is over when its head has come."""
+        if meaning.wrong:
+            return CallEndedError(Code.INTERNAL, meaning.wrong)
+        if rpc is None:
+            return CallEndedError(Code.UNIMPLEMENTED, f"there is no method {meaning.path[:200]}")
+        if self._guard is not None and rpc.scope:
+            try:
+                self._guard.check(meaning.authorization, rpc.scope)
+            except ServingError as error:
+                client = stream.connection.peer
+                return ended(*self._serving.refuse(error, client, 0.0, method=METHOD, path=meaning.path))
+        return None
 
     @staticmethod
     def log_failure(path: str) -> None:

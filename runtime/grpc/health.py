@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 
 from ...errors import MalformedInputError, NotFoundRouteError
 from ..protocols.oip.health import model_readiness, server_readiness
+from ..protocols.oip.pages import OPEN
 from .call import Call
 from .code import Code
 from .context import Rpc, ServerStream, Unary
@@ -29,23 +29,24 @@ SERVING, NOT_SERVING, SERVICE_UNKNOWN = (
     POOL.FindEnumTypeByName("grpc.health.v1.HealthCheckResponse.ServingStatus").values_by_name[name].number
     for name in ("SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 )
-LOOK_EVERY_S = 0.25
-"""How soon a watcher is told of a change."""
 
 
 class Health:
     """
     Args:
-        services: names that may be asked for, besides none and those of models.
+        services: names that stand for the whole server, besides none; those of models stand for the model.
     """
 
     def __init__(self, serving: Serving, services: Iterable[str]) -> None:
         self._serving = serving
-        self._services = frozenset((*services, SERVICE, ""))
+        self._services = frozenset((*services, ""))
 
     def rpcs(self) -> dict[str, Rpc]:
-        check = Question(self._serving, f"/{SERVICE}/Check", HealthCheckRequest, self._check, "")
-        return {f"/{SERVICE}/Check": Unary(check.serve), f"/{SERVICE}/Watch": ServerStream(self._watch)}
+        check = Question(self._serving, f"/{SERVICE}/Check", HealthCheckRequest, self._check)
+        return {
+            f"/{SERVICE}/Check": Unary(check.serve, OPEN),
+            f"/{SERVICE}/Watch": ServerStream(self._watch, OPEN),
+        }
 
     def _check(self, request: Any) -> Any:
         status = self._status(request.service)
@@ -62,6 +63,7 @@ class Health:
             raise Call(self._serving, context).refused(error) from None
         state, told = self._serving.state, None
         while True:
+            change = state.changes.next()
             if state.draining and state.ready:  # another process has taken over: nothing has changed
                 raise CallEndedError(Code.UNAVAILABLE, "this process is stopping: ask again")
             status = self._status(name)
@@ -70,7 +72,7 @@ class Health:
                 await context.write(bytes(HealthCheckResponse(status=status).SerializeToString()))
             if state.draining:
                 return
-            await asyncio.sleep(LOOK_EVERY_S)
+            await change.wait()
 
     def _status(self, name: str) -> int:
         state = self._serving.state

@@ -70,8 +70,6 @@ class InferCall(Prediction):
                 self.message = self.reader.unpacked(message)
             self.size = self.reader.held_bytes + (0 if self.message is None else len(self.message))
             if self.size > COUNTED_BYTES:
-                if not self.counted:
-                    self.calls.check(self.call_head)  # nothing large is kept of whom nobody knows
                 self._count()
         except ServingError as error:
             self._end(self._refused(error))

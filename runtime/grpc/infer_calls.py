@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..auth.tokens import PREDICT
 from ..protocols.oip.unsupported import UnsupportedError
 from .call import METHOD
 from .infer_call import InferCall
@@ -30,19 +29,12 @@ class InferCalls:
     def open(self, door: GrpcDoor, stream: Stream, head: CallHead) -> InferCall:
         return InferCall(self, door, stream, head)
 
-    def check(self, call_head: CallHead) -> None:
-        """Raises UnauthorizedError or ForbiddenError unless the caller may call."""
-        guard = self.serving.guard
-        if guard is not None:
-            guard.check(call_head.authorization, PREDICT)
-
     def head(self, call_head: CallHead, message: bytes) -> Head:
         """What the fields and the message say together, worked out once for calls that have both alike.
 
         Raises:
-            ServingError: the caller may not call, or nothing can be made of the message.
+            ServingError: nothing can be made of the message.
         """
-        self.check(call_head)
         plan = self._plans.of(message)
         known = call_head.kept.get(plan)
         if known is not None:

@@ -10,7 +10,6 @@ from ...errors import ServingError
 from ..auth.tokens import PREDICT
 from .call import Call
 from .code import Code
-from .health import LOOK_EVERY_S
 from .infer_reply import final
 from .messages import message
 from .status import CallEndedError, details_of, ended
@@ -48,10 +47,6 @@ class InferStream:
 
     async def serve(self, requests: AsyncIterator[bytes]) -> None:
         """Until the caller has said its last and everything is answered."""
-        try:
-            self._call.check(PREDICT)
-        except ServingError as error:
-            raise self._call.refused(error) from None
         self._context.compress()
         reading = asyncio.ensure_future(self._read(requests))
         stopping = asyncio.ensure_future(self._stop())
@@ -81,8 +76,10 @@ class InferStream:
     async def _stop(self) -> None:
         """Ends the call when the server stops and nothing is in hand: such calls are kept open for long."""
         state = self._call.serving.state
-        while not state.draining or self._tasks:  # noqa: ASYNC110 - a drain tells nobody
-            await asyncio.sleep(LOOK_EVERY_S)
+        while not state.draining:
+            await state.changes.next().wait()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
         raise CallEndedError(Code.UNAVAILABLE, "the server is stopping")
 
     def _answered(self, task: asyncio.Task[None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from ..auth.tokens import PREDICT
 from .context import BothStreams, Direct, Rpc
 from .infer_calls import InferCalls
 from .infer_plans import Plans
@@ -25,8 +26,8 @@ class Inference:
 
     def rpcs(self) -> dict[str, Rpc]:
         return {
-            MODEL_INFER: Direct(InferCalls(self._serving, self._plans).open),
-            f"/{SERVICE}/ModelStreamInfer": BothStreams(self._stream),
+            MODEL_INFER: Direct(InferCalls(self._serving, self._plans).open, PREDICT),
+            f"/{SERVICE}/ModelStreamInfer": BothStreams(self._stream, PREDICT),
         }
 
     async def _stream(self, requests: AsyncIterator[bytes], context: Context) -> None:

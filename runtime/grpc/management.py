@@ -54,7 +54,7 @@ class Management:
 
     def _rpc(self, name: str, answer: Answer, scope: str) -> Rpc:
         request, _ = self._messages[name]
-        return Unary(Question(self._serving, f"/{SERVICE}/{name}", request, answer, scope).serve)
+        return Unary(Question(self._serving, f"/{SERVICE}/{name}", request, answer).serve, scope)
 
     def _reply(self, name: str, document: Mapping[str, Any]) -> Any:
         """A reply from the object that HTTP writes as JSON; what has no field is left out."""

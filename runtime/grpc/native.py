@@ -58,11 +58,11 @@ class Native:
 
     def rpcs(self) -> dict[str, Rpc]:
         path = f"/{SERVICE}/Schema"
-        schema = Question(self._serving, path, SchemaRequest, self._answer_schema, PREDICT)
+        schema = Question(self._serving, path, SchemaRequest, self._answer_schema)
         return {
-            f"/{SERVICE}/Call": Unary(self._call),
-            f"/{SERVICE}/Stream": ServerStream(self._stream),
-            path: Unary(schema.serve),
+            f"/{SERVICE}/Call": Unary(self._call, PREDICT),
+            f"/{SERVICE}/Stream": ServerStream(self._stream, PREDICT),
+            path: Unary(schema.serve, PREDICT),
         }
 
     def _answer_schema(self, _: Any) -> Any:
@@ -80,7 +80,6 @@ class Native:
         """Raises CallEndedError when nothing can be called."""
         call = Call(self._serving, context)
         try:
-            call.check(PREDICT)
             request = _Request(data)
             route = self._find(request.api, stream=stream)
         except ServingError as error:

@@ -23,21 +23,19 @@ Answer = Callable[[Any], Union[Any, Awaitable[Any]]]  # noqa: UP007 - 3.10
 
 
 class Question:
-    """One such RPC: counted, logged, and kept from who may not ask.
+    """One such RPC: counted and logged.
 
     Args:
         path: `/inference.GRPCInferenceService/ServerReady`.
         message: class of the request.
         answer: request → reply; raises ServingError.
-        scope: what the caller's token must be good for; empty: open to all.
     """
 
-    def __init__(self, serving: Serving, path: str, message: Any, answer: Answer, scope: str) -> None:
+    def __init__(self, serving: Serving, path: str, message: Any, answer: Answer) -> None:
         self._serving = serving
         self._path = path
         self._message = message
         self._answer = answer
-        self._scope = scope
         self._metrics = serving.state.metrics.request(path)
 
     async def serve(self, data: bytes, context: Context) -> bytes:
@@ -46,7 +44,7 @@ class Question:
         code, size = 500, 0
         self._metrics.begin()
         try:
-            reply = await self._reply(data, call)
+            reply = await self._reply(data)
             code, size = 200, len(reply)
         except ServingError as error:
             report = problem.problem(error, instance=self._path, request_id=asked.id)
@@ -63,9 +61,7 @@ class Question:
         context.trail((("x-request-id", asked.id),))
         return reply
 
-    async def _reply(self, data: bytes, call: Call) -> bytes:
-        if self._scope:
-            call.check(self._scope)
+    async def _reply(self, data: bytes) -> bytes:
         try:
             request = self._message.FromString(data)
         except DecodeError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FileDescriptorProto
 from google.protobuf.message import DecodeError
 
-from ...errors import MalformedInputError, ServingError
+from ...errors import MalformedInputError
 from ..auth.tokens import PREDICT
 from .call import Call
 from .code import Code
@@ -39,15 +39,7 @@ class Reflection:
         self._symbols = {name: file for file in self._files.values() for name in _symbols(file)}
 
     def rpcs(self) -> dict[str, Rpc]:
-        return {_path(version): BothStreams(_Version(self, version).serve) for version in VERSIONS}
-
-    def check(self, context: Context) -> None:
-        """Raises CallEndedError unless the caller may ask."""
-        call = Call(self._serving, context)
-        try:
-            call.check(PREDICT)
-        except ServingError as error:
-            raise call.refused(error) from None
+        return {_path(version): BothStreams(_Version(self, version).serve, PREDICT) for version in VERSIONS}
 
     def malformed(self, context: Context) -> Exception:
         error = MalformedInputError("the message is no ServerReflectionRequest")
@@ -100,7 +92,6 @@ class _Version:
         self._reply = message(f"grpc.reflection.{version}.ServerReflectionResponse")
 
     async def serve(self, requests: AsyncIterator[bytes], context: Context) -> None:
-        self._reflection.check(context)
         async for data in requests:
             try:
                 request = self._request.FromString(data)

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def rpcs(serving: Serving) -> dict[str, Rpc]:
     """By path, `/inference.GRPCInferenceService/ModelInfer`."""
     typed = TypedService(serving)
-    names = [inference.SERVICE, native.SERVICE, health.SERVICE, typed.full_name]
+    names = [inference.SERVICE, native.SERVICE, health.SERVICE, typed.full_name, *SERVICES]
     return {
         **Inference(serving).rpcs(),
         **Management(serving).rpcs(),
         **Native(serving).rpcs(),
         **typed.rpcs(),
         **Health(serving, names).rpcs(),
-        **Reflection(serving, [*FILES, *typed.files()], [*names, *SERVICES]).rpcs(),
+        **Reflection(serving, [*FILES, *typed.files()], names).rpcs(),
     }

@@ -89,7 +89,7 @@ class Serving:
 
         limit_bytes = max((endpoint.max_body_bytes for endpoint in self.endpoints.all), default=0)
         limit_bytes += MESSAGE_MARGIN_BYTES
-        return GrpcDoor(rpcs(self), limit_bytes, self.bodies, asyncio.get_running_loop())
+        return GrpcDoor(self, rpcs(self), limit_bytes, asyncio.get_running_loop())
 
     def protocol_of(self, path: str) -> Protocol | None:
         """The protocol that has this path, by its first part."""
@@ -115,16 +115,21 @@ class Serving:
             self._default_bytes = b"".join(b"%b: %b\r\n" % header for header in headers)
         return self._default_bytes
 
-    def refuse(self, error: Exception, client: str, seconds: float) -> tuple[Problem, str]:
-        """Counts and logs bytes that never became a request; the problem to answer and the id it was
-        given."""
+    def refuse(
+        self, error: Exception, client: str, seconds: float, *, method: str = "-", path: str = "-"
+    ) -> tuple[Problem, str]:
+        """Counts and logs what never became a request; the problem to answer and the id it was given.
+
+        Args:
+            path: for the log, where one of ours was asked for.
+        """
         request_id = RequestContext().id
         report = problem(error, instance="", request_id=request_id)
         self.unmatched.begin()
         self.unmatched.end(report.status, seconds)
         if self.log is not None:
             size = len(report.body)
-            self.log.write((client, "-", "-", report.status, size, seconds, request_id, ""))
+            self.log.write((client, method, path, report.status, size, seconds, request_id, ""))
         return report, request_id
 
     async def open(self) -> None:

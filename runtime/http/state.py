@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .changes import Changes
+
 if TYPE_CHECKING:
     from ..batching.dispatcher import Dispatcher
     from ..manifest import ServiceSpec
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 class ServerState:
     """One API process: what it serves, and whether it should be given traffic.
 
-    `ready` and `draining` are set by the process main; the rest of this room only reads them.
+    `ready` and `draining` are set by the process main, which tells `changes` of them and of workers that come
+    or go; the rest of this room only reads them.
     """
 
     info: ServiceInfo
@@ -35,6 +38,7 @@ class ServerState:
     over."""
     draining: bool = False
     """Requests in hand are finished, and every answer says `Connection: close`."""
+    changes: Changes = field(default_factory=Changes, repr=False)
     in_flight: int = 0
     """Predictions whose answer is not written yet."""
     serving: Serving | None = field(default=None, repr=False)

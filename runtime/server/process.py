@@ -171,6 +171,7 @@ class ApiProcess:
             if not self._announced and self._all_connected():
                 await self._announce()
             self._state.ready = self._announced and self._staffed() >= set(self._state.dispatchers)
+            self._state.changes.tell()
             await self._changed.wait()
         return self._order
 
@@ -201,6 +202,7 @@ class ApiProcess:
         # In this order: who is told to close connects again at once.
         await self._listener.close(accept_first=not order.replaced)
         self._state.draining = True
+        self._state.changes.tell()
         self._control.send(Draining())
         abandoned = await self._listener.drain(order.limit_s, order.linger_s)
         if abandoned:

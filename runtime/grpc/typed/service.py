@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from google.protobuf import descriptor_pb2
 
-from ....errors import ServingError
 from ...auth.tokens import PREDICT
 from ...http.dialect import Dialect
 from ...http.head import Head, RawHeaders
@@ -79,8 +78,10 @@ class TypedRpc:
 
     def rpc(self) -> Rpc:
         if self._method.api.inputs.stream is not None:
-            return BothStreams(self._both)
-        return ServerStream(self._stream) if self._route.stream else Unary(self._unary)
+            return BothStreams(self._both, PREDICT)
+        if self._route.stream:
+            return ServerStream(self._stream, PREDICT)
+        return Unary(self._unary, PREDICT)
 
     async def _unary(self, request: bytes, context: Context) -> bytes:
         call = self._begin(context)
@@ -103,10 +104,6 @@ class TypedRpc:
 
     def _begin(self, context: Context) -> Call:
         call = Call(self._serving, context)
-        try:
-            call.check(PREDICT)
-        except ServingError as error:
-            raise call.refused(error) from None
         context.compress()
         return call
 

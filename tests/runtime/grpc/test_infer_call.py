@@ -192,21 +192,6 @@ def test_what_has_come_is_counted_before_it_is_whole(tmp_path: Path) -> None:
     asyncio.run(count())
 
 
-def test_nothing_large_is_kept_of_whom_nobody_knows(tmp_path: Path) -> None:
-    async def refuse() -> None:
-        tokens = "shop a-token-of-the-tests predict 2033-05-18"
-        serving = Serving.of(tensor_service.state(tmp_path, auth_tokens=tokens))
-        call, stream = await held(serving)
-        call.data(PREFIX.pack(0, 1_000_000) + bytes(400_000))
-        assert len(stream.refused) == 1
-        assert serving.bodies.held_bytes == 0
-        call, stream = await held(serving, (b"authorization", b"Bearer a-token-of-the-tests"))
-        call.data(PREFIX.pack(0, 1_000_000) + bytes(400_000))
-        assert not stream.refused
-
-    asyncio.run(refuse())
-
-
 def test_messages_are_unpacked_one_at_a_time() -> None:
     packed_ones = packed(bytes(1_000_000), b"gzip") * 50
     reader = MessageReader(2_000_000, b"gzip")
