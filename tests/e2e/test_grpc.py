@@ -306,7 +306,7 @@ def test_health(channel: Any) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     stub = health_pb2_grpc.HealthStub(channel)
-    for service in ("", "inference.GRPCInferenceService", "grpc.reflection.v1.ServerReflection", "small.double"):
+    for service in ("", "inference.GRPCInferenceService", "tiffin.v1.Service", "small.double"):
         assert stub.Check(health_pb2.HealthCheckRequest(service=service)).status == 1
     with pytest.raises(grpc.RpcError) as failed:
         stub.Check(health_pb2.HealthCheckRequest(service="nope"))
