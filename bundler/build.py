@@ -169,7 +169,7 @@ def _manifest(
         options["unlocked_because"] = lock.reason if lock is not None else NOT_ASKED
     if content.untyped:
         options[UNTYPED] = dict(content.untyped)
-    if notes := [*origin.notes, *content.needed.notes]:
+    if notes := [*origin.notes, *map(origin.located, content.notes), *content.needed.notes]:
         options[NOTES] = notes
     return BundleInfo(
         name="",

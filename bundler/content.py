@@ -30,6 +30,7 @@ from .image.plan import (
     template_text,
 )
 from .image.sbom import SBOM_FILE, other_locks, render_sbom
+from .missing_names import refuse_missing_names
 from .origin import Origin
 from .python.dependencies import Dependencies, code_of, dependencies, packed_folders, wheel_path
 from .python.environment import this_platform
@@ -60,6 +61,8 @@ class Content:
     needed: Dependencies
     untyped: Mapping[str, str]
     """Api to the reason why it has no typed gRPC method."""
+    notes: Sequence[str]
+    """What the user should know of the code; a sentence each."""
 
 
 def fill(
@@ -84,6 +87,8 @@ def fill(
             draft.folder / SOURCE_FOLDER,
             packed=lambda: packed_folders(project, wishes.python, generated=origin.generated),
         )
+    classes = [spec.cls, *(runner.cls for runner in spec.runners if runner.cls)]
+    notes = refuse_missing_names(described.lost, classes)
     progress("link models", 0, 0)
     models = _models(spec, [*wishes.models, *origin.models])
     for model in models:
@@ -123,7 +128,7 @@ def fill(
     files += [put(draft, path, text.encode()) for path, text in texts.items()]
     files += [put(draft, wheel_path(each), each.data) for each in (wheel, *needed.wheels)]
     files.sort(key=lambda file: file.path)
-    return Content(spec, models, files, image_texts, needed, described.untyped)
+    return Content(spec, models, files, image_texts, needed, described.untyped, notes)
 
 
 def _values(origin: Origin) -> list[ModelInfo]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import defaultdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -13,6 +15,7 @@ from .. import errors
 from ..errors import TiffinError
 from ..runtime.manifest import ServiceSpec
 from ..runtime.supervisor.control import Target
+from .missing_names import MissingName, missing_names, set_on_modules
 from .python.observed import Observed
 
 _PACKAGE = __name__.partition(".")[0]
@@ -43,6 +46,8 @@ class Description(msgspec.Struct, kw_only=True):
     imported: list[tuple[str, str]] = []
     """Who imported which module outside of the standard library, both as top-level names; an empty
     importer is the code of the bundle. Each module once, by the first who did."""
+    lost: list[MissingName] = []
+    """Names that functions of the bundle's code read, and nothing defines."""
     error: str = ""
     """Class name in `errors.py`."""
     message: str = ""
@@ -75,6 +80,7 @@ def _describe(target: Target) -> Description:
             untyped=typed.refused,
             modules=_modules(),
             imported=observed.found,
+            lost=_lost(Path(target.source)),
         )
     except TiffinError as error:
         return Description(error=_name(error), message=str(error), missing=_missing(error.__cause__))
@@ -98,6 +104,25 @@ def _modules() -> dict[str, str]:
         if file and name.partition(".")[0] not in {_PACKAGE, "__main__"} and not _installed(file):
             found[name] = str(Path(file).resolve())
     return found
+
+
+def _lost(source: Path) -> list[MissingName]:
+    """Of the modules that lie in the source."""
+    modules: dict[str, tuple[ModuleType, Path]] = {}
+    for name, module in list(sys.modules.items()):
+        file = Path(getattr(module, "__file__", None) or "")
+        if isinstance(module, ModuleType) and file.suffix == ".py" and file.is_relative_to(source):
+            modules[name] = module, file
+    texts = {name: file.read_bytes().decode(errors="replace") for name, (_, file) in modules.items()}
+    set_on: dict[str, set[str]] = defaultdict(set)
+    for name, (module, _) in modules.items():
+        for there, attribute in set_on_modules(texts[name], module):
+            set_on[there].add(attribute)
+    return [
+        each
+        for name, (module, file) in modules.items()
+        for each in missing_names(texts[name], file.relative_to(source).as_posix(), module, set_on[name])
+    ]
 
 
 def _installed(file: str) -> bool:

@@ -42,6 +42,8 @@ class Origin:
     """Distribution to the version without which pickles in the source do not load."""
     name: str = ""
     """Of the bundle, unless one is given; empty: the bundlefile's, else the service's."""
+    located: Callable[[str], str] = str
+    """Adds to a text that names lines of a written module where these come from."""
 
 
 @contextmanager
@@ -114,6 +116,8 @@ def _of_models(path: Path, written: WrittenService) -> Origin:
 
 
 def _of_captured(captured: Captured) -> Origin:
+    from .capture.by_cell import by_cell
+
     return Origin(
         target=captured.target,
         settings=captured.settings,
@@ -123,4 +127,5 @@ def _of_captured(captured: Captured) -> Origin:
         imports=captured.imports,
         versions=captured.versions,
         name=captured.name,
+        located=partial(by_cell, captured),
     )

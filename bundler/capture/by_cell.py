@@ -19,7 +19,7 @@ def errors_by_cell(captured: Captured) -> Iterator[None]:
         yield
     except TiffinError as error:
         if len(error.args) == 1 and isinstance(error.args[0], str):
-            message = _by_cell(error.args[0], captured)
+            message = by_cell(captured, error.args[0])
             if isinstance(error, SecretFoundError):
                 message += _of_cells(message, captured)
             error.args = (message,)
@@ -37,7 +37,8 @@ def _of_cells(message: str, captured: Captured) -> str:
     )
 
 
-def _by_cell(message: str, captured: Captured) -> str:
+def by_cell(captured: Captured, message: str) -> str:
+    """The message, with the cell and its line behind each line of the module that it names."""
     module = captured.target.service.partition(":")[0]
 
     def with_cell(match: re.Match[str]) -> str:

@@ -177,6 +177,15 @@ def _stored(node: ast.AST) -> set[str]:
     }
 
 
+def binds_out_of_sight(statement: ast.AST) -> bool:
+    """Whether it may bind names that are written nowhere: `exec(…)`, `globals()["x"] = 1`."""
+    return any(
+        isinstance(node, ast.Name) and node.id in {"exec", "globals"} for node in ast.walk(statement)
+    ) or any(
+        ast.unparse(node) == "sys.modules" for node in ast.walk(statement) if isinstance(node, ast.Attribute)
+    )
+
+
 def _changed(node: ast.AST) -> Iterator[str]:
     if isinstance(node, (ast.Subscript, ast.Attribute)) and not isinstance(node.ctx, ast.Load):
         root = root_of(node)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ...errors import BuildError
 from ...runtime.service.options import nearest
+from .names import binds_out_of_sight
 from .piece import Piece
 from .training import Trained, runner_words, saves, training_of
 
@@ -213,9 +214,22 @@ class Walk:
                 f"{chain}: {name} exists only in a notebook, not in a server: take it out of the service"
             )
         else:
+            makers = [number for number, piece in enumerate(self.pieces) if binds_out_of_sight(piece.node)]
+            if self.plan.source.intersection(makers):
+                return  # whether it is bound is asked when the module has been imported
             raise BuildError(
-                f"{chain}: {name} is defined in no cell{nearest(name, list(self._at))}{self._hint(name)}"
+                f"{chain}: {name} is defined in no cell{self._near(name, chain)}{self._hint(name)}"
+                + "".join(_maker_words(self.pieces[number]) for number in makers[:1])
             )
+
+    def _near(self, name: str, chain: str) -> str:
+        """The attribute that `self.` was left out of, or a name that some cell binds."""
+        for part in chain.split(" → ")[:-1]:
+            for number in self._at.get(part, ()):
+                node = self.pieces[number].node
+                if isinstance(node, ast.ClassDef) and name in _attributes(node):
+                    return f"; did you mean 'self.{name}'?"
+        return nearest(name, list(self._at))
 
     def _take_changers(self) -> None:
         """`WORDS["a"] = 1` belongs to `WORDS`: without it the module would not be what the notebook was."""
@@ -260,6 +274,32 @@ def trained_words(trained: Trained, chain: str) -> str:
         "A small value: write it out in a cell, save it with the model (classes=, metadata=), or call "
         "tiffin.build in the notebook, which takes the value that it has.\n"
         "If it is nothing of that, put it into a cell that begins with `# tiffin: service`"
+    )
+
+
+def _attributes(node: ast.ClassDef) -> set[str]:
+    """Names that a class binds in its body, or on `self`."""
+    found = {
+        each.attr
+        for each in ast.walk(node)
+        if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store)
+    }
+    for statement in node.body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(statement.name)
+        else:
+            found |= {
+                each.id
+                for each in ast.walk(statement)
+                if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+            }
+    return found
+
+
+def _maker_words(piece: Piece) -> str:
+    return (
+        f"\n{piece.where}: does that define it? What is made so is not seen; a cell that begins with "
+        "`# tiffin: service` is run by the server, too"
     )
 
 

@@ -186,3 +186,20 @@ def test_relative_modules_are_told_apart_from_those_of_python() -> None:
 def test_lines_of_an_old_mac_and_code_too_deep_to_compile() -> None:
     assert plain("a = 1\rb = 2") == "a = 1\nb = 2\n"
     assert plain("A = " + "-" * 100_000 + "1") is None
+
+
+def test_names_that_code_makes() -> None:
+    made = "exec('WORD = ' + repr('w'))"
+    with pytest.raises(
+        BuildError, match=r"(?s)WORD is defined in no cell.*cell 2: exec\(.*# tiffin: service"
+    ):
+        from_file(made, service("return WORD"))
+    assert said(from_file(f"# tiffin: service\n{made}", service("return WORD"), name="Echo")) == "w"
+
+
+def test_self_that_was_left_out() -> None:
+    text = (
+        "@tiffin.service\nclass Echo:\n    word = 'w'\n    @tiffin.api\n    def say(self) -> str: return word"
+    )
+    with pytest.raises(BuildError, match=r"word is defined in no cell; did you mean 'self\.word'\?"):
+        from_file(text)
