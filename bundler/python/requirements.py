@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ...errors import BuildError
 from ...runtime.manifest import ModelInfo, ServiceSpec
+from ...runtime.service.options import nearest
 from .installed import public_version
 from .line import name_of
 from .needs import Needs, Wanted, canonical
@@ -52,7 +53,7 @@ def collect_requirements(
 
     Raises:
         BuildError: two models that were saved with different versions of one package, or another version of
-            tiffin.
+            tiffin, or an extra that it has not.
     """
     extras = _extras([each.text for each in needs.wanted if name_of(each.text) == DISTRIBUTION], service)
     own = [each for each in needs.wanted if name_of(each.text) != DISTRIBUTION]
@@ -101,6 +102,12 @@ def _own_requirements(extras: set[str]) -> list[str]:
             f"{DISTRIBUTION} runs from a folder that is not installed, so what it needs is not known: "
             "install it with pip"
         ) from None
+    known = {canonical(marker["extra"]) for line in every if (marker := _EXTRA_MARKER.search(line))}
+    for extra in sorted(extras - known):  # what it should bring would be missing where it is served
+        raise BuildError(
+            f"the {DISTRIBUTION} that builds has no extra {extra!r}{nearest(extra, known)}; "
+            f"it has {', '.join(sorted(known))}"
+        )
     found = [line for line in every if not _EXTRA_MARKER.search(line)]
     pending = sorted(extras)
     while pending:

@@ -217,6 +217,14 @@ def test_tiffin_itself_comes_from_the_bundle(
     assert found.splitlines() == ["# for tiffin", *gives, "# for the project", "httpx"]
 
 
+def test_an_extra_that_tiffin_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements_module, "requires", lambda _: META)
+    with pytest.raises(
+        BuildError, match=r"no extra 'skleam'; did you mean 'sklearn'\?; it has all, dev, image"
+    ):
+        collect(tmp_path, packages=("tiffin[skleam]",))
+
+
 def test_another_tiffin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements_module, "installed_version", lambda _: "1.2.3")
     assert collect(tmp_path, packages=("tiffin==1.2.3",)) == collect(tmp_path, packages=("tiffin==1.*",))
