@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from . import pickles
 from .found import Found
 from .head import Head
@@ -33,13 +31,13 @@ def look_hugging_face(head: Head) -> Found | None:
             what="an adapter of PEFT",
             advice="merge it into its model (model.merge_and_unload()) and save that",
         )
-    if head.has("config.json") and "model_type" in _json(head.text("config.json")):
+    if head.has("config.json") and "model_type" in head.settings("config.json"):
         return Found(path=head.path, what="a transformers model", framework="transformers")
     return None
 
 
 def look_spacy(head: Head) -> Found | None:
-    meta = _json(head.text("meta.json")) if head.has("meta.json", "config.cfg") else {}
+    meta = head.settings("meta.json") if head.has("meta.json", "config.cfg") else {}
     if "spacy_version" in meta:
         return Found(path=head.path, what="a spaCy pipeline", framework="spacy")
     return None
@@ -50,11 +48,3 @@ def look_openvino(head: Head) -> Found | None:
     if beginning.startswith(b"<?xml") and b"<net " in beginning:
         return Found(path=head.path, what="an OpenVINO model", framework="openvino")
     return None
-
-
-def _json(text: str) -> dict[str, object]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ...errors import ModelError
+from ...runtime.model.settings_file import UNREADABLE, json_value, settings_bytes
 
 HEAD_BYTES = 64 * 1024
 MAX_TEXT_BYTES = 4 * 1024 * 1024
-"""Longest part of a file or archive that is read to recognise it."""
+"""Of a pickle or text: longest part that is read to recognise it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Head:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 return tuple(archive.namelist())
-        except (zipfile.BadZipFile, OSError):
+        except UNREADABLE:
             return ()
 
     def member(self, end: str) -> str:
@@ -73,13 +74,25 @@ class Head:
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(member) as file:
                 return file.read(MAX_TEXT_BYTES)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-            # NotImplementedError, of a method that is not here, is a RuntimeError too.
+        except UNREADABLE as error:
             raise ModelError(f"{self.path.name}: {member} in the archive cannot be read: {error}") from error
 
     def has(self, *names: str) -> bool:
         """Whether a folder holds every one of these files or folders."""
         return self.folder and all((self.path / name).exists() for name in names)
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """What a JSON file in the folder says; empty when it is damaged or no object.
+
+        Raises:
+            ModelError: it is too large to be settings, or cannot be read.
+        """
+        data = settings_bytes(self.path / name)
+        try:
+            found = json_value(data, name)
+        except ModelError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def text(self, name: str) -> str:
         """The beginning of a text file in the folder; empty when it cannot be read."""

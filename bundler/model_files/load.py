@@ -11,6 +11,7 @@ from typing import Any
 from ...errors import ModelError, TiffinError
 from ...runtime.model.framework import Framework, framework, framework_for
 from ...runtime.model.pickles import ALLOW_PICKLE, pickles_allowed
+from ...runtime.model.settings_file import check_expansion
 from .found import Found
 from .recognise import known_model, recognise
 
@@ -69,6 +70,7 @@ def _warn(found: Found) -> None:
 
 
 def _prepared(chosen: Framework, path: Path, options: dict[str, Any], what: str) -> Any:
+    check_expansion(path)
     try:
         return chosen.prepare(path, options)
     except TiffinError:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...errors import ModelError
 from .framework import copy_folder
+from .settings_file import check_size
 
 WEIGHTS = "*.safetensors"
 _LEFT_OUT = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.ot")
@@ -28,7 +29,7 @@ def copy_safe(source: Path, folder: Path) -> None:
 def check_safe(source: Path) -> None:
     """
     Raises:
-        ModelError: no folder, or one without safetensors.
+        ModelError: no folder, one without safetensors, or one with settings too large to be such.
     """
     if not source.is_dir():
         raise ModelError(f"{source} is no folder: give the folder that save_pretrained wrote")
@@ -37,6 +38,8 @@ def check_safe(source: Path) -> None:
             f"{source} holds no safetensors: load the model and write it with save_pretrained, "
             "which does not pickle; then save that folder"
         )
+    for path in source.rglob("*.json"):
+        check_size(path.stat().st_size, str(path))
 
 
 @contextlib.contextmanager

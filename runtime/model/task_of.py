@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from ...errors import ModelError
+from .settings_file import json_value, settings_bytes
 
 # Suffix of the class to task (https://huggingface.co/docs/transformers/main/en/model_doc/auto).
 _TASKS = {
@@ -37,12 +37,7 @@ def task_of(folder: Path) -> str:
         ModelError: `config.json` does not tell; says how to.
     """
     path = folder / "config.json"
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{folder} is no folder of save_pretrained: {path.name} cannot be read: {error}"
-        ) from error
+    config = json_value(settings_bytes(path), path)
     names = config.get("architectures") if isinstance(config, dict) else None
     for name in names if isinstance(names, list) else []:
         for suffix, task in _TASKS.items():

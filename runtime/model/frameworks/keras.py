@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import zipfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..example import Example
 from ..framework import Native, Saved, check_options, copy_file, has_class_of
 from ..keras_library import keras_or_error, on, place_of
 from ..pickles import check_allowed, check_pickle
+from ..settings_file import archived_bytes, json_value
 from ..signature import describe_call
 from ..sizes import SIZES
 from ..tensor_specs import array_type, fixed_rows, named
@@ -172,11 +172,8 @@ def _settings(path: Path) -> Any:
     """
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise ModelError(f"{path} is no .keras archive: load the model and save it with Keras 3")
-    with zipfile.ZipFile(path) as archive:
-        try:
-            return json.loads(archive.read("config.json"))
-        except (KeyError, ValueError) as error:
-            raise ModelError(f"{path} is no .keras archive: config.json: {error}") from error
+    name = "config.json"
+    return json_value(archived_bytes(path, name), f"{name} in {path}")
 
 
 def _holds_lambda(settings: Any) -> bool:

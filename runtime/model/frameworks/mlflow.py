@@ -21,6 +21,7 @@ from ...manifest import MethodSpec, ModelInfo, TypeSpec
 from ..example import Example
 from ..framework import Native, Saved, check_options, copy_folder, has_class_of, model_of
 from ..pickles import check_allowed, check_pickle
+from ..settings_file import settings_bytes
 from ..signature import BATCH_AXIS, describe_call
 from ..versions import versions_of
 
@@ -206,8 +207,8 @@ def _manifest(path: Path) -> dict[str, Any]:
     """
     file = path / _MANIFEST
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        found = yaml.safe_load(settings_bytes(file))
+    except (UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ModelError(f"{path} is no folder of an MLflow model: {error}") from error
     flavors = found.get("flavors") if isinstance(found, dict) else None
     if not isinstance(flavors, dict) or not isinstance(flavors.get("python_function"), dict):
@@ -218,7 +219,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 def _needs(path: Path) -> list[str]:
     """Distributions that its requirements.txt names."""
     file = path / "requirements.txt"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    lines = settings_bytes(file).decode("utf-8", errors="replace").splitlines() if file.is_file() else []
     return [found[1] for line in lines if (found := _REQUIREMENT.match(line.strip()))]
 
 
