@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from ...errors import BuildError
+from ...errors import BuildError, UsageError
+from ...runtime.client.options import Trust
 from ...runtime.service.bundlefile import BundleFile, find_bundlefile
 from ...runtime.service.load import SOURCE_FOLDER, resolve_target
 from ...runtime.supervisor.control import Target
@@ -19,25 +20,33 @@ from ..describe import describe
 from ..snapshot import list_sources
 
 _URL = re.compile(r"(?:http|grpc)s?://")
+_TLS = ("https://", "grpcs://")
 
 
-def document_of(target: str) -> dict[str, Any]:
+def document_of(target: str, trust: Trust | None = None) -> dict[str, Any]:
     """The OpenAPI document.
 
     Args:
         target: the tag or the folder of a bundle, a project folder, `service.py:Class`, `module:Class`, or
             the URL of a running server (with the token of TIFFIN_CLIENT_TOKEN).
+        trust: TLS for that URL; None: as the system trusts.
 
     Raises:
         ConfigError: nothing of these.
+        UsageError: `trust` has files, and the target is no `https://` or `grpcs://`.
         BuildError: the service cannot be imported, or the bundle has no readable schema.
         ConnectionFailedError: no server at that URL.
         ServingError: the server refuses.
     """
+    trust = trust or Trust()
+    if trust != Trust() and not target.startswith(_TLS):
+        raise UsageError(
+            f"--ca, --cert and --key are for servers with TLS, and {target} is no https:// or grpcs:// URL"
+        )
     if _URL.match(target):
         from ...runtime.client.client import Client
 
-        with Client(target) as client:
+        with Client(target, ca=trust.ca, cert=trust.cert, key=trust.key) as client:
             return client.schema()
     found = resolve_target(target)
     return _of_bundle(Path(found.bundle)) if found.bundle else _of_project(found)

@@ -27,8 +27,20 @@ from ..tags import Target
     metavar="FILE",
     help="File to write, or a folder for it.  [stdout]",
 )
+@click.option(
+    "--ca",
+    metavar="FILE",
+    default="",
+    help="Authorities to believe when TARGET is a URL, PEM.  [the system's]",
+)
+@click.option(
+    "--cert", metavar="FILE", default="", help="Certificate to show to the server at that URL, PEM."
+)
+@click.option("--key", metavar="FILE", default="", help="Its key, when it is not in the same file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(target: str, language: str, output: Path | None, as_json: bool) -> None:
+def command(
+    target: str, *, language: str, output: Path | None, ca: str, cert: str, key: str, as_json: bool
+) -> None:
     """Write a typed client of TARGET: a bundle, a folder, module:Class, or the URL of a running server.
 
     One file that needs no tiffin: Python with its standard library (and numpy where there are arrays), or
@@ -37,10 +49,11 @@ def command(target: str, language: str, output: Path | None, as_json: bool) -> N
     from ...bundler.client_code.place import file_name, language_of, put
     from ...bundler.client_code.source import document_of
     from ...bundler.client_code.write import client_code
+    from ...runtime.client.options import Trust
 
     language = language_of(output, language)
     with console.progress("read the schema", quiet=as_json or output is None):
-        document = document_of(target)
+        document = document_of(target, Trust(ca, cert, key))
         text = client_code(document, language)
     service = document["info"]["title"]
     if output is None:

@@ -81,11 +81,11 @@ class Trust:
 
     def __post_init__(self) -> None:
         if self.key and not self.cert:
-            raise UsageError("key= needs cert=: the certificate that it belongs to")
+            raise UsageError("a key (key=, --key) needs the certificate that it belongs to (cert=, --cert)")
         for name in ("ca", "cert", "key"):
             path = getattr(self, name)
             if path and not Path(path).is_file():
-                raise UsageError(f"{name}={str(path)!r} is no file")
+                raise UsageError(f"{name}: {str(path)!r} is no file")
 
     def context(self) -> ssl.SSLContext:
         """For HTTPS. Raises UsageError when the files hold no certificates or keys."""

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from certificates import Authority
 from click.testing import CliRunner, Result
 from server import Server
 
@@ -84,6 +85,25 @@ def test_from_a_running_server(project: Path) -> None:
         assert subprocess.run(run, cwd=project, capture_output=True, check=False).stdout == b"2.0\n"
 
 
+def test_from_a_server_with_certificates_of_its_own(project: Path, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    served = authority.issue("localhost")
+    cert, key = authority.issue("caller")
+    options = ("--tls-cert", served[0], "--tls-key", served[1], "--tls-client-ca", authority.file)
+    with Server(project, *options) as server:
+        where = server.base_url
+        assert where.startswith("https://")
+        told = invoke(where, "--lang", "python")
+        assert told.exit_code != 0
+        assert "certificate" in told.output + str(told.exception)
+        assert invoke(where, "--lang", "python", "--ca", authority.file).exit_code != 0  # it wants ours, too
+        shown = ("--ca", authority.file, "--cert", cert, "--key", key)
+        for each in (where, f"grpcs://{server.events[-1]['grpc']}"):
+            done = invoke(each, "--lang", "python", *shown)
+            assert done.exit_code == 0, done.output
+            assert "class ShopClient:" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -92,6 +112,10 @@ def test_from_a_running_server(project: Path) -> None:
         ([".", "-o", "x.rs"], "which language"),
         (["nothing-there", "--lang", "python"], "nothing-there"),
         (["http://127.0.0.1:1", "--lang", "python"], "cannot connect"),
+        (["http://127.0.0.1:1", "--lang", "python", "--ca", __file__], "servers with TLS"),
+        ([".", "--lang", "python", "--cert", __file__], "servers with TLS"),
+        (["https://127.0.0.1:1", "--lang", "python", "--ca", "nowhere.pem"], "is no file"),
+        (["https://127.0.0.1:1", "--lang", "python", "--key", __file__], "needs the cert"),
     ],
 )
 def test_what_cannot_be(words: list[str], told: str, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
