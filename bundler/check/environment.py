@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from ...errors import BuildError
 from ...runtime.home import home
+from ..python.indexes import CONFIG_FILE, config_indexes, index_flags
 from ..python.lockfile import LOCK_FILE, PYTHON_FOLDER, WHEELS_FOLDER, read_lock, without_hash
 from ..python.uv import MISSING, find_uv, run_uv
 from ..python.wheel import DISTRIBUTION
@@ -118,8 +119,11 @@ def _make(  # noqa: PLR0917 - one caller
     hashed = ["--require-hashes"] if packages and not without_hash(packages) else []
     if hashed and "--extra-index-url" in text:  # each file from whichever index has it: its hash is known
         hashed += ["--index-strategy", "unsafe-best-match"]
+    config = folder / CONFIG_FILE
+    indexes = config_indexes(config.read_text(encoding="utf-8")) if config.is_file() else []
     if packages:
-        _run(uv, ["pip", "sync", *inside, *hashed, str(folder / LOCK_FILE)], folder)
+        flags = [*hashed, *index_flags(indexes)]
+        _run(uv, ["pip", "sync", *inside, *flags, str(folder / LOCK_FILE)], folder)
     if wheels:
         _run(uv, ["pip", "install", *inside, "--no-deps", "--offline", *map(str, wheels)], folder)
 

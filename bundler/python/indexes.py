@@ -18,7 +18,7 @@ from ...runtime.service.bundlefile import IndexOptions
 from ...runtime.service.options import nearest
 from .line import has_password
 from .needs import Index
-from .toml import read_toml, rows
+from .toml import parse_toml, read_toml, rows
 
 CONFIG_FILE = "env/python/uv.toml"
 """In the bundle, when it has named indexes."""
@@ -100,10 +100,34 @@ def variable(name: str) -> str:
 
 def credential_names(config: str) -> list[str]:
     """`UV_INDEX_CORP_USERNAME` and `UV_INDEX_CORP_PASSWORD` for each index of a `config_text`."""
-    names = [
-        json.loads(line.partition("= ")[2]) for line in config.splitlines() if line.startswith("name = ")
+    return [
+        f"{variable(index.name)}_{part}"
+        for index in config_indexes(config)
+        for part in ("USERNAME", "PASSWORD")
     ]
-    return [f"{variable(name)}_{part}" for name in names for part in ("USERNAME", "PASSWORD")]
+
+
+def config_indexes(config: str) -> list[Index]:
+    """The indexes of a `config_text`.
+
+    Raises:
+        BuildError: it is no TOML.
+        ConfigError: an index without name or address.
+    """
+    return [
+        index_of(str(row.get("name", "")), str(row.get("url", "")), default=bool(row.get("default")))
+        for row in rows(parse_toml(config, CONFIG_FILE).get("index"))
+    ]
+
+
+def index_flags(indexes: Sequence[Index]) -> list[str]:
+    """Of uv's command line: by name, so that it finds user and password of each."""
+    return [
+        part
+        for index in indexes
+        if not index.explicit
+        for part in ("--default-index" if index.default else "--index", f"{index.name}={index.url}")
+    ]
 
 
 def config_text(indexes: Sequence[Index]) -> str:

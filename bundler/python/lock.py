@@ -27,7 +27,7 @@ from ...errors import BuildError
 from ...runtime.home import home
 from .conflict import culprits, opposed, refused
 from .environment import Environment
-from .indexes import config_text
+from .indexes import config_text, index_flags
 from .installed import installed, public_version
 from .line import name_of
 from .lockfile import read_lock, with_hashes, with_names
@@ -154,10 +154,7 @@ def _compile(
     """The lock, or what uv said."""
     inputs = [_IN, *([_PROJECT] if (folder / _PROJECT).exists() else [])]
     command = [uv, "pip", "compile", *inputs, "--output-file", _OUT, "--generate-hashes"]
-    for index in indexes:
-        if not index.explicit:
-            command += ["--default-index" if index.default else "--index", f"{index.name}={index.url}"]
-    command += ["--no-header", "--no-annotate", "--quiet", "--no-python-downloads"]
+    command += [*index_flags(indexes), "--no-header", "--no-annotate", "--quiet", "--no-python-downloads"]
     command += ["--python-version", where.python, "--python-platform", f"{where.machine}-manylinux_2_28"]
     # Offline is common here and a lock is not vital: do not spend ten seconds on finding out.
     environment = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15", **os.environ, "NO_COLOR": "1"}

@@ -20,9 +20,20 @@ def read_toml(path: Path) -> dict[str, Any]:
         BuildError: it is no TOML.
     """
     try:
-        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return parse_toml(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
         raise BuildError(f"{path} is not TOML: {error}") from error
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """
+    Raises:
+        BuildError: it is no TOML.
+    """
+    try:
+        found: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BuildError(f"{where} is not TOML: {error}") from error
     return found
 
 
