@@ -52,13 +52,23 @@ def notebook_path(namespace: Mapping[str, Any]) -> Path | None:
     return None
 
 
-def _ipython_history(namespace: Mapping[str, Any]) -> list[str]:
-    """By number of the prompt; 0 is empty."""
+def shell_names(namespace: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What IPython has put into a session of its own; of another there is none."""
+    shell = _shell(namespace)
+    return {} if shell is None else dict(shell.user_ns_hidden)
+
+
+def _shell(namespace: Mapping[str, Any]) -> Any:
+    """IPython's, when the session is one of it; None: it is not."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    if shell is None or shell.user_ns is not namespace:
-        return []
-    return [str(text) for text in shell.history_manager.input_hist_raw]
+    return shell if shell is not None and shell.user_ns is namespace else None
+
+
+def _ipython_history(namespace: Mapping[str, Any]) -> list[str]:
+    """By number of the prompt; 0 is empty."""
+    shell = _shell(namespace)
+    return [] if shell is None else [str(text) for text in shell.history_manager.input_hist_raw]
 
 
 def _ids(path: Path | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 from ...errors import BuildError
 from ...runtime.model.model import Model
 from ...runtime.service.service import INFO, ServiceInfo
+from .history import shell_names
 from .piece import Piece
 from .training import Trained, asks
 from .values import is_model, model_words
@@ -33,9 +34,13 @@ class LiveSession:
 
     def __init__(self, namespace: Mapping[str, Any]) -> None:
         self._namespace = namespace
+        self._of_shell = shell_names(namespace)
 
     def has(self, name: str) -> bool:
-        return name in self._namespace
+        # `__name__` and its like are each module's own; IPython has an `open` of its own.
+        if name not in self._namespace or (name.startswith("__") and name.endswith("__")):
+            return False
+        return self._of_shell.get(name, _ABSENT) is not self._namespace[name]
 
     def is_current(self, piece: Piece, name: str) -> bool:
         """By the code that the object was compiled from: a cell may have failed before it, or run twice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Collection, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,7 +16,8 @@ from ...errors import BuildError, ModelError
 from ...runtime.captured import FACTS_FILE, FOLDER, CapturedFacts, named
 from ...runtime.captured import runner as rebuilt_runner
 from ...runtime.model.framework import framework_for
-from ...runtime.model.pickles import explained
+from ...runtime.model.pickles import explained, refuse_bound
+from ...runtime.model.process_bound import stream_name
 from ...runtime.model.versions import distributions_of, here, versions_of
 from ...runtime.service.runner import Runner
 from ...runtime.service.service import INFO, ServiceInfo
@@ -93,12 +95,10 @@ class Values:
         with self._bare(name, obj):
             pickler = _pickler(buffer, name, self._module, refer, self.modules)
             try:
-                with explained(obj):
+                with explained(obj, name):
                     pickler.dump(obj)
             except ModelError as error:
-                raise BuildError(f"{name} has no source and {error}") from error
-            except BuildError:
-                raise
+                raise BuildError(f"{name} has no source that could be run again: {error}") from error
         data = buffer.getvalue()
         if len(data) > MAX_BYTES:
             raise BuildError(
@@ -149,6 +149,9 @@ def _pickler(file: Any, name: str, module: str, refer: Mapping[int, str], module
                 return rebuilt_runner, _told(obj)
             if is_model(obj):
                 raise BuildError(model_words(name, obj, name))
+            if stream := stream_name(obj):
+                return getattr, (sys, stream)
+            refuse_bound(obj)
             kind = obj if isinstance(obj, type) or callable(obj) else type(obj)
             modules.add(str(getattr(kind, "__module__", None) or type(obj).__module__))
             return super().reducer_override(obj)

@@ -18,6 +18,7 @@ from typing import Any
 from ...errors import IntegrityError, ModelError
 from ..manifest import ModelInfo
 from .buffers import SUFFIX, Sink, mapped
+from .process_bound import WAY_OUT, bound_kind, path_to
 from .versions import minor, modules_of_distributions
 
 ALLOW_PICKLE = "TIFFIN_ALLOW_PICKLE"
@@ -55,8 +56,16 @@ def dump(obj: Any, path: Path) -> None:
     import cloudpickle
 
     sink = Sink()
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+        """Takes no open file, which cloudpickle would read to its end."""
+
+        def reducer_override(self, obj: Any) -> Any:
+            refuse_bound(obj)
+            return super().reducer_override(obj)
+
     with path.open("wb") as file, explained(obj), by_value():
-        cloudpickle.dump(obj, file, protocol=5, buffer_callback=sink)
+        Pickler(file, protocol=5, buffer_callback=sink).dump(obj)
     sink.write(path.with_suffix(SUFFIX))
 
 
@@ -122,13 +131,35 @@ def _holds_code(path: Path) -> bool:
     return False
 
 
+class _BoundError(Exception):
+    """An object belongs to this process."""
+
+
+def refuse_bound(obj: Any) -> None:
+    """Within `explained`: stops at what belongs to this process."""
+    if kind := bound_kind(obj):
+        raise _BoundError(kind)
+
+
 @contextlib.contextmanager
-def explained(obj: Any) -> Iterator[None]:
-    """Turns a failure to pickle into a `ModelError`; errors of the disk pass."""
+def explained(obj: Any, name: str = "") -> Iterator[None]:
+    """Turns a failure to pickle into a `ModelError`; errors of the disk pass.
+
+    Args:
+        obj: what is pickled.
+        name: of the variable; empty: its class.
+    """
     try:
         yield
     except OSError:
         raise
+    except _BoundError as error:
+        name = name or type(obj).__qualname__
+        path = path_to(obj, lambda each: bool(bound_kind(each)), name)
+        what = f"{path} is" if path != name else f"{name} is" if bound_kind(obj) else f"{name} holds"
+        raise ModelError(
+            f"{what} {error}, which belongs to this process and cannot be pickled: {WAY_OUT}"
+        ) from error
     except Exception as error:
         raise ModelError(
             f"{type(obj).__qualname__} cannot be pickled: {type(error).__name__}: {error}; "

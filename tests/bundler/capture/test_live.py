@@ -143,6 +143,12 @@ def test_what_was_typed_in_is_not_written_into_a_bundle(monkeypatch: pytest.Monk
     assert said(found) == "hidden"
 
 
+def test_names_of_the_module_itself() -> None:
+    found, _ = from_kernel(service("return __name__"))
+    assert said(found) == "captured_by_test"
+    assert (found.by_value, found.written) == ((), ())
+
+
 def test_a_prompt_without_history_keeps_nothing() -> None:
     namespace = execute("import tiffin", service("return text"))
     assert executed_cells(namespace) == []

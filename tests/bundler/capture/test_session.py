@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_ipython_gives_the_cells_that_ran(tmp_path: Path) -> None:
         RUNNER.replace("self.n = n", "self.n = -n"),
         RUNNER,
         "class Point:\n    def __init__(self, x): self.x = x\n!true\nPOINTS = [Point(i) for i in range(3)]",
-        "%%time" + SERVICE.replace("x * SCALE", "x * SCALE + POINTS[1].x"),
+        "%%time" + SERVICE.replace("x * SCALE", "x * SCALE + POINTS[1].x + callable(open)"),
         BUILD,
     ]
     code = (
@@ -89,6 +90,7 @@ def test_ipython_gives_the_cells_that_ran(tmp_path: Path) -> None:
     assert notes == ["source from cells 1, 4, 5, 6 of this session; the rest is left out"]
     assert where == {"path": "a session", "cells": ["1", "4", "5", "6"]}
     assert "self.n = n" in text  # type: ignore[operator]
+    assert "open = " not in text, "IPython's own"  # type: ignore[operator]
     for word in ("-n", "table", "training", "%", "!"):
         assert word not in text, word  # type: ignore[operator]
 
@@ -132,7 +134,9 @@ def test_what_cannot_go_by_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     model = LinearRegression().fit([[1], [2]], [1, 2])
     names = {"LOCK": threading.Lock(), "BIG": bytes(2**20), "HOLDS": {"m": [model]}, "f": lambda: model}
     values = Values(tmp_path, "service", names)
-    with pytest.raises(BuildError, match="LOCK has no source and lock cannot be pickled"):
+    with pytest.raises(
+        BuildError, match=r"LOCK has no source .*: LOCK is a lock, which belongs to this process"
+    ):
         values.add("LOCK", sourced=())
     for name in ("HOLDS", "f"):
         with pytest.raises(BuildError, match=rf"{name} is a model \(LinearRegression\)(?s:.*)models.save"):
@@ -140,6 +144,17 @@ def test_what_cannot_go_by_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("tiffin.bundler.capture.values.MAX_BYTES", 2**19)
     with pytest.raises(BuildError, match=r"BIG \(bytes\) has no source .* 1.0 MB, more than 524 kB"):
         values.add("BIG", sourced=())
+
+
+def test_an_open_file_does_not_go_by_what_it_holds(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+") as file:
+        values = Values(tmp_path, "service", {"LOG": {"a": [file]}, "OUT": sys.stdout})
+        with pytest.raises(
+            BuildError, match=r"LOG\['a'\]\[0\] is an open file \(.*log\).*runner class, or in a hook"
+        ):
+            values.add("LOG", sourced=())
+        values.add("OUT", sourced=())
+    assert pickle.loads((tmp_path / captured.FOLDER / "OUT.pkl").read_bytes()) is sys.stdout
 
 
 def test_a_class_that_the_session_no_longer_has() -> None:

@@ -107,7 +107,7 @@ def test_what_belongs_to_this_process_is_named() -> None:
         with lock:
             return rows
 
-    with pytest.raises(ModelError, match=r"cannot be pickled.*lock.*take out what belongs"):
+    with pytest.raises(ModelError, match=r"function → lock is a lock, which belongs to this process.*runner class"):
         models.save("m", locked)
     assert models.list() == []
 
