@@ -14,7 +14,7 @@ from ..runtime.service.image_options import ImageOptions, changed, is_reference
 from ..runtime.tag import Tag
 from . import bundles
 from .bundles import Bundle
-from .engines.choose import choose
+from .engines.choose import Choice, choose
 from .engines.engine import BuildRequest, Engine, Progress, Secret
 from .engines.output import Output, check_place, write_output
 from .image.context import DOCKERFILE_BESIDE, context
@@ -57,12 +57,21 @@ class Image(msgspec.Struct, kw_only=True, frozen=True):
     seconds: float
 
 
-class _Wish(NamedTuple):
+class Wish(NamedTuple):
     """What was asked for, checked."""
 
     bundle: Bundle
     options: ImageOptions
     platform: str
+
+
+class How(NamedTuple):
+    """What the steps of a build are given, whatever the image; as for `containerize`."""
+
+    build_args: Mapping[str, str]
+    secrets: Sequence[Secret]
+    network: str
+    no_cache: bool
 
 
 def containerize(
@@ -106,43 +115,57 @@ def containerize(
         ImageError: the build, the push or an output failed; says which step, and what to change.
         IntegrityError: the bundle is damaged.
     """
-    progress = on_progress or _silent
+    progress = on_progress or silent
     began = time.monotonic()
     _check(tags, push, outputs)
-    wish = _wish(tag, base, cuda, platform)
-    names = _names(wish.bundle.tag, tags)
+    wish = wish_of(tag, base, cuda, platform)
+    names = image_names(wish.bundle.tag, tags)
     try:
         choice = choose(engine)
     except NoEngineError as error:
-        raise _without_engine(wish, error) from error
+        raise without_engine(wish, error) from error
+    how = How(build_args or {}, secrets, network, no_cache)
+    made = build_image(wish, choice, names, how, progress)
+    for output in outputs:
+        write_output(choice.engine, names[0], output, progress)
+    digests = {name: choice.engine.push(name, progress) for name in tags} if push else {}
+    return msgspec.structs.replace(
+        made,
+        digests=digests,
+        outputs=[str(output.path) for output in outputs],
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def build_image(wish: Wish, choice: Choice, names: Sequence[str], how: How, progress: Progress) -> Image:
+    """One image in the store of the engine, not pushed and written nowhere else; raises what `containerize`
+    does."""
+    began = time.monotonic()
+    engine = choice.engine
     plan = image_plan(
         wish.bundle,
         options=wish.options,
         platform=wish.platform,
-        link=choice.engine.link,
-        streamed=choice.engine.streamed,
+        link=engine.link,
+        streamed=engine.streamed,
     )
-    request = _request(wish, plan, names, build_args or {}, secrets, network=network, no_cache=no_cache)
-    image_id = choice.engine.build(request, progress)
-    facts = choice.engine.inspect(names[0])
-    for output in outputs:
-        write_output(choice.engine, names[0], output, progress)
-    digests = {name: choice.engine.push(name, progress) for name in tags} if push else {}
+    image_id = engine.build(_request(wish, plan, names, how), progress)
+    facts = engine.inspect(names[0])
     return Image(
         bundle=str(wish.bundle.tag),
-        tags=names,
+        tags=list(names),
         id=image_id,
-        digests=digests,
+        digests={},
         size_bytes=facts.size_bytes,
         layers=facts.layers,
         base=plan.base.image,
         reason=plan.base.reason,
         cuda=plan.base.cuda,
         platform=facts.platform,
-        engine=choice.engine.name,
+        engine=engine.name,
         engine_reason=choice.reason,
-        outputs=[str(output.path) for output in outputs],
-        run=_run_command(choice.engine, names[0], facts.port, plan.base.run_options),
+        outputs=[],
+        run=_run_command(engine, names[0], facts.port, plan.base.run_options),
         warnings=plan.warnings,
         seconds=round(time.monotonic() - began, 2),
     )
@@ -169,7 +192,7 @@ def dockerfile_of(
         NotFoundError: no such bundle.
         ConfigError: there is no base for what is asked, or a template is wrong.
     """
-    wish = _wish(tag, base, cuda, platform)
+    wish = wish_of(tag, base, cuda, platform)
     plan = image_plan(wish.bundle, options=wish.options, platform=wish.platform)
     if on_warning is not None:
         for warning in plan.warnings:
@@ -189,8 +212,13 @@ def _check(tags: Sequence[str], push: bool, outputs: Sequence[Output]) -> None:
         check_place(output)
 
 
-def _names(tag: Tag, tags: Sequence[str]) -> list[str]:
-    names = list(dict.fromkeys([str(tag), *tags]))
+def image_names(tag: Tag | None, tags: Sequence[str]) -> list[str]:
+    """Each once, that of the bundle first.
+
+    Raises:
+        UsageError: one that no image can have.
+    """
+    names = list(dict.fromkeys([*([str(tag)] if tag else []), *tags]))
     for name in names:
         if "@" in name or not is_reference(name):
             raise UsageError(
@@ -200,26 +228,17 @@ def _names(tag: Tag, tags: Sequence[str]) -> list[str]:
     return names
 
 
-def _wish(tag: str | Tag | Bundle, base: str | None, cuda: str | None, platform: str) -> _Wish:
+def wish_of(tag: str | Tag | Bundle, base: str | None, cuda: str | None, platform: str) -> Wish:
     bundle = tag if isinstance(tag, Bundle) else bundles.get(tag)
     asked = {name: value for name, value in (("base", base), ("cuda", cuda)) if value is not None}
     if base is not None:  # a base of the caller's takes the place of what the bundlefile says of bases
         asked = {"accelerator": "", "distro": "", **asked}
     if platform and not platform.startswith("linux/"):
         raise ConfigError(f"--platform {platform}: use linux/amd64 or linux/arm64")
-    return _Wish(bundle, changed(bundle.info.image, **asked), platform)
+    return Wish(bundle, changed(bundle.info.image, **asked), platform)
 
 
-def _request(
-    wish: _Wish,
-    plan: ImagePlan,
-    names: Sequence[str],
-    build_args: Mapping[str, str],
-    secrets: Sequence[Secret],
-    *,
-    network: str,
-    no_cache: bool,
-) -> BuildRequest:
+def _request(wish: Wish, plan: ImagePlan, names: Sequence[str], how: How) -> BuildRequest:
     text = render(plan)
 
     def stream() -> Iterator[bytes]:
@@ -232,16 +251,16 @@ def _request(
         dockerfile_path=DOCKERFILE_BESIDE,
         tags=names,
         labels=plan.labels,
-        build_args={**plan.build_args, **build_args},
-        secrets=secrets,
+        build_args={**plan.build_args, **how.build_args},
+        secrets=how.secrets,
         platform=wish.platform,
-        network=network,
-        no_cache=no_cache,
+        network=how.network,
+        no_cache=how.no_cache,
         timestamp=int(plan.build_args["SOURCE_DATE_EPOCH"]),
     )
 
 
-def _without_engine(wish: _Wish, error: NoEngineError) -> NoEngineError:
+def without_engine(wish: Wish, error: NoEngineError) -> NoEngineError:
     """Writes the context where the user can take it to an engine."""
     plan = image_plan(wish.bundle, options=wish.options, platform=wish.platform)
     tag = wish.bundle.tag
@@ -268,5 +287,5 @@ def _run_command(engine: Engine, name: str, port: int, options: Sequence[str]) -
     return " ".join(filter(None, [program, "run --rm", f"-p {port}:{port}" if port else "", extra, name]))
 
 
-def _silent(step: str, done: int, total: int) -> None:
+def silent(step: str, done: int, total: int) -> None:
     """Nobody asked for progress."""

@@ -29,6 +29,7 @@ def find() -> BuildahEngine:
 
 class BuildahEngine(CommandEngine):
     name = "buildah"
+    forget = ("rmi",)  # the image itself stays where it has other names
     link_since = (1, 41)  # https://github.com/containers/buildah/issues/4325
 
     def log(self, steps: Steps) -> BuildahLog:

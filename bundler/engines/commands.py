@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ class CommandEngine:
     name: str
     link_since: tuple[int, ...]
     """First version that knows `COPY --link`."""
+    forget = ("untag",)
+    """Takes a name from an image."""
     streamed = False
+    joins = True
 
     def __init__(self, program: str, version: str) -> None:
         self.program = program
@@ -72,15 +76,39 @@ class CommandEngine:
         on_progress(f"push {image}", 0, 0)
         with tempfile.TemporaryDirectory(prefix="tiffin-image-") as scratch:
             file = Path(scratch) / "digest"
-            self.send(image, "--digestfile", str(file))
+            self.send(["push", "--digestfile", str(file)], image)
             return file.read_text().strip()
 
-    def send(self, image: str, *options: str) -> None:
+    def send(self, command: Sequence[str], image: str, *target: str) -> None:
         """To its registry."""
         try:
-            ask([self.program, "push", *options, image], limit_s=PUSH_LIMIT_S)
+            ask([self.program, *command, image, *target], limit_s=PUSH_LIMIT_S)
         except ImageError as error:
             raise ImageError(push_failed(self.name, image, str(error))) from error
+
+    def join(self, name: str, images: Sequence[str]) -> None:
+        """As a manifest list, https://docs.podman.io/en/latest/markdown/podman-manifest.1.html."""
+        stored = [self.inspect(image).id.removeprefix("sha256:") for image in images]
+        for command in (["manifest", "rm"], self.forget):  # the list of an earlier build, or its image
+            with suppress(ImageError):
+                ask([self.program, *command, name])
+        ask([self.program, "manifest", "create", name])
+        try:
+            for each in stored:
+                ask([self.program, "manifest", "add", name, f"containers-storage:{each}"])
+        except BaseException:
+            with suppress(ImageError):
+                ask([self.program, "manifest", "rm", name])
+            raise
+
+    def push_joined(self, name: str, images: Sequence[str], on_progress: Progress) -> str:  # noqa: ARG002
+        on_progress(f"push {name}", 0, 0)
+        with tempfile.TemporaryDirectory(prefix="tiffin-image-") as scratch:
+            file = Path(scratch) / "digest"
+            file.touch()  # Buildah 1.28 does not say the digest of a list
+            command = ["manifest", "push", "--all", "--format", "v2s2", "--digestfile", str(file)]
+            self.send(command, name, f"docker://{name}")
+            return file.read_text().strip()
 
     def save(self, image: str, path: Path, on_progress: Progress) -> None:
         on_progress("write the image", 0, 0)

@@ -6,11 +6,12 @@ so each `docker` on the PATH is asked, and the first that can build is taken.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -97,6 +98,7 @@ def _client(program: str) -> _Client:
 class DockerEngine:
     name = "docker"
     streamed = True
+    joins = True
 
     def __init__(self, sdk: docker.DockerClient, version: str, client: _Client) -> None:
         self.version = version
@@ -149,6 +151,42 @@ class DockerEngine:
                     on_progress(f"push {image}", min(done, total), total)
                 digest = (event.get("aux") or {}).get("Digest", digest)
         return digest
+
+    def join(self, name: str, images: Sequence[str]) -> None:
+        """Its store has one image to a name: that of its own platform; the list is made in the registry."""
+        with _words(name):
+            own = f"{self._sdk.version()['Os']}/{self._sdk.version()['Arch']}"
+            for image in images:
+                found = self._sdk.images.get(image)
+                if f"{found.attrs['Os']}/{found.attrs['Architecture']}" == own:
+                    found.tag(name)
+
+    def push_joined(self, name: str, images: Sequence[str], on_progress: Progress) -> str:
+        """https://docs.docker.com/reference/cli/docker/manifest/"""
+        on_progress(f"push {name}", 0, 0)
+        manifest = [self._client.program, "manifest"]
+        with suppress(ImageError):  # of a push that was broken off: the client keeps what it was to push
+            ask([*manifest, "rm", name])
+        plain = ["--insecure"] if self._insecure(name) else []
+        try:
+            ask([*manifest, "create", *plain, name, *images], limit_s=PUSH_LIMIT_S)
+            said = ask([*manifest, "push", "--purge", *plain, name], limit_s=PUSH_LIMIT_S)
+        except ImageError as error:
+            raise ImageError(push_failed("docker", name, str(error))) from error
+        return next((line for line in said.split() if line.startswith("sha256:")), "")
+
+    def _insecure(self, name: str) -> bool:
+        """Whether the engine may speak plain HTTP with the registry of a name; its client asks anew."""
+        with _words(name):
+            known = self._sdk.info()["RegistryConfig"]
+        registry = name.partition("/")[0]
+        if registry in known["IndexConfigs"]:
+            return not known["IndexConfigs"][registry]["Secure"]
+        try:
+            address = ipaddress.ip_address(registry.rpartition(":")[0].strip("[]"))
+        except ValueError:
+            return False
+        return any(address in ipaddress.ip_network(net) for net in known["InsecureRegistryCIDRs"])
 
     def save(self, image: str, path: Path, on_progress: Progress) -> None:
         total = self.inspect(image).size_bytes

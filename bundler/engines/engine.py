@@ -120,6 +120,8 @@ class Engine(Protocol):
     """Whether it knows `COPY --link`."""
     streamed: bool
     """Whether it reads the context as a stream, and not a folder in place."""
+    joins: bool
+    """Whether it can give one name to images for several platforms."""
 
     def build(self, request: BuildRequest, on_progress: Progress) -> str:
         """Returns the image's id."""
@@ -129,6 +131,14 @@ class Engine(Protocol):
 
     def push(self, image: str, on_progress: Progress) -> str:
         """Returns the digest that the registry gave it, `sha256:…`."""
+
+    def join(self, name: str, images: Sequence[str]) -> None:
+        """Makes the name stand for images for several platforms: for all of them where the engine keeps such
+        lists, else for the one of its own platform, when that is among them. What had the name loses it."""
+
+    def push_joined(self, name: str, images: Sequence[str], on_progress: Progress) -> str:
+        """Pushes a name that was joined from images that were pushed; returns the digest of the list, empty
+        where the engine does not say it."""
 
     def save(self, image: str, path: Path, on_progress: Progress) -> None:
         """Writes what `docker load` takes: manifest.json, configuration and layers in a tar."""

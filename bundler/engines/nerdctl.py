@@ -29,12 +29,14 @@ class NerdctlEngine(CommandEngine):
     def log(self, steps: Steps) -> PlainLog:
         return PlainLog(steps)
 
+    joins = False
+
     def own_options(self, request: BuildRequest) -> list[str]:  # noqa: ARG002 - the engine's signature
         return ["--progress", "plain"]
 
     def push(self, image: str, on_progress: Progress) -> str:
         on_progress(f"push {image}", 0, 0)
-        self.send(image)
+        self.send(["push"], image)
         names = ask([self.program, "image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', image])
         return next((line.rpartition("@")[2] for line in names.split() if "@" in line), "")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -251,6 +251,13 @@ def _version(wheel: FileEntry) -> str:
     if len(parts) < 5:
         raise IntegrityError(f"{wheel.path} is not the name of a wheel")
     return parts[1]
+
+
+def platforms_of(info: BundleInfo) -> list[str]:
+    """`linux/amd64`, …: what a bundle is locked for, that of the machine that built it first."""
+    locks = [PurePosixPath(entry.path).name for entry in info.files if LOCK_PATTERN.fullmatch(entry.path)]
+    others = [name.split(".")[1].replace("-", "/") for name in locks]
+    return list(dict.fromkeys([_platform(info), *others]))
 
 
 def _platform(info: BundleInfo) -> str:

@@ -87,7 +87,7 @@ def command(
             lock=lock,
             python=python,
             platforms=platforms,
-            files=FileOptions(inputs=inputs, classes=classes, task=task),
+            files=FileOptions(inputs=inputs, classes=classes, task=task, apart=True),
             data=_references(data),
             metrics=dict(_metric(text) for text in metrics),
             provenance=not no_provenance,
@@ -107,6 +107,7 @@ def command(
         told = {"requirements_from": made.info.options.get(REQUIREMENTS_FROM, ""), "notes": notes}
         console.emit_json({**facts(made), "locked": locked, **told, **why})
         return
+    from ...bundler.image.plan import platforms_of
     from ...bundler.words import (
         NOT_ASKED,
         NOTES,
@@ -128,6 +129,7 @@ def command(
             ("models", ", ".join(made.info.models) or "none"),
             ("python", made.info.python),
             ("requirements", requirements_words(made.info)),
+            ("platforms", ", ".join(platforms_of(made.info)) if locked else ""),
             ("checked", checked_words(made.info)),
             ("typed gRPC", grpc_words(made.info)),
             ("path", made.path),

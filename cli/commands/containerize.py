@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
@@ -11,8 +11,25 @@ from ..tags import BundleTag
 
 if TYPE_CHECKING:
     from ...bundler.containerize import Image
-    from ...bundler.engines.engine import Secret
+    from ...bundler.engines.engine import Progress, Secret
+    from ...bundler.platform_images import PlatformImages
     from ...runtime.tag import Tag
+
+
+class _How(TypedDict):
+    """What builds of one and of several platforms take alike."""
+
+    tags: tuple[str, ...]
+    push: bool
+    cuda: str | None
+    base: str | None
+    engine: str
+    build_args: dict[str, str]
+    secrets: list[Secret]
+    network: str
+    no_cache: bool
+    on_progress: Progress
+
 
 ENGINES = ("docker", "podman", "buildah", "nerdctl")
 
@@ -25,7 +42,13 @@ ENGINES = ("docker", "podman", "buildah", "nerdctl")
 @click.option("--push", is_flag=True, help="Push the names of --tag to their registries.")
 @click.option("--cuda", help="Toolkit: auto, none or a version such as 12.8.  [what the bundlefile says]")
 @click.option("--base", metavar="IMAGE", help="Image to build on, by name or digest.  [what fits the bundle]")
-@click.option("--platform", default="", help="linux/amd64 or linux/arm64.  [that of the bundle]")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="PLATFORM,…",
+    help="linux/amd64, linux/arm64, both, or all that the bundle is locked for.  [that of the bundle]",
+)
 @click.option("--engine", type=click.Choice(ENGINES), help="Who builds.  [the first that answers]")
 @click.option(
     "-o",
@@ -56,7 +79,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     push: bool,
     cuda: str | None,
     base: str | None,
-    platform: str,
+    platforms: tuple[str, ...],
     engine: str | None,
     outputs: tuple[str, ...],
     build_args: tuple[str, ...],
@@ -70,9 +93,14 @@ def command(  # noqa: PLR0917 - click passes them by name
     """Make a container image of the bundle TAG: docker, podman, buildah or nerdctl, whichever is there."""
     from ...bundler.containerize import containerize, dockerfile_of
     from ...bundler.engines.output import Output
+    from ...bundler.platform_images import PlatformImages, asked_platforms, containerize_platforms
 
+    asked = asked_platforms(tag, platforms) or [""]
+    if len(asked) > 1 and (show or outputs):
+        option = "--print" if show else "--output"
+        raise click.UsageError(f"{option} is for one platform: name one --platform")
     if show:
-        text = dockerfile_of(tag, base=base, cuda=cuda, platform=platform, on_warning=console.warning)
+        text = dockerfile_of(tag, base=base, cuda=cuda, platform=asked[0], on_warning=console.warning)
         click.echo(text, nl=False)
         return
     with console.progress("look for an engine", quiet=as_json or quiet) as progress:
@@ -80,29 +108,37 @@ def command(  # noqa: PLR0917 - click passes them by name
         def tell(step: str, done: int, total: int) -> None:
             progress.update(step, done=done, total=total or None)
 
-        made = containerize(
-            tag,
-            tags=tags,
-            push=push,
-            cuda=cuda,
-            base=base,
-            platform=platform,
-            engine=engine or "",
-            outputs=[Output.parse(text) for text in outputs],
-            build_args=dict(_pair(text) for text in build_args),
-            secrets=[_secret(text) for text in secrets],
-            network=network,
-            no_cache=no_cache,
-            on_progress=tell,
-        )
+        how: _How = {
+            "tags": tags,
+            "push": push,
+            "cuda": cuda,
+            "base": base,
+            "engine": engine or "",
+            "build_args": dict(_pair(text) for text in build_args),
+            "secrets": [_secret(text) for text in secrets],
+            "network": network,
+            "no_cache": no_cache,
+            "on_progress": tell,
+        }
+        made: Image | PlatformImages
+        if len(asked) > 1:
+            made = containerize_platforms(tag, asked, **how)
+        else:
+            written = [Output.parse(text) for text in outputs]
+            made = containerize(tag, platform=asked[0], outputs=written, **how)
+    images = made.images if isinstance(made, PlatformImages) else [made]
     if as_json:
         console.emit_json(made)
     elif quiet:
-        console.say(made.id)
+        for image in images:
+            console.say(image.id)
     else:
-        for warning in made.warnings:
+        for warning in dict.fromkeys(warning for image in images for warning in image.warnings):
             console.warning(warning)
-        _panel(made)
+        if isinstance(made, PlatformImages):
+            _panel_of_platforms(made)
+        else:
+            _panel(made)
 
 
 def _panel(made: Image) -> None:
@@ -121,6 +157,22 @@ def _panel(made: Image) -> None:
         ("took", f"{made.seconds:.1f} s"),
     ]
     console.panel(f"Built the image of {made.bundle}", rows, [f"bundle run {made.bundle}", made.run])
+
+
+def _panel_of_platforms(made: PlatformImages) -> None:
+    from ...bundler.words import size_words
+
+    rows: list[tuple[str, Any]] = [
+        ("image", "  ".join(made.tags)),
+        *(("pushed", f"{name}@{digest}" if digest else name) for name, digest in made.digests.items()),
+        *(
+            (image.platform, f"{image.tags[0]}  {size_words(image.size_bytes)}, on {image.base}")
+            for image in made.images
+        ),
+        ("engine", made.engine_reason),
+        ("took", f"{made.seconds:.1f} s"),
+    ]
+    console.panel(f"Built the images of {made.bundle}", rows, [f"bundle run {made.bundle}", made.run])
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -157,6 +157,39 @@ def test_push_and_save(programs: Path, tmp_path: Path) -> None:
     assert ctl.arguments("save") == ["save", "--output", str(path), "iris:1"]
 
 
+def test_join(programs: Path) -> None:
+    images = ["iris:1-amd64", "iris:1-arm64"]
+    pod, bud = fake_podman(programs), fake_buildah(programs)
+    found = {"Id": "5" * 64, "Os": "linux", "Architecture": "arm64"}
+    pod.say("image", "inspect", stdout=json.dumps([found]))
+    own = {"FromImageID": "5" * 64, "Docker": {"os": "linux", "architecture": "arm64", "config": {}}}
+    own["Docker"]["rootfs"] = {"diff_ids": []}  # type: ignore[index]
+    bud.say("inspect", stdout=json.dumps(own))
+    bud.say("images", stdout=json.dumps([{"size": "1.5 MB"}]))
+    for fake, forget in ((pod, "untag"), (bud, "rmi")):
+        fake.say("manifest")
+        fake.say("manifest", "rm", stderr="no such list", code=125)
+        fake.say(forget, stderr="no such image", code=125)
+        engine = choose(fake.path.name).engine
+        engine.join("iris:1", images)
+        calls = [call["arguments"] for call in fake.calls if call["arguments"][0] in {"manifest", forget}]
+        add = ["manifest", "add", "iris:1", f"containers-storage:{'5' * 64}"]
+        assert calls == [
+            ["manifest", "rm", "iris:1"],
+            [forget, "iris:1"],
+            ["manifest", "create", "iris:1"],
+            *(add, add),
+        ]
+        fake.say("manifest", "push", files={"--digestfile": "sha256:7\n"})
+        assert engine.push_joined("iris:1", images, silent) == "sha256:7"
+        push = fake.arguments("manifest", "push")
+        assert (push[2:5], push[-2:]) == (["--all", "--format", "v2s2"], ["iris:1", "docker://iris:1"])
+        fake.say("manifest", "add", stderr="disk full", code=125)
+        with pytest.raises(ImageError, match="disk full"):
+            engine.join("iris:1", images)
+        assert fake.calls[-1]["arguments"] == ["manifest", "rm", "iris:1"], "no half of a list is left"
+
+
 def test_inspect(programs: Path) -> None:
     config = {
         "ExposedPorts": {"3000/tcp": {}},

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from fake_program import FakeProgram
 
 from tiffin.bundler.engines.docker import DockerEngine, _Client
 from tiffin.errors import ImageError
@@ -61,3 +62,45 @@ def test_a_save_waits_for_a_slow_disk(tmp_path: Path) -> None:
     assert (tmp_path / "iris.tar").read_bytes() == b"tar"
     assert sdk.waits[0] > 3600
     assert sdk.api.timeout == USUAL_S
+
+
+def joining(program: Path, insecure: list[str]) -> tuple[DockerEngine, list[tuple[str, str]]]:
+    """An engine for linux/amd64, and what is tagged in it."""
+    tagged: list[tuple[str, str]] = []
+
+    def get(name: str) -> Any:
+        attrs = {"Os": "linux", "Architecture": name.rpartition("-")[2]}
+        return SimpleNamespace(attrs=attrs, tag=lambda other: tagged.append((name, other)))
+
+    registries = {"IndexConfigs": {"r.example.com": {"Secure": False}}, "InsecureRegistryCIDRs": insecure}
+    sdk = SimpleNamespace(
+        version=lambda: {"Os": "linux", "Arch": "amd64"},
+        images=SimpleNamespace(get=get),
+        info=lambda: {"RegistryConfig": registries},
+    )
+    return DockerEngine(cast(Any, sdk), "20.10.24", _Client(str(program), False, False)), tagged
+
+
+def test_a_name_for_several_platforms(tmp_path: Path) -> None:
+    fake = FakeProgram(tmp_path, "docker")
+    fake.say("manifest")
+    fake.say("manifest", "rm", stderr="no such manifest", code=1)
+    fake.say("manifest", "push", stdout="Pushed ref 127…\nsha256:7\n")
+    one, tagged = joining(fake.path, ["127.0.0.0/8"])
+    images = ["r/iris:1-arm64", "r/iris:1-amd64"]
+    one.join("r/iris:1", images)
+    assert tagged == [("r/iris:1-amd64", "r/iris:1")]
+    for name, plain in (
+        ("127.0.0.1:5000/iris:1", True),
+        ("r.example.com/iris:1", True),
+        ("[::1]:5000/iris:1", False),
+        ("ghcr.io/iris:1", False),
+        ("iris:1", False),
+    ):
+        assert one.push_joined(name, images, lambda *_: None) == "sha256:7"
+        insecure = ["--insecure"] if plain else []
+        assert fake.arguments("manifest", "create") == ["manifest", "create", *insecure, name, *images]
+        assert fake.arguments("manifest", "push") == ["manifest", "push", "--purge", *insecure, name]
+    fake.say("manifest", "create", stderr="denied: requested access", code=1)
+    with pytest.raises(ImageError, match=r"(?s)docker could not push r/iris:1: .*docker login"):
+        one.push_joined("r/iris:1", images, lambda *_: None)

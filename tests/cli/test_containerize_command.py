@@ -97,6 +97,53 @@ def test_json_and_quiet(capsys: pytest.CaptureFixture[str], podman: FakeProgram)
     assert run(capsys, *arguments, "--quiet") == (0, f"{ID}\n", "")
 
 
+def test_several_platforms(capsys: pytest.CaptureFixture[str], podman: FakeProgram) -> None:
+    podman.say("manifest")
+    podman.say("manifest", "push", files={"--digestfile": "sha256:" + "8" * 64})
+    podman.say("untag")
+    arguments = [
+        "containerize",
+        "echo",
+        "--platform",
+        "linux/amd64,linux/arm64",
+        "--tag",
+        "r.example.com/echo",
+    ]
+    code, out, err = run(capsys, *arguments, "--push")
+    assert code == 0, err
+    built = [call["arguments"] for call in podman.calls if call["arguments"][0] == "build"]
+    for command, platform in zip(built, ("amd64", "arm64"), strict=True):
+        named = [command[place + 1] for place, each in enumerate(command) if each == "--tag"]
+        assert named == [f"{NAME}-{platform}", f"r.example.com/echo:latest-{platform}"]
+        assert command[command.index("--platform") + 1] == f"linux/{platform}"
+    lists = [call["arguments"][2] for call in podman.calls if call["arguments"][:2] == ["manifest", "create"]]
+    assert lists == [NAME, "r.example.com/echo"]
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[0] == f"Built the images of {NAME}"
+    assert f"pushed r.example.com/echo@sha256:{'8' * 64}" in lines
+    assert f"linux/amd64 {NAME}-amd64 123 MB, on python:" in " ".join(lines)
+    assert lines[-1] == f"podman run --rm -p 3000:3000 {NAME}"
+    code, out, _ = run(capsys, *arguments, "--json")
+    found = json.loads(out)
+    assert [image["tags"][0] for image in found["images"]] == [f"{NAME}-amd64", f"{NAME}-arm64"]
+    assert (code, found["tags"], found["digests"]) == (0, [NAME, "r.example.com/echo"], {})
+    code, out, _ = run(capsys, *arguments, "--quiet")
+    assert out == f"{ID}\n{ID}\n"
+
+
+def test_one_of_several_platforms_fails(capsys: pytest.CaptureFixture[str], podman: FakeProgram) -> None:
+    podman.say("build", stdout="STEP 1/2: FROM x\n", stderr="Error: exec format error\n", code=125)
+    code, _, err = run(capsys, "containerize", "echo", "--platform", "linux/amd64,linux/arm64")
+    assert (code, "linux/amd64: podman could not build" in err) == (1, True)
+    assert not [call for call in podman.calls if call["arguments"][0] == "manifest"]
+
+
+def test_every_platform_of_the_bundle(capsys: pytest.CaptureFixture[str], podman: FakeProgram) -> None:
+    code, out, err = run(capsys, "containerize", "echo", "--platform", "all", "--quiet")
+    assert (code, out) == (0, f"{ID}\n"), err  # its only one
+    assert "--platform" in podman.arguments("build")
+
+
 def test_print_needs_no_engine(capsys: pytest.CaptureFixture[str], programs: Path, home: Path) -> None:
     code, out, _ = run(capsys, "containerize", "echo", "--print")
     assert code == 0
@@ -156,6 +203,11 @@ def test_a_folder_with_something_in_it_is_refused_before_the_build(
         (["--secret", "id=netrc,src=/none/such"], "there is no file /none/such"),
         (["--secret", "id=token,env=TIFFIN_NO_SUCH_VARIABLE"], "TIFFIN_NO_SUCH_VARIABLE is not set"),
         (["--platform", "windows/amd64"], "use linux/amd64 or linux/arm64"),
+        (["--platform", "all,linux/arm64"], "stands for every platform"),
+        (["--platform", "linux/amd64,linux/arm64", "--print"], "--print is for one platform"),
+        (["--platform", "linux/amd64,linux/arm64", "-o", "tar=x"], "--output is for one platform"),
+        (["--platform", "linux/amd64,linux/arm64", "--push"], "--push needs the name to push to"),
+        (["--platform", "linux/amd64,linux/s390x"], "not for 'linux/s390x'"),
         (["--base", "no image"], "is not the name of an image"),
     ],
 )

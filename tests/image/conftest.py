@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from built_image import Built, Make
+from registry import Registry, running_registry
 from stand_ins import CannotStandInError, images_of, stand_in, wheel_folders
 
 import tiffin
@@ -68,6 +69,14 @@ def usable(name: str, engines: list[str]) -> str:
     if name == "buildah" and shutil.which("podman") is None:
         pytest.skip("podman is not installed, which runs what buildah builds")
     return name
+
+
+@pytest.fixture
+def registry(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """An empty one."""
+    with running_registry(tmp_path) as running:
+        monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(running.conf))
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ LIBRARIES = [
     "zlib1g",
     "libgomp1",
 ]
+LITTER = ("usr/share/doc", "usr/share/man", "usr/share/locale")
 PACKAGES = ["ca-certificates", "netbase", "tzdata", *LIBRARIES]
 NOT_IN_AN_IMAGE = re.compile(
     r"site-packages|test|tests|idlelib|tkinter|turtledemo|config-.*|__pycache__|_tkinter.*|nis.*"
@@ -53,19 +54,19 @@ class CannotStandInError(Exception):
 
 
 def bare_root(image: str) -> Path:
-    return _cached("bare.tar", _make_bare)
+    return cached("bare.tar", _make_bare)
 
 
 def python_root(image: str) -> Path:
-    return _cached(f"python-{VERSION}.tar", _make_python)
+    return cached(f"python-{VERSION}.tar", _make_python)
 
 
 def uv_root(image: str) -> Path:
     version = image.rpartition(":")[2].partition("-")[0]
-    return _cached(f"uv-{version}.tar", lambda path: _make_uv(path, version))
+    return cached(f"uv-{version}.tar", lambda path: _make_uv(path, version))
 
 
-def _cached(name: str, make: Callable[[Path], None]) -> Path:
+def cached(name: str, make: Callable[[Path], None]) -> Path:
     """A file of the cache, made when it is not there; whole or not at all."""
     path = CACHE / f"{RECIPE}-{machine_key()}" / name
     if not path.exists():
@@ -91,13 +92,7 @@ def _debian() -> Path:
         root = Path(scratch) / "root"
         include = f"--include={','.join(PACKAGES)}"
         run(["debootstrap", "--variant=minbase", include, SUITE, str(root), MIRROR])
-        for litter in (
-            "var/cache/apt/archives",
-            "var/lib/apt/lists",
-            "usr/share/doc",
-            "usr/share/man",
-            "usr/share/locale",
-        ):
+        for litter in ("var/cache/apt/archives", "var/lib/apt/lists", *LITTER):
             shutil.rmtree(root / litter, ignore_errors=True)
             (root / litter).mkdir(parents=True)
         (root / "var/lib/apt/lists/partial").mkdir()
@@ -115,8 +110,8 @@ def _make_bare(path: Path) -> None:
         _python_archive(root / ARCHIVE.lstrip("/"))
         # uv's managed interpreter finds its library here.
         for library in _libraries():
-            _copy(library, root / "usr/lib" / library.name)
-        _pack(root, path)
+            copy(library, root / "usr/lib" / library.name)
+        pack(root, path)
 
 
 def _make_python(path: Path) -> None:
@@ -125,46 +120,50 @@ def _make_python(path: Path) -> None:
         _furnish(root)
         _interpreter(root / "usr/local")
         for library in _libraries():
-            _copy(library, root / "usr/local/lib" / library.name)
+            copy(library, root / "usr/local/lib" / library.name)
         run(["chroot", str(root), "ldconfig"])
         run(["chroot", str(root), "/usr/local/bin/python3", "-m", "ensurepip", "--default-pip"])
-        _pack(root, path)
+        pack(root, path)
 
 
 def _make_uv(path: Path, version: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--no-deps",
-                "--only-binary=:all:",
-                "--dest",
-                scratch,
-                f"uv=={version}",
-            ]
-        )
-        (wheel,) = Path(scratch).glob("*.whl")
         root = Path(scratch) / "root"
-        root.mkdir()
+        put_uv(root, version)
+        pack(root, path)
+
+
+def put_uv(root: Path, version: str, *options: str) -> None:
+    """
+    Args:
+        root: a new folder, for nothing but uv.
+        version: of uv.
+        options: of `pip download`: `--platform=…`.
+    """
+    root.mkdir()
+    with tempfile.TemporaryDirectory() as scratch:
+        download = ["pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", *options]
+        run([sys.executable, "-m", *download, "--dest", scratch, f"uv=={version}"])
+        (wheel,) = Path(scratch).glob("*.whl")
         with zipfile.ZipFile(wheel) as files:
             for name in ("uv", "uvx"):
                 (root / name).write_bytes(files.read(f"uv-{version}.data/scripts/{name}"))
                 (root / name).chmod(0o755)
-        _pack(root, path)
 
 
 def _furnish(root: Path) -> None:
     """Debian, and what belongs to this machine."""
     run(["tar", "--numeric-owner", "-C", str(root), "-xf", str(_debian())])
-    _copy(CA_FILE, root / str(CA_FILE).lstrip("/"))
+    settle(root)
+
+
+def settle(root: Path) -> None:
+    """Puts in what belongs to this machine."""
+    copy(CA_FILE, root / str(CA_FILE).lstrip("/"))
     wheels = root / "opt/wheels"
     wheels.mkdir(parents=True)
     for wheel in _wheels():
-        _copy(wheel, wheels / wheel.name)
+        copy(wheel, wheels / wheel.name)
     (root / "etc/uv").mkdir()
     (root / "etc/uv/uv.toml").write_text(UV_TOML)
     (root / "etc/pip.conf").write_text(PIP_CONF)
@@ -187,7 +186,7 @@ def _interpreter(prefix: Path) -> None:
     )
     (prefix / library / "site-packages").mkdir()
     (prefix / "bin").mkdir(exist_ok=True)
-    _copy(home / "bin" / f"python{VERSION}", prefix / "bin" / f"python{VERSION}")
+    copy(home / "bin" / f"python{VERSION}", prefix / "bin" / f"python{VERSION}")
     for name in ("python3", "python"):
         (prefix / "bin" / name).symlink_to(f"python{VERSION}")
 
@@ -198,7 +197,7 @@ def _python_archive(path: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch, tarfile.open(path, "w:gz", compresslevel=1) as archive:
         _interpreter(Path(scratch))
         for library in _libraries():
-            _copy(library, Path(scratch) / "lib" / library.name)
+            copy(library, Path(scratch) / "lib" / library.name)
         archive.add(scratch, "python")
     major, minor, patch = sys.version_info[:3]
     machine = os.uname().machine
@@ -249,12 +248,12 @@ def machine_key() -> str:
     return sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, target)
 
 
-def _pack(root: Path, path: Path) -> None:
+def pack(root: Path, path: Path) -> None:
     root.chmod(0o755)
     run(["tar", "--numeric-owner", "--owner=0", "--group=0", "-C", str(root), "-cf", str(path), "."])
 

@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 
+from arm64_roots import arm64_python_root, arm64_uv_root
 from stand_in_roots import (
     CACHE,
     RECIPE,
@@ -44,6 +45,7 @@ from stand_in_roots import (
 __all__ = ["CannotStandInError", "full_name", "images_of", "maker_of", "stand_in", "wheel_folders"]
 
 LABEL = "tiffin.stand-in"
+_HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
 
 
 def images_of(dockerfile: str) -> list[str]:
@@ -54,21 +56,24 @@ def images_of(dockerfile: str) -> list[str]:
     return sorted({name for name in named if name not in stages and name != "scratch"})
 
 
-def stand_in(engine: str, images: Iterable[str]) -> None:
+def stand_in(engine: str, images: Iterable[str], *, arch: str = "") -> None:
     """Makes the images that the engine does not have yet.
 
     Args:
         engine: the command, `docker`, `podman` or `buildah`; the last two share their images.
         images: names as a Dockerfile writes them.
+        arch: `arm64`, for Python and uv; empty: this machine's.
 
     Raises:
         CannotStandInError: not root, no debootstrap, no network, or an image of no known kind.
     """
     for image in images:
         kind = maker_of(image)
-        mark = f"{RECIPE}-{machine_key()}"
+        if arch:
+            kind = _for_arm64(kind)
+        mark = f"{RECIPE}-{machine_key()}{arch}"
         if _label(engine, image) != mark:
-            _import(engine, image, kind(image), mark)
+            _import(engine, image, kind(image), mark, arch or _HERE)
 
 
 def maker_of(image: str) -> Callable[[str], Path]:
@@ -87,6 +92,13 @@ def maker_of(image: str) -> Callable[[str], Path]:
     raise CannotStandInError(f"{image}: there is no stand-in for this image")
 
 
+def _for_arm64(kind: Callable[[str], Path]) -> Callable[[str], Path]:
+    makers = {python_root: arm64_python_root, uv_root: arm64_uv_root}
+    if kind not in makers:
+        raise CannotStandInError("there are stand-ins for arm64 of Python and uv only")
+    return makers[kind]
+
+
 def _label(engine: str, image: str) -> str:
     """The mark on an image of the engine; empty: no such image, or it is no stand-in."""
     command = [engine, "inspect", "--type", "image", full_name(image)]
@@ -98,12 +110,12 @@ def _label(engine: str, image: str) -> str:
     return str((config.get("Labels") or {}).get(LABEL, "a real one"))
 
 
-def _import(engine: str, image: str, root: Path, mark: str) -> None:
+def _import(engine: str, image: str, root: Path, mark: str, arch: str) -> None:
     if _label(engine, image) == "a real one":
         return
     bare = maker_of(image) is uv_root
     config = {
-        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine),
+        "architecture": arch,
         "os": "linux",
         "created": "2026-01-01T00:00:00Z",
         "config": {

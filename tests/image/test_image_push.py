@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-import httpx
 import pytest
 from built_image import Make
+from registry import Registry
 
 import tiffin
 from tiffin.bundler import bundles
@@ -21,61 +17,6 @@ from tiffin.bundler.engines.choose import choose
 from tiffin.errors import ImageError
 
 ONE_MEGABYTE = 1_000_000
-MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-CONFIG = """\
-version: 0.1
-log: {{formatter: json}}
-storage: {{filesystem: {{rootdirectory: {storage}}}}}
-http: {{addr: "127.0.0.1:0"}}
-"""
-# Docker takes all of 127.0.0.0/8 without TLS; these must be told.
-PLAIN_HTTP = '[[registry]]\nlocation = "{address}"\ninsecure = true\n'
-
-
-class Registry(NamedTuple):
-    address: str
-    """`127.0.0.1:41234`"""
-    storage: Path
-
-    def manifest(self, repository: str, reference: str) -> httpx.Response:
-        url = f"http://{self.address}/v2/{repository}/manifests/{reference}"
-        return httpx.get(url, headers={"accept": MANIFEST}, timeout=30).raise_for_status()
-
-    def size(self) -> int:
-        """Of what was uploaded, in bytes."""
-        return sum(file.stat().st_size for file in self.storage.rglob("*") if file.is_file())
-
-
-@pytest.fixture
-def registry(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """An empty one."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        pytest.skip("docker-registry is not installed: apt-get install docker-registry")
-    storage = tmp_path / "registry"
-    config = tmp_path / "registry.yml"
-    config.write_text(CONFIG.format(storage=storage))
-    log = tmp_path / "registry.log"  # a pipe that nobody reads on would hold the registry up
-    with log.open("wb") as writing:
-        process = subprocess.Popen([program, "serve", str(config)], stdout=writing, stderr=writing)
-    try:
-        address = _listens(process, log)
-        conf = tmp_path / "registries.conf"
-        conf.write_text(PLAIN_HTTP.format(address=address))
-        monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(conf))
-        yield Registry(address, storage)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _listens(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where, from its log."""
-    while not (found := re.search(r"listening on (127\.0\.0\.1:\d+)", log.read_text())):
-        if process.poll() is not None:
-            pytest.fail(f"docker-registry ended: {log.read_text()}")
-        time.sleep(0.02)  # the test's own time-out ends it
-    return found[1]
 
 
 def test_a_push_and_a_push_of_one_line_more(
