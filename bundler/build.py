@@ -17,6 +17,7 @@ from ..runtime.service.bundlefile import BundleFile, find_bundlefile
 from ..runtime.tag import Tag
 from ..runtime.verify import bundle_digest
 from .bundles import Bundle, bundle_store
+from .check.kept import CHECKED, ROUTES, to_keep
 from .content import Content, Progress, fill, put
 from .describe import DESCRIBING
 from .image.dockerfile import IGNORED, render
@@ -32,8 +33,6 @@ from .snapshot import SourceFile, list_sources
 from .store import Draft
 from .words import NOT_ASKED, NOTES, REQUIREMENTS_FROM, UNTYPED
 
-CHECKED = "checked"
-"""In `options` of a manifest: what was tried in a clean environment before it was kept."""
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 
@@ -75,8 +74,9 @@ def build(
         data: references to what belongs to it, as for `tiffin.models.save`; added to those of the bundlefile.
         metrics: numbers by name, as for `tiffin.models.save`; added to those of the bundlefile.
         provenance: False: who, where and git are not noted; `TIFFIN_NO_PROVENANCE=1` says the same.
-        check: try it before it is kept: in a clean environment made from its lock the service is imported and
-            the models' recorded examples are run.
+        check: try it before it is kept: in a clean environment made from its lock the service is imported,
+            the models' recorded examples are run, and each route is called, which must answer as it does in
+            this environment.
 
     Raises:
         ConfigError: there is nothing to build there, the bundlefile is wrong, or so is a platform.
@@ -118,7 +118,7 @@ def build(
         info = _manifest(content, wishes, labels or {}, origin, said)
         _put_dockerfile(draft, info, content.texts, platforms)
         if check:
-            info.options[CHECKED] = _check(draft, info, progress)
+            info.options[CHECKED] = _check(draft, info, Path(origin.target.source), progress)
         progress("write to the store", 0, 0)
         info.name = name or origin.name or wishes.name or content.spec.name
         path = draft.commit(info.name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))
@@ -204,12 +204,15 @@ def _said(
     return {**tools(), **given_only(origin.provenance), **said}
 
 
-def _check(draft: Draft, info: BundleInfo, progress: Progress) -> dict[str, Any]:
-    from .check.check import check, demand
+def _check(draft: Draft, info: BundleInfo, project: Path, progress: Progress) -> dict[str, Any]:
+    from .check.check import check, demand, record
 
-    report = check(draft.folder, info, on_step=lambda step: progress(step, 0, 0))
+    progress("call the routes", 0, 0)
+    calls = record(draft.folder, info, project)
+    report = check(draft.folder, info, calls=calls, on_step=lambda step: progress(step, 0, 0))
     demand(report)
-    return {"python": report.python, "packages": report.packages, "examples": len(report.results)}
+    found: dict[str, Any] = {"python": report.python, "packages": report.packages}
+    return {**found, "examples": len(report.results), ROUTES: to_keep(calls)}
 
 
 def _checked(labels: dict[str, str]) -> dict[str, str]:

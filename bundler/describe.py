@@ -7,26 +7,24 @@ class that cannot be imported are found now and not by the one who serves it. `d
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import msgspec
+from subprocess import TimeoutExpired
 
 from .. import errors
 from ..errors import BuildError, MissingDependencyError, TiffinError
 from ..runtime.home import home
 from ..runtime.manifest import ServiceSpec
 from ..runtime.supervisor.control import Target
+from .child_process import Reply, ask, output_tail
 from .describe_child import Description, Question
 
 DESCRIBING = "TIFFIN_DESCRIBING"
 """Set in the process that imports the service; a `tiffin.build()` in there would never end."""
 TIMEOUT_S = 300.0
 
-_OUTPUT_LINES = 20
 _SHOWN = 5
 
 
@@ -54,15 +52,14 @@ def describe(
     with tempfile.TemporaryDirectory(prefix=".describe-", dir=snapshot.parent) as folder:
         answer = Path(folder) / "answer"
         question = Question(source=str(snapshot), service=target.service, answer=str(answer))
-        output, status = _run(question, project, Path(folder))
-        if not answer.exists():
-            raise BuildError(
-                f"importing {target.service} ended the process ({_status(status)}){_tail(output)}"
-            )
-        found = msgspec.msgpack.decode(answer.read_bytes(), type=Description)
+        reply = _run(question, project, Path(folder))
+    if (found := reply.answer) is None:
+        raise BuildError(
+            f"importing {target.service} ended the process ({reply.status}){_printed(reply.tail)}"
+        )
     if found.spec is None:
         message = found.message.replace(f"{snapshot}/", "").replace(str(snapshot), str(project))
-        message += _left_out(found.missing, project, snapshot) + _tail(output)
+        message += _left_out(found.missing, project, snapshot) + _printed(reply.tail)
         raise _error_class(found.error)(message)
     _check_modules(found.modules, target.service, project, snapshot, packed)
     _check_untouched(target.service, before, _stamps(snapshot))
@@ -97,28 +94,33 @@ def _error_class(name: str) -> type[TiffinError]:
     return BuildError if kind is MissingDependencyError else kind  # which takes no message
 
 
-def _run(question: Question, project: Path, folder: Path) -> tuple[str, int]:
+def here(project: Path) -> dict[str, str]:
+    """Variables of a process that imports the code of a bundle in this environment.
+
+    Args:
+        project: where the code comes from, which must not be found there.
+    """
     environment = {**os.environ, DESCRIBING: "1", "PYTHONPATH": os.pathsep.join(_python_path(project))}
     environment["TIFFIN_HOME"] = str(home())  # which may be relative to this working folder
     environment.pop("TIFFIN_BUNDLE", None)
+    return environment
+
+
+def _run(question: Question, project: Path, folder: Path) -> Reply[Description]:
     try:
-        done = subprocess.run(
-            [sys.executable, "-B", "-m", f"{__package__}.describe_child"],
+        return ask(
+            (sys.executable, "-B", "-m", f"{__package__}.describe_child"),
+            question,
+            Description,
             cwd=folder,
-            env=environment,
-            input=msgspec.msgpack.encode(question),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=TIMEOUT_S,
-            check=False,
+            environment=here(project),
+            timeout_s=TIMEOUT_S,
         )
-    except subprocess.TimeoutExpired as error:
+    except TimeoutExpired as error:
         raise BuildError(
             f"importing {question.service} took more than {TIMEOUT_S:.0f} s; what takes long belongs into "
-            "__init__ of a runner class or an on_start hook"
-            + _tail((error.stdout or b"").decode(errors="replace"))
+            f"__init__ of a runner class or an on_start hook{_printed(output_tail(error.output))}"
         ) from error
-    return done.stdout.decode(errors="replace"), done.returncode
 
 
 def _python_path(project: Path) -> list[str]:
@@ -171,10 +173,5 @@ def _left_out(missing: str, project: Path, snapshot: Path) -> str:
     return ""
 
 
-def _tail(output: str) -> str:
-    lines = output.strip().splitlines()[-_OUTPUT_LINES:]
-    return "\nit printed:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
-
-
-def _status(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+def _printed(tail: str) -> str:
+    return f"\nit printed:{tail}" if tail else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..runtime.manifest import BundleInfo
 from ..runtime.words import batch_words, digest_words, size_words, time_words, type_words
 
@@ -28,18 +30,23 @@ REQUIREMENTS_FROM = "requirements_from"
 """In `options` of a manifest: the file that says what Python packages are needed, or `imports`."""
 UNTYPED = "no_grpc_method"
 """In `options` of a manifest: api to the reason why `apis/service.proto` has no method for it."""
+_FAILED = 400
 
 
 def checked_words(info: BundleInfo) -> str:
-    """`2 examples gave the same outputs, Python 3.11.7 with 43 packages`; empty when it was not tried."""
+    """`2 examples and 1 route gave the same outputs, Python 3.11.7 with 43 packages`; empty when it was not
+    tried."""
     found = info.options.get("checked")
     if not isinstance(found, dict):
         return ""
-    number = found.get("examples", 0)
+    numbers = [(found.get("examples", 0), "example"), (len(_compared(found.get("routes", []))), "route")]
+    tried = " and ".join(f"{number} {what}{'s'[: number != 1]}" for number, what in numbers if number)
     where = f"Python {found.get('python')} with {found.get('packages')} packages"
-    if not number:
-        return f"imported in {where}; no example was recorded"
-    return f"{number} example{'s'[: number != 1]} gave the same outputs, {where}"
+    return f"{tried} gave the same outputs, {where}" if tried else f"imported in {where}; no example was kept"
+
+
+def _compared(routes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [route for route in routes if route.get("status", 500) < _FAILED and route.get("steady", True)]
 
 
 def grpc_words(info: BundleInfo) -> str:

@@ -27,12 +27,16 @@ DIFFERENT = 1
     type=click.FloatRange(min=0),
     help="Absolute tolerance of floating-point outputs.  [1e-6; float16, bfloat16: 1e-3]",
 )
+@click.option(
+    "--no-routes", is_flag=True, help="Call no routes: they would write to a database, or ask others."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(tag: Any, rtol: float | None, atol: float | None, as_json: bool) -> int:
+def command(tag: Any, rtol: float | None, atol: float | None, no_routes: bool, as_json: bool) -> int:
     """Try a bundle in a clean environment made from its lock.
 
     The service is imported there, and the examples that were recorded with the models are run; their outputs
-    must be those that were recorded. Exit code 1 when they are not.
+    must be those that were recorded. Then each route is called with an example, and must answer: what it
+    answered when the bundle was built with --check, where that is known. Exit code 1 when something differs.
     """
     import msgspec
 
@@ -48,6 +52,7 @@ def command(tag: Any, rtol: float | None, atol: float | None, as_json: bool) -> 
             bundle.path,
             bundle.info,
             tolerance=Tolerance(rtol, atol),
+            routes=not no_routes,
             on_step=progress.update,
         )
     if as_json:
@@ -67,12 +72,18 @@ def facts(report: Report) -> list[tuple[str, object]]:
     for one in report.results:
         if one.ok:
             tried.setdefault(one.model, []).append(f"{one.method}()")
-    wrong = sum(not one.ok for one in report.results)
+    called = [one for one in report.routes if one.ok and not one.untried]
+    same, answered = (
+        ", ".join(one.route for one in called if one.compared is each) for each in (True, False)
+    )
     return [
         ("environment", f"Python {report.python}, {report.packages} packages of the lock, {kept}"),
         ("service", "not imported" if report.error else "imported"),
         *(("same outputs", f"{model}: {', '.join(methods)}") for model, methods in tried.items()),
-        ("other outputs", wrong or ""),
+        ("same answers", same),
+        ("answered", answered),
+        ("other outputs", report.failed or ""),
         ("without example", ", ".join(report.untried)),
+        *(("not tried", f"{one.route}: {one.untried}") for one in report.routes if one.untried),
         ("took", f"{report.seconds:.1f} s"),
     ]

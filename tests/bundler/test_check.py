@@ -25,8 +25,10 @@ from tiffin.bundler.build import build
 from tiffin.bundler.bundles import Bundle
 from tiffin.bundler.check import check as check_module
 from tiffin.bundler.check import environment as environment_module
+from tiffin.bundler.check.called import Called
 from tiffin.bundler.check.check import Report, check, demand
 from tiffin.bundler.check.environment import CleanEnvironment, clean_environment
+from tiffin.bundler.check.kept import kept
 from tiffin.bundler.python.lockfile import LOCK_FILE
 from tiffin.errors import BuildError, IntegrityError, UsageError
 from tiffin.runtime.model.compare import Tolerance
@@ -51,7 +53,7 @@ class Sum:
 
     @tiffin.api
     async def add(self, x: Float32[np.ndarray, "n 3"]) -> list[float]:
-        return (await self.adder(x)).tolist()
+        return (await self.adder.predict(x)).tolist()
 
     if os.environ.get("MOOD") != "other":
         @tiffin.api
@@ -78,7 +80,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIFFIN_HOME", str(folder / "home"))
-        models.save("adder", total, example=ROWS, methods=["__call__"])
+        models.save("adder", total, example=ROWS, methods=["predict"])
         build(write(folder / "project", {"service.py": SERVICE}), lock=False, version="v1")
     return folder / "home"
 
@@ -106,10 +108,14 @@ def test_it_gives_what_it_gave(made: Bundle) -> None:
     assert report.problems() == []
     assert report.ok
     assert [(one.model, one.method, one.ok) for one in report.results] == [
-        (made.info.models[0], "__call__", True)
+        (made.info.models[0], "predict", True)
     ]
     assert (report.untried, report.python.startswith(PYTHON)) == ([], True)
     assert before == {path: path.stat().st_mtime_ns for path in made.path.rglob("*")}  # nothing was written
+    assert [(one.route, one.status, one.untried) for one in report.routes] == [
+        ("/add", 200, ""),
+        ("/more", 200, ""),
+    ]
     demand(report)
 
 
@@ -119,7 +125,7 @@ def test_another_output_is_named(made: Bundle) -> None:
     report = check(made.path, made.info)
     assert not report.ok
     what = r"1 of 2 values differ, by 0\.5 at most .*\[1\] was 12\.5, is 12\.0"
-    with pytest.raises(BuildError, match=rf"{made.info.models[0]} __call__\(\): output {what}"):
+    with pytest.raises(BuildError, match=rf"{made.info.models[0]} predict\(\): output {what}"):
         demand(report)
     assert replay(model_of(made), Tolerance(atol=1))[0].ok
 
@@ -168,6 +174,20 @@ def test_code_that_ends_the_process(made: Bundle, monkeypatch: pytest.MonkeyPatc
         check(made.path, made.info)
 
 
+def test_another_answer_of_a_route_is_named(made: Bundle) -> None:
+    """The rows that the model was saved with are sent to the route that takes such rows."""
+    request = '{"x":[[0.0,1.0,2.0],[3.0,4.0,5.0]]}'
+    before = Called(
+        route="/add", request=request, status=200, media_type="application/json", body=b"[3,12.5]"
+    )
+    report = check(made.path, made.info, calls=[before])
+    assert [one.route for one in report.routes if one.compared] == ["/add"]
+    with pytest.raises(BuildError, match=r"POST /add: answer\[0\] was int 3, is float 3\.0"):
+        demand(report)
+    assert "POST /add: answer[1] 1 of 1 values differ, by 0.5 at most" in "\n".join(report.problems())
+    assert check(made.path, made.info, calls=[before], routes=False).ok
+
+
 def test_a_damaged_model_is_not_loaded(made: Bundle) -> None:
     (weights,) = (path for path in model_of(made).iterdir() if path.suffix == ".pkl")
     data = weights.read_bytes()
@@ -179,7 +199,7 @@ def test_a_damaged_model_is_not_loaded(made: Bundle) -> None:
 
 @pytest.mark.usefixtures("home")
 def test_a_model_without_an_example() -> None:
-    assert replay(models.save("adder", total, methods=["__call__"]).path) == []
+    assert replay(models.save("adder", total, methods=["predict"]).path) == []
 
 
 def test_a_build_that_fails_its_check_leaves_nothing(
@@ -195,7 +215,23 @@ def test_a_build_that_fails_its_check_leaves_nothing(
         build(project, check=True)
     assert not list((home / "bundles").glob("echo/*"))
     wrong.results.clear()
-    assert build(project, check=True).info.options["checked"] == {"python": "3", "packages": 0, "examples": 0}
+    kept_routes = [
+        {
+            "route": "/say",
+            "request": '{"text":"text","times":1}',
+            "status": 200,
+            "media_type": "application/json",
+            "answer": '"text"',
+        }
+    ]
+    made = build(project, check=True)
+    assert made.info.options["checked"] == {
+        "python": "3",
+        "packages": 0,
+        "examples": 0,
+        "routes": kept_routes,
+    }
+    assert [(call.route, call.body) for call in kept(made.info)] == [("/say", b'"text"')]
     with pytest.raises(UsageError, match="leave out lock=False"):
         build(project, check=True, lock=False)
 
