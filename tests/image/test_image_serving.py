@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tarfile
 import threading
 from pathlib import Path
 
 import httpx
 from boxes import Box
-from built_image import Built, Make
+from built_image import Built, Make, plain_build
 
 from tiffin.bundler import bundles
-from tiffin.bundler.engines.choose import choose
-from tiffin.bundler.engines.docker import DockerEngine
 
 FLOWERS = {"flowers": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}
 HARD = ["--read-only", "--tmpfs", "/tmp", "--user", "12345", "--cap-drop", "ALL"]
@@ -83,26 +78,7 @@ def test_a_plain_build_of_an_exported_bundle(
 ) -> None:
     """No command of tiffin: the Dockerfile of the bundle, in the folder that its archive unpacks to."""
     built = make(engine, iris_bundle)  # the images that it builds on are there, and its packages
-    archive = bundles.export(iris_bundle.tag, tmp_path / "iris.tar")
-    with tarfile.open(archive) as packed:
-        packed.extractall(tmp_path / "unpacked", filter="data")
-    (folder,) = [path.parent for path in (tmp_path / "unpacked").rglob("bundle.yaml")]
-    dockerfile = "env/docker/Dockerfile"
-    found = choose(engine).engine
-    # A docker on the PATH may lack BuildKit.
-    program = found._client.program if isinstance(found, DockerEngine) else engine
-    if not found.link:  # what docs/12-images.md says to do then
-        text = (folder / dockerfile).read_text()
-        dockerfile = str(tmp_path / "Dockerfile.plain")
-        Path(dockerfile).write_text(text.replace("COPY --link", "COPY"))
     name = "tiffin-test/plain:1"
-    command = [program, "build", "--network", "host", "-f", dockerfile, "-t", name, "."]
-    command[2:2] = ["--layers"] if engine == "buildah" else []  # steps from its cache, as docker has them
-    subprocess.run(command, cwd=folder, check=True, env={**os.environ, "DOCKER_BUILDKIT": "1"})
-    try:
-        with Box(built.program, name) as box:
-            box.wait_until_ready()
-            assert box.post("/classify", FLOWERS).status_code == httpx.codes.OK
-    finally:
-        remove = ["rmi"] if engine == "buildah" else ["image", "rm"]
-        subprocess.run([engine, *remove, "--force", name], check=False, capture_output=True)
+    with plain_build(engine, iris_bundle, name, tmp_path), Box(built.program, name) as box:
+        box.wait_until_ready()
+        assert box.post("/classify", FLOWERS).status_code == httpx.codes.OK

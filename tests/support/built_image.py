@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +12,11 @@ from typing import NamedTuple, Protocol
 
 from layers import Saved
 
+from tiffin.bundler import bundles
 from tiffin.bundler.bundles import Bundle
 from tiffin.bundler.containerize import Image
 from tiffin.bundler.engines.choose import choose
+from tiffin.bundler.engines.docker import DockerEngine
 from tiffin.bundler.engines.steps import CACHED
 
 
@@ -59,3 +64,34 @@ class Make(Protocol):
     """The fixture `make`: builds an image of a bundle."""
 
     def __call__(self, engine: str, bundle: Bundle, **options: object) -> Built: ...
+
+
+@contextmanager
+def plain_build(engine: str, bundle: Bundle, name: str, folder: Path) -> Iterator[None]:
+    """No command of tiffin: the Dockerfile of the bundle, in the folder that its archive unpacks to.
+
+    The images that it builds on must be there. The image is removed at the end.
+
+    Args:
+        folder: to unpack into.
+    """
+    archive = bundles.export(bundle.tag, folder / "bundle.tar")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder / "unpacked", filter="data")
+    (unpacked,) = [path.parent for path in (folder / "unpacked").rglob("bundle.yaml")]
+    dockerfile = "env/docker/Dockerfile"
+    found = choose(engine).engine
+    # A docker on the PATH may lack BuildKit.
+    program = found._client.program if isinstance(found, DockerEngine) else engine
+    if not found.link:  # what docs/12-images.md says to do then
+        text = (unpacked / dockerfile).read_text()
+        dockerfile = str(folder / "Dockerfile.plain")
+        Path(dockerfile).write_text(text.replace("COPY --link", "COPY"))
+    command = [program, "build", "--network", "host", "-f", dockerfile, "-t", name, "."]
+    command[2:2] = ["--layers"] if engine == "buildah" else []  # steps from its cache, as docker has them
+    subprocess.run(command, cwd=unpacked, check=True, env={**os.environ, "DOCKER_BUILDKIT": "1"})
+    try:
+        yield
+    finally:
+        remove = ["rmi"] if engine == "buildah" else ["image", "rm"]
+        subprocess.run([engine, *remove, "--force", name], check=False, capture_output=True)
