@@ -18,6 +18,7 @@ from .found import Found
 from .load import pickle_warning
 from .names import model_name, names_of
 from .recognise import known_model, models_in, recognise
+from .saving import save_apart
 from .source import MODULE, Served, write_service
 from .task_source import OWN_WORDS
 from .wishes import FileOptions, read_classes
@@ -113,7 +114,8 @@ def _saved(found: Found, name: str, options: FileOptions, new: list[Tag]) -> Ser
     before = {model.tag for model in models.list(name)}
     words = [word for file in options.classes for word in read_classes(Path(file))]
     own = options.task in OWN_WORDS
-    model = models.save(
+    save = save_apart if options.apart else models.save
+    model = save(
         name,
         found.path.absolute(),
         classes=None if own or not words else words,

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
-from ... import errors
-from ...errors import ModelError, TiffinError
+from ...errors import TiffinError
 from ...runtime.supervisor import running
 from ...runtime.supervisor.admin import Reload
 from ..bundles import bundle_store
-from .serving_child import Answer, Question
+from .child import ask
+from .serving_child import Made, Question
 from .wishes import FileOptions
 
 log = logging.getLogger("tiffin.model_files")
@@ -71,33 +67,15 @@ class _Maker:
 
     def make(self) -> Path:
         """Folder of a new bundle."""
-        answer = self._home / "answer"
         question = Question(
             target=str(self.target),
             name=self._name,
             inputs=[*self._files.inputs],
             classes=[*self._files.classes],
             task=self._files.task,
-            answer=str(answer),
         )
-        done = subprocess.run(
-            [sys.executable, "-m", f"{__package__}.serving_child"],
-            env={**os.environ, "TIFFIN_HOME": str(self._home)},
-            input=msgspec.msgpack.encode(question),
-            stdout=sys.stderr.fileno(),
-            check=False,
-        )
-        if not answer.exists():
-            raise ModelError(
-                f"loading {self.target.name} ended the process (status {done.returncode}): is it damaged, or "
-                "too large for the memory?"
-            )
-        found = msgspec.msgpack.decode(answer.read_bytes(), type=Answer)
-        answer.unlink()
-        if found.error:
-            kind: type[TiffinError] = getattr(errors, found.error)
-            raise ModelError(found.message) if kind is errors.MissingDependencyError else kind(found.message)
-        return Path(found.bundle)
+        home = {**os.environ, "TIFFIN_HOME": str(self._home)}
+        return Path(ask(f"{__package__}.serving_child", question, Made, self.target, home).bundle)
 
 
 def _follow(maker: _Maker, stop: threading.Event) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
-from pathlib import Path
 
 import msgspec
 
-from ... import errors
 from ...errors import TiffinError
 from ..build import build
 from ..words import NOTES
+from .child import Answer, Said, name_of, question_and_place, tell
 from .wishes import FileOptions
 
 
@@ -24,54 +22,32 @@ class Question(msgspec.Struct, kw_only=True):
     inputs: list[str]
     classes: list[str]
     task: str
-    answer: str
-    """File to write the `Answer` to; stdout belongs to what a pickle may print."""
 
 
-class Answer(msgspec.Struct, kw_only=True):
-    """The bundle, or why there is none."""
-
+class Made(Answer, kw_only=True):
     bundle: str = ""
     """Its folder."""
-    notes: list[str] = []
-    error: str = ""
-    """Class name in `errors.py`."""
-    message: str = ""
+    notes: list[str] = msgspec.field(default_factory=list)
 
 
 def main() -> None:
-    said = _Said()
+    said = Said()
     logging.basicConfig(level=logging.WARNING, handlers=[said])
-    question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
-    answer = _answer(question)
+    question, place = question_and_place(Question)
+    answer = _made(question)
     for note in answer.notes:
         if note not in said.texts:
             logging.getLogger(__name__).warning("%s", note)
-    Path(question.answer).write_bytes(msgspec.msgpack.encode(answer))
+    tell(answer, place)
 
 
-class _Said(logging.Handler):
-    """Tells at once, and remembers: what must be said before a pickle is loaded is also among the notes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        self.texts.add(text)
-        sys.stderr.write(f"warning: {text}\n")
-        sys.stderr.flush()
-
-
-def _answer(question: Question) -> Answer:
+def _made(question: Question) -> Made:
     files = FileOptions(inputs=question.inputs, classes=question.classes, task=question.task)
     try:
         made = build(question.target, name=question.name, files=files, lock=False)
     except TiffinError as error:
-        names = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-        return Answer(error=next(names), message=str(error))
-    return Answer(bundle=str(made.path), notes=made.info.options.get(NOTES, []))
+        return Made(error=name_of(error), message=str(error))
+    return Made(bundle=str(made.path), notes=made.info.options.get(NOTES, []))
 
 
 if __name__ == "__main__":

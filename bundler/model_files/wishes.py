@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import UsageError
@@ -37,6 +37,8 @@ class FileOptions:
     """Files with the word for each class: one a line, or a JSON list."""
     task: str = ""
     """What the model is for: `image-classification` …; empty: arrays in, arrays out."""
+    apart: bool = False
+    """Whether each file is read in a process of its own, so that one which ends it ends in an error."""
 
     def __post_init__(self) -> None:
         if self.task and self.task not in TASK_NAMES:
@@ -59,9 +61,7 @@ class FileOptions:
             return {names[0]: self}
         inputs = self._split("--input", self.inputs, names)
         classes = self._split("--classes", self.classes, names)
-        return {
-            name: FileOptions(inputs=inputs[name], classes=classes[name], task=self.task) for name in names
-        }
+        return {name: replace(self, inputs=inputs[name], classes=classes[name]) for name in names}
 
     @staticmethod
     def _split(option: str, texts: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:

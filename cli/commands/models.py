@@ -82,12 +82,12 @@ def save(
     as_json: bool,
 ) -> None:
     """Put the model of a file or folder into the store: model.joblib, model.onnx, model.ubj …"""
-    from ...bundler import models
     from ...bundler.model_files.names import model_name
+    from ...bundler.model_files.saving import save_apart
     from ...bundler.model_files.wishes import read_classes
 
     words = [word for file in classes for word in read_classes(Path(file))]
-    model = models.save(
+    model = save_apart(
         name or model_name(path), path, classes=words or None, inputs=inputs, framework=framework
     )
     if as_json:

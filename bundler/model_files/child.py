@@ -1,0 +1,128 @@
+"""A process of its own for reading model files: libraries in C crash on damaged ones, or never end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from ... import errors
+from ...errors import ModelError, TiffinError
+
+LIMIT_S = 300.0
+"""For reading a file, with imports of its library on a slow disk; and as many seconds more as it has MB."""
+_BYTES_PER_S = 1e6
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """What the process gives, or why it gives nothing."""
+
+    error: str = ""
+    """Name of a class in `errors.py`; empty: none."""
+    message: str = ""
+
+
+A = TypeVar("A", bound=Answer)
+
+
+def ask(
+    module: str,
+    question: msgspec.Struct,
+    answer: type[A],
+    subject: Path,
+    environment: Mapping[str, str] | None = None,
+) -> A:
+    """Runs a module that reads a model file.
+
+    Args:
+        module: it calls `question_and_place` and `tell`.
+        question: for it.
+        answer: what it tells.
+        subject: the file or folder.
+        environment: of the process; None: this one's.
+
+    Raises:
+        TiffinError: what the module raised.
+        ModelError: the process ended without an answer, or did not end.
+    """
+    with tempfile.TemporaryDirectory(prefix="tiffin-answer-") as folder:
+        place = Path(folder) / "answer"
+        limit_s = LIMIT_S + _size_bytes(subject) / _BYTES_PER_S
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", module, str(place)],
+                env=environment,
+                input=msgspec.msgpack.encode(question),
+                stdout=2,  # what a pickle prints is no output of the command
+                check=False,
+                timeout=limit_s,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ModelError(
+                f"{subject.name} was not read in {limit_s:.0f} s and reading it was given up: it is damaged, "
+                "or the machine is too slow for it"
+            ) from error
+        if not place.exists():
+            raise ModelError(
+                f"loading {subject.name} ended the process ({_status(done.returncode)}): is it damaged, or "
+                "too large for the memory?"
+            )
+        found = msgspec.msgpack.decode(place.read_bytes(), type=answer)
+    if found.error:
+        kind: type[TiffinError] = getattr(errors, found.error)
+        raise ModelError(found.message) if kind is errors.MissingDependencyError else kind(found.message)
+    return found
+
+
+Q = TypeVar("Q", bound=msgspec.Struct)
+
+
+def question_and_place(kind: type[Q]) -> tuple[Q, Path]:
+    """In the process: what is asked, and the file for the answer."""
+    return msgspec.msgpack.decode(sys.stdin.buffer.read(), type=kind), Path(sys.argv[1])
+
+
+def tell(answer: Answer, place: Path) -> None:
+    """In the process: answers."""
+    place.write_bytes(msgspec.msgpack.encode(answer))
+
+
+def name_of(error: TiffinError) -> str:
+    """The nearest class of an error that `errors.py` has."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+
+
+class Said(logging.Handler):
+    """In the process: tells what is logged at once, and remembers it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self.texts.add(text)
+        sys.stderr.write(f"warning: {text}\n")
+        sys.stderr.flush()
+
+
+def _status(code: int) -> str:
+    """`SIGSEGV`, `status 1`."""
+    if code < 0:
+        try:
+            return signal.Signals(-code).name
+        except ValueError:  # a real-time signal
+            return f"signal {-code}"
+    return f"status {code}"
+
+
+def _size_bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

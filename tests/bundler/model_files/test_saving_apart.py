@@ -1,0 +1,71 @@
+"""Model files that end the process which reads them, or never come to an end."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tiffin.bundler import models
+from tiffin.bundler.model_files import child
+from tiffin.bundler.model_files.saving import save_apart
+from tiffin.errors import ModelError, NotFoundError
+
+
+class Runs:
+    """Unpickling it calls a function."""
+
+    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+        self.call = function, args
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "home"))
+
+
+def write(path: Path, obj: Any) -> Path:
+    path.write_bytes(pickle.dumps(obj))
+    return path
+
+
+def test_a_file_that_ends_the_process(tmp_path: Path) -> None:
+    for number, (function, args, shown) in enumerate(
+        [(os.abort, (), "SIGABRT"), (os._exit, (3,), "status 3")]
+    ):
+        path = write(tmp_path / f"{number}.pkl", Runs(function, *args))
+        with pytest.raises(ModelError, match=rf"loading {number}\.pkl ended the process \({shown}\)"):
+            save_apart("m", path)
+    assert models.list() == []
+
+
+def test_a_file_that_takes_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "LIMIT_S", 1.0)
+    with pytest.raises(ModelError, match=r"m\.pkl was not read in 1 s and reading it was given up"):
+        save_apart("m", write(tmp_path / "m.pkl", Runs(time.sleep, 1000)))
+
+
+def test_a_model_and_an_error_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    (tmp_path / "rules_of_mine.py").write_text("def predict(x):\n    return x\n")
+    path = tmp_path / "rules.pkl"
+    path.write_bytes(b"\x80\x04crules_of_mine\npredict\n.")
+    model = save_apart("rules", path, inputs=["x:float32[n,2]"])
+    assert model.tag == models.get("rules").tag
+    assert "warning: rules.pkl is a pickle of rules_of_mine.predict" in capfd.readouterr().err
+    with pytest.raises(ModelError, match=r"notes\.txt seems to be a text file"):
+        (tmp_path / "notes.txt").write_text("notes")
+        save_apart("notes", tmp_path / "notes.txt")
+    with pytest.raises(NotFoundError):
+        models.get("notes")
