@@ -1,8 +1,8 @@
 """What is known of CUDA images and wheels: the tables in `data/`, and how to ask them.
 
-`make_tags.py` keeps the rows of `nvidia/cuda` in `images.json`, whose others are kept by hand, and `make_table.py`
-writes `wheels.json`; docs/13-cuda.md says how to add
-a row to either. Releases are text, `12.8`; `numbers` makes them comparable.
+`make_tags.py` keeps the rows of `nvidia/cuda` in `images.json`, whose others are kept by hand, and
+`make_table.py` writes `wheels.json`; docs/13-cuda.md says how to add a row to either. Releases are text,
+`12.8`; `numbers` makes them comparable.
 """
 
 from __future__ import annotations
