@@ -34,7 +34,7 @@ class TypescriptTypes:
         if typed.kind == "dataframe":
             return self._maybe("Table", typed)
         if typed.kind in ("array", "tensor"):
-            return self._maybe(self._numbers(_without_null(typed.schema)), typed)
+            return self._maybe(f"{self._numbers(_without_null(typed.schema))} | NdArray", typed)
         return self.type(typed.schema, given=True)
 
     def result(self, typed: Typed) -> str:

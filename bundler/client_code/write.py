@@ -17,15 +17,21 @@ LANGUAGES = {"python": "py", "typescript": "ts"}
 
 _ARRAYS = ("array", "tensor")
 _BINARY = ("file", "bytes", "image")
+_BLOCKS = frozenset(
+    {"float64", "float32", "bfloat16", "bool"}
+    | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+)
+"""What JavaScript has an array of; bfloat16 is answered as float32."""
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _TAKEN = {
     "python": """Any ArrayLike BinaryIO BytesIO ConnectionFailedError File Iterator Literal Mapping NDArray
         Path Sequence ServerError Table TypeAlias TypedDict Union Upload None True False""",
-    "typescript": """ACCEPT AbortController AbortSignal Array ArrayBuffer ArrayLike AsyncGenerator Blob
-        CallOptions ClientOptions ConnectionFailedError DOMException Date DownloadedFile Error Float32Array
-        Float64Array FormData Headers Int16Array Int32Array Int8Array JSON Math NEVER_CONNECTED Nested Number
-        Numbers Object Promise ReadableStreamDefaultReader Record RequestInit Response ServerError Set String
-        Table TextDecoder TypeError Uint16Array Uint32Array Uint8Array Upload""",
+    "typescript": """ACCEPT AbortController AbortSignal Api Array ArrayBuffer ArrayLike AsyncGenerator BLOCKS
+        BigInt64Array BigUint64Array Blob BlobPart CallOptions ClientOptions ConnectionFailedError
+        DOMException DataView Date DownloadedFile Error FEW Float32Array Float64Array FormData Headers
+        Int16Array Int32Array Int8Array JSON Map Math NEVER_CONNECTED NPY NdArray Nested Number Numbers Object
+        Promise Readonly ReadableStreamDefaultReader Record RequestInit Response ServerError Set String Table
+        TextDecoder TypeError TypedArray Uint16Array Uint32Array Uint8Array Upload""",
 }
 """Names that the rest of a file uses: definitions of the service get others."""
 _OWN = {
@@ -102,6 +108,8 @@ def _python_api(api: Operation, types: PythonTypes) -> dict[str, Any]:
         )
     return {
         **_api(api, "python"),
+        "route": api.route,
+        "kind": api.output.kind,
         "parameters": parameters,
         "result": types.result(api.output),
         "dtype": (dtype(api.output) if api.output.dtype else "None")
@@ -153,7 +161,15 @@ def _typescript_record(record: Record, types: TypescriptTypes) -> dict[str, Any]
 
 
 def _typescript_api(api: Operation, types: TypescriptTypes) -> dict[str, Any]:
-    binary = [each.name for each in api.parameters if _way(each.typed) in ("file", "files")]
+    arrays = {each.name: each.typed.dtype for each in api.parameters if each.typed.kind in _ARRAYS}
+    called = {
+        "route": api.route,
+        "kind": api.output.kind,
+        "limitMs": round(api.timeout_s * 1000),
+        "binary": [each.name for each in api.parameters if _way(each.typed) in ("file", "files")],
+        "arrays": arrays,
+        "alone": bool(arrays) and len(api.parameters) == 1,
+    }
     return {
         **_api(api, "typescript"),
         "parameters": [
@@ -162,17 +178,22 @@ def _typescript_api(api: Operation, types: TypescriptTypes) -> dict[str, Any]:
         ],
         "needed": any(each.required for each in api.parameters),
         "result": types.result(api.output),
-        "binary": binary,
-        "timeout_ms": round(api.timeout_s * 1000),
+        "flat": _flat(api.output),
+        "called": called,
     }
+
+
+def _flat(output: Typed) -> str:
+    """The type of a result that can come as a block; else empty."""
+    if output.kind not in _ARRAYS or output.dtype not in _BLOCKS:
+        return ""
+    return "NdArray | null" if output.optional else "NdArray"
 
 
 def _api(api: Operation, language: str) -> dict[str, Any]:
     return {
         "method": _method(api, language),
-        "route": api.route,
         "doc": api.doc,
-        "kind": api.output.kind,
         "stream": api.stream,
     }
 

@@ -17,7 +17,7 @@ from typing import Literal, TypedDict
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from PIL import Image
 
 import tiffin
@@ -67,6 +67,14 @@ class Kinds:
     async def double(self, x: Float32[np.ndarray, "n 4"]) -> Float32[np.ndarray, "n 4"]:
         """Twice the rows."""
         return x * 2
+
+    @tiffin.api
+    async def signs(self, x: Int64[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
+        return x < 0
+
+    @tiffin.api
+    async def wide(self) -> Int64[np.ndarray, "1"] | None:
+        return np.array([2**53 + 1])
 
     @tiffin.api
     async def mix(
