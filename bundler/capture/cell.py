@@ -27,16 +27,18 @@ class Cell:
     id: str = ""
     """Of the file; empty: it has none."""
     tags: frozenset[str] = frozenset()
+    file: str = ""
+    """Name of the script that it is all of; empty: it is a cell, or was typed at a prompt."""
 
     @cached_property
     def python(self) -> str | None:
         """The same number of lines, magics and shell commands taken out; None when that is not Python."""
-        return plain(self.source)
+        return self.source if self.file else plain(self.source)
 
     @property
     def marked(self) -> bool:
         """Whether the user says that it belongs to the service."""
-        return bool(self.tags & TAGS) or MARK.match(self.source) is not None
+        return bool(self.tags & TAGS) or (not self.file and MARK.match(self.source) is not None)
 
     def bundle_name(self, service: str) -> str:
         """What bundles of a class are called, when this cell defines it and its first line says so."""
@@ -50,4 +52,4 @@ class Cell:
     @property
     def name(self) -> str:
         """For people."""
-        return f"cell {self.number}"
+        return self.file or f"cell {self.number}"

@@ -13,6 +13,7 @@ from typing import Any
 from ...errors import ConfigError
 from .cell import Cell
 from .notebook import SUFFIX, read_notebook
+from .script import script_cell, script_path
 
 _PROMPT = re.compile(r"<python-input-(\d+)>")
 
@@ -21,7 +22,13 @@ def executed_cells(namespace: Mapping[str, Any]) -> list[Cell]:
     """In the order of their execution, as they were typed; one that ran twice is there twice.
 
     IPython keeps them in its history, the prompt of Python 3.13 in `linecache`; older prompts keep nothing.
+    A script is one cell.
+
+    Raises:
+        BuildError: the file of the script was changed since it was started.
     """
+    script = script_path(namespace)
+    before = [script_cell(script, namespace)] if script is not None else []
     history = _ipython_history(namespace)
     if history:
         ids = _ids(notebook_path(namespace))
@@ -33,7 +40,8 @@ def executed_cells(namespace: Mapping[str, Any]) -> list[Cell]:
     prompts = sorted(
         (int(match[1]), name) for name in linecache.cache if (match := _PROMPT.fullmatch(str(name)))
     )
-    return [Cell(source="".join(linecache.getlines(name)), number=number + 1) for number, name in prompts]
+    typed = [Cell(source="".join(linecache.getlines(name)), number=number + 1) for number, name in prompts]
+    return before + typed
 
 
 def notebook_path(namespace: Mapping[str, Any]) -> Path | None:

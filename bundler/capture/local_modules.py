@@ -41,7 +41,8 @@ def local_modules(
         top = name.partition(".")[0]
         if level:
             raise BuildError(
-                f"from {'.' * level}{name.lstrip('.')} import …: a notebook is in no package; write the name"
+                f"from {'.' * level}{name.lstrip('.')} import …: cells and scripts are in no package; "
+                "write the name"
             )
         if top in done:
             continue

@@ -14,6 +14,7 @@ from ...runtime.service.source import services_in
 from .cell import Cell
 from .magics import parse
 from .notebook import SUFFIX, read_notebook
+from .script import is_service_file
 from .source import Source, source_of
 from .written import Captured, write
 
@@ -35,7 +36,7 @@ def capture_notebook(path: Path, name: str, folder: Path) -> Captured:
     source = source_of(cells, name, title=path.name)
     folders = [path.parent, *_added_folders(cells, path.parent)]
     service = name or _only(source, path.name)
-    return write(source, service, folder, folders=folders, settings=path.parent, notebook=path)
+    return write(source, service, folder, folders=folders, settings=path.parent, file=path)
 
 
 def notebook_of(target: str | Path) -> tuple[Path, str] | None:
@@ -45,14 +46,18 @@ def notebook_of(target: str | Path) -> tuple[Path, str] | None:
 
 
 def is_of_session(cls: type) -> bool:
-    """Whether a class was defined in a cell or at a prompt, so that no file has it."""
+    """Whether a class was defined in a cell, at a prompt or in the script that runs.
+
+    None of these is imported as it is. The module that a project serves is, as a script, too.
+    """
     if cls.__module__ != "__main__":
         return False
     file = getattr(sys.modules["__main__"], "__file__", None)
     if not file or not str(file).endswith(".py"):
         return True
     try:
-        return cls.__qualname__.partition(".")[0] not in services_in(Path(file))
+        in_file = cls.__qualname__.partition(".")[0] in services_in(Path(file))
+        return not in_file or not is_service_file(Path(file).absolute())
     except (OSError, ServiceDefinitionError):
         return True
 

@@ -1,4 +1,4 @@
-"""The service of a live session: a class that was defined in a cell or at a prompt."""
+"""The service of a live session: a class of a cell, of a prompt or of the script that runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ...runtime.service.service import service_info
 from .history import executed_cells, notebook_path
 from .live import LiveSession
 from .local_modules import session_folders
+from .script import script_path
 from .source import module_of, source_of
 from .values import Values
 from .written import Captured, write
@@ -18,7 +19,7 @@ from .written import Captured, write
 def capture_class(cls: type, folder: Path) -> Captured:
     """
     Args:
-        cls: a service class of `__main__`, in a notebook or at a prompt.
+        cls: a service class of `__main__`, in a notebook, a script or at a prompt.
         folder: to write to.
 
     Raises:
@@ -28,14 +29,14 @@ def capture_class(cls: type, folder: Path) -> Captured:
     if "<locals>" in cls.__qualname__:
         raise BuildError(
             f"{cls.__qualname__} is defined inside a function, where a server cannot find it: "
-            "move it to the top of a cell"
+            "move it to the top of a cell or file"
         )
     namespace = vars(sys.modules["__main__"])
     if namespace.get(cls.__name__) is not cls:
         raise BuildError(
             f"{cls.__name__} is not what that name stands for in this session now: run its cell again"
         )
-    path = notebook_path(namespace)
+    path = script_path(namespace) or notebook_path(namespace)
     title = path.name if path else "a session"
     source = source_of(executed_cells(namespace), cls.__name__, title=title, session=LiveSession(namespace))
     settings = path.parent if path else Path.cwd()
@@ -49,6 +50,6 @@ def capture_class(cls: type, folder: Path) -> Captured:
         folder,
         folders=session_folders(),
         settings=settings,
-        notebook=path,
+        file=path,
         values=values,
     )

@@ -170,8 +170,8 @@ def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[
     text = _Text()
     places: set[float] = {*plan.source, *plan.written, *plan.by_value}
     cells = list(dict.fromkeys(piece.cell for each in sorted(places) if (piece := _piece_at(pieces, each))))
-    shown = ", ".join(str(cell.number) for cell in cells)
-    told = f": cell{'s' if len(cells) > 1 else ''} {shown}" if cells else ""
+    numbers = [str(cell.number) for cell in cells if not cell.file]
+    told = f": cell{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}" if numbers else ""
     text.add(f'"""Captured from {title} by tiffin{told}."""')
     if any(piece.is_future for piece in pieces):
         futures = sorted({piece.text for piece in pieces if piece.is_future})

@@ -83,7 +83,7 @@ def runner_words(name: str, saved_as: str = "") -> str:
     first = (
         f"It is saved as model {model!r}: write "
         if saved_as
-        else f"A model: tiffin.models.save({model!r}, {name}, example=…) in the notebook, then "
+        else f"A model: tiffin.models.save({model!r}, {name}, example=…) where it is trained, then "
     )
     return (
         f"{first}{name} = tiffin.runner('{model}:latest') in the class, and "

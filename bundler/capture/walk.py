@@ -218,9 +218,13 @@ class Walk:
             if self.plan.source.intersection(makers):
                 return  # whether it is bound is asked when the module has been imported
             raise BuildError(
-                f"{chain}: {name} is defined in no cell{self._near(name, chain)}{self._hint(name)}"
+                f"{chain}: {name} is defined {self._nowhere()}{self._near(name, chain)}{self._hint(name)}"
                 + "".join(_maker_words(self.pieces[number]) for number in makers[:1])
             )
+
+    def _nowhere(self) -> str:
+        script = next((piece.cell.file for piece in self.pieces), "")
+        return f"nowhere in what {script} has executed" if script else "in no cell"
 
     def _near(self, name: str, chain: str) -> str:
         """The attribute that `self.` was left out of, or a name that some cell binds."""
@@ -271,7 +275,7 @@ def trained_words(trained: Trained, chain: str) -> str:
         return words + runner_words(name, trained.saved_as)
     return (
         f"{words}{runner_words(name)}\n"
-        "A small value: write it out in a cell, save it with the model (classes=, metadata=), or call "
+        "A small value: write it out, save it with the model (classes=, metadata=), or call "
         "tiffin.build in the notebook, which takes the value that it has.\n"
         "If it is nothing of that, put it into a cell that begins with `# tiffin: service`"
     )

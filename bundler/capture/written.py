@@ -44,7 +44,7 @@ def write(
     *,
     folders: Sequence[Path],
     settings: Path,
-    notebook: Path | None,
+    file: Path | None,
     values: Values | None = None,
 ) -> Captured:
     """
@@ -53,7 +53,7 @@ def write(
         folder: to write to; files of the same names are replaced.
         folders: where local modules are looked for.
         settings: folder whose bundlefile and requirements count.
-        notebook: None: a session of which no file is known.
+        file: the notebook or the script; None: a session of which none is known.
         values: objects that were pickled into the folder.
 
     Raises:
@@ -67,10 +67,10 @@ def write(
     # Modules are needed whatever a pattern for the whole folder says; what lies beside them may stay behind.
     exclude = [*(wishes.exclude if wishes else ()), *ignored_in(settings), "!*.py"]
     files, others = local_modules(modules, folders, exclude=exclude)
-    for relative, file in files.items():
+    for relative, beside in files.items():
         to = folder / relative
         to.parent.mkdir(parents=True, exist_ok=True)
-        _put(to, file.read_bytes())
+        _put(to, beside.read_bytes())
     _put(folder / f"{module}.py", source.text.encode())
     own = {relative.partition("/")[0].removesuffix(".py") for relative in files}
     return Captured(
@@ -79,15 +79,17 @@ def write(
         source=source,
         imports=top_levels([*modules, *others]) - own,
         versions=values.versions if values else {},
-        provenance={
-            "notebook": {
-                "path": notebook.name if notebook else "a session",
-                "cells": [cell.id or str(cell.number) for cell in _once(source.cells)],
-            }
-        },
-        notes=tuple(_notes(source, values, sorted(files), notebook)),
+        provenance=_provenance(source, file),
+        notes=tuple(_notes(source, values, sorted(files), file)),
         name=next(filter(None, (cell.bundle_name(service) for cell in reversed(_once(source.cells)))), ""),
     )
+
+
+def _provenance(source: Source, file: Path | None) -> dict[str, Any]:
+    if file is not None and file.suffix == ".py":
+        return {"script": file.name}
+    cells = [cell.id or str(cell.number) for cell in _once(source.cells)]
+    return {"notebook": {"path": file.name if file else "a session", "cells": cells}}
 
 
 def _put(path: Path, data: bytes) -> None:
@@ -96,13 +98,13 @@ def _put(path: Path, data: bytes) -> None:
         path.write_bytes(data)
 
 
-def _notes(
-    source: Source, values: Values | None, files: Sequence[str], notebook: Path | None
-) -> Iterator[str]:
-    numbers = ", ".join(str(cell.number) for cell in _once(source.cells))
+def _notes(source: Source, values: Values | None, files: Sequence[str], origin: Path | None) -> Iterator[str]:
+    scripts = list(dict.fromkeys(cell.file for cell in source.cells if cell.file))
+    numbers = ", ".join(str(cell.number) for cell in _once(source.cells) if not cell.file)
+    where = origin.name if origin and not scripts else "this session"
+    cells = [f"cell{'s' if ',' in numbers else ''} {numbers} of {where}"] if numbers else []
     if source.cells:
-        where = notebook.name if notebook else "this session"
-        yield f"source from cell{'s' if ',' in numbers else ''} {numbers} of {where}; the rest is left out"
+        yield f"source from {' and '.join([*scripts, *cells])}; the rest is left out"
     if files:
         shown = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
         yield f"modules beside it go along: {shown}"

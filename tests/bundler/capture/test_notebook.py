@@ -141,7 +141,7 @@ def test_files_of_a_package_that_stay_behind(tmp_path: Path) -> None:
 def test_relative_imports_and_broken_modules(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     path = notebook(tmp_path / "n.ipynb", "import tiffin\nfrom .x import y", service("return y"))
-    with pytest.raises(BuildError, match="a notebook is in no package"):
+    with pytest.raises(BuildError, match="cells and scripts are in no package"):
         capture_notebook(path, "", tmp_path / "out")
     write(tmp_path, {"broken.py": "def ("})
     path = notebook(tmp_path / "n.ipynb", "import tiffin\nimport broken", service("return str(broken)"))

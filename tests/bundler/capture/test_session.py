@@ -165,14 +165,14 @@ def test_a_class_that_the_session_no_longer_has() -> None:
         capture_class(made, Path())
 
 
-def test_a_class_of_the_running_script_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_of_the_running_service_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = execute("import tiffin", service("return text"), service("return text", name="Other"))
-    (tmp_path / "script.py").write_text("import tiffin\n" + service("return text"))
+    (tmp_path / "service.py").write_text("import tiffin\n" + service("return text"))
     main = ModuleType("__main__")
     monkeypatch.setitem(sys.modules, "__main__", main)
     assert is_of_session(made["Echo"])
     assert not is_of_session(Path)
-    main.__file__ = str(tmp_path / "script.py")
+    main.__file__ = str(tmp_path / "service.py")
     assert not is_of_session(made["Echo"])
     assert is_of_session(made["Other"])
     main.__file__ = str(tmp_path / "gone.py")
