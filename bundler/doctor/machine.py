@@ -21,7 +21,7 @@ from ...runtime.supervisor.gpus import detect
 from ...runtime.supervisor.nvml import Versions
 from ...runtime.supervisor.room import memory_bytes
 from ..engines.choose import ENGINES
-from .installed import info_folders, installed
+from ..python.info_folders import info_folders, versions_of
 from .volume import Volume, volume
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the kernel's own name
@@ -91,7 +91,7 @@ def this_machine() -> Machine:
         gpus_from=source,
         driver=seen.versions,
         loaded_driver=seen.loaded,
-        packages=installed(folders),
+        packages=versions_of(folders),
         info_folders=folders,
         home=store,
         home_volume=volume(store),

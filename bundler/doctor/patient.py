@@ -24,9 +24,9 @@ from ...runtime.verify import read_bundle
 from ..describe import describe
 from ..model_files.origin import is_model_target
 from ..origin import origin_of
+from ..python.info_folders import closure
 from ..python.lockfile import LOCK_FILE, read_lock
 from ..snapshot import SourceFile, list_sources
-from .installed import closure
 from .machine import Machine
 from .requirement_lines import Requirement, requirement_lines
 

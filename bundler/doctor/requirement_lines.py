@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...runtime.service.bundlefile import BUNDLEFILE, PYPROJECT, BundleFile
-from .installed import name_of
+from ..python.line import name_of
 
 if sys.version_info >= (3, 11):
     import tomllib

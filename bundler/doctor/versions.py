@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...runtime.model.versions import PYTHON, TIFFIN, minor
+from ..python.needs import canonical
 from .finding import Finding
-from .installed import canonical
 from .patient import Patient
 
 NAME = "versions"

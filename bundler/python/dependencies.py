@@ -17,6 +17,7 @@ from .indexes import CONFIG_FILE, check_no_password, config_text, machine_indexe
 from .infer import infer
 from .installed import local_folder
 from .line import has_password, name_of, read_line
+from .local_versions import add_local_versions
 from .lock import Lock, make_lock
 from .lockfile import LOCK_FILE, REQUIREMENTS_FILE, WHEELS_FOLDER, platform_lock
 from .needs import Index, Needs, Wanted
@@ -103,7 +104,7 @@ def dependencies(
     named = [environment(python or options.version, each) for each in platforms]
     here = environment(python or options.version)
     subject = _Subject(project, options, code, models, service, generated)
-    needs, wheels, collected = _collect(subject, here)
+    needs, wheels, collected = _collect(subject, here, ask=lock is not False)
     for each in collected.wanted:
         if has_password(each.text):  # a lock that another tool wrote
             raise BuildError(
@@ -118,7 +119,7 @@ def dependencies(
     for platform, there in zip(platforms, named, strict=True):
         if platform == this_platform():
             continue
-        other, more, asked = _collect(subject, there)
+        other, more, asked = _collect(subject, there, ask=True)
         found = make_lock(asked, there, needs=other, wheels=more, platform=platform, required=True)
         texts[platform_lock(platform)] = found.text
         wheels += [wheel for wheel in more if wheel.name not in {each.name for each in wheels}]
@@ -165,7 +166,8 @@ def packed_folders(project: Path, options: PythonOptions, *, generated: bool = F
     return [local.path for local in read_source(file, project, options, environment(options.version)).locals]
 
 
-def _collect(subject: _Subject, where: Environment) -> tuple[Needs, list[Wheel], Collected]:
+def _collect(subject: _Subject, where: Environment, *, ask: bool) -> tuple[Needs, list[Wheel], Collected]:
+    """What is needed, the wheels of it, and all as requirements; `ask`: an index may be asked something."""
     project, options, code, models, service, _ = subject
     file = subject.file
     if file is not None:
@@ -181,6 +183,8 @@ def _collect(subject: _Subject, where: Environment) -> tuple[Needs, list[Wheel],
     indexes = named_indexes(options.indexes, known_indexes)
     needs.indexes = list(dict.fromkeys([*indexes, *needs.indexes]))
     _check_routes(needs, known_indexes)
+    if ask:
+        add_local_versions(needs, models, where, inferred=file is None)
     return needs, _pack(needs, where), collect_requirements(needs, models, service)
 
 

@@ -11,13 +11,10 @@ changed.
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,23 +24,20 @@ from ...errors import BuildError
 from ...runtime.home import home
 from .conflict import culprits, opposed, refused
 from .environment import Environment
-from .indexes import config_text, index_flags
-from .installed import installed, public_version
-from .line import name_of
+from .indexes import config_text
+from .installed import installed
 from .lockfile import read_lock, with_hashes, with_names
-from .needs import Index, Needs, canonical
+from .needs import Needs
 from .requirements import Collected
-from .uv import MISSING, find_uv, reason, run_uv, unreached
+from .resolve import resolve, write_inputs
+from .uv import MISSING, find_uv, reason, unreached
 from .wheel import Wheel
-
-log = logging.getLogger(__name__)
 
 _WAY_OUT = (
     "Mend the requirements, or build without a lock: --no-lock, or python: {lock: false} in bundlefile.yaml."
 )
 _RECIPE = "3"
 """Changes when the same inputs give another lock."""
-_IN, _OUT, _PROJECT, _WHEELS = "requirements.in", "requirements.lock", "pyproject.toml", "wheels"
 _INDEX_VARIABLES = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 
 
@@ -98,73 +92,27 @@ def make_lock(
         return Lock(kept)
     with tempfile.TemporaryDirectory(prefix="tiffin-lock-") as name:
         folder = Path(name)
-        _write_inputs(folder, collected.text, needs, wheels)
+        write_inputs(folder, collected.text, needs, wheels)
         try:
-            made = _compile(uv, folder, where, needs.indexes)
-            if isinstance(made, str) and unreached(made):
-                kept_by_uv = _compile(uv, folder, where, needs.indexes, offline=True)
-                made = kept_by_uv if isinstance(kept_by_uv, Lock) else made
+            made = resolve(uv, folder, where, needs.indexes)
+            if unreached(made.words):
+                kept_by_uv = resolve(uv, folder, where, needs.indexes, "--offline")
+                made = made if kept_by_uv.words else kept_by_uv
         except subprocess.TimeoutExpired as error:
             why = f"uv took more than {error.timeout:.0f} s"
             return _without(why, collected, where, required=required, platform=platform)
-    if isinstance(made, str) and unreached(made):
-        return _without(reason(made), collected, where, required=required, platform=platform)
-    if isinstance(made, str):
+    if unreached(made.words):
+        return _without(reason(made.words), collected, where, required=required, platform=platform)
+    if made.words:
         sentence = (
             opposed(collected.wanted, where)
-            or refused(made, needs.indexes)
-            or culprits(made, collected.wanted, where)
+            or refused(made.words, needs.indexes)
+            or culprits(made.words, collected.wanted, where)
         )
-        raise BuildError(_explained(sentence, platform, words=made))
+        raise BuildError(_explained(sentence, platform, words=made.words))
     text = _options(needs) + with_hashes(with_names(made.text, wheels), needs.pinned)
     _keep(cached, text)
     return Lock(text)
-
-
-def _write_inputs(folder: Path, requirements: str, needs: Needs, wheels: Sequence[Wheel]) -> None:
-    (folder / _WHEELS).mkdir()
-    for wheel in wheels:
-        (folder / _WHEELS / wheel.name).write_bytes(wheel.data)
-    routed = [line for line in requirements.splitlines() if name_of(line) in needs.routed]
-    rest = [line for line in requirements.splitlines() if line not in routed]
-    (folder / _IN).write_text("".join(f"{line}\n" for line in rest), encoding="utf-8")
-    (folder / _OUT).write_text(_installed(), encoding="utf-8")  # uv keeps the versions that it finds here
-    if routed:
-        (folder / _PROJECT).write_text(_project(routed, needs), encoding="utf-8")
-
-
-def _project(routed: Sequence[str], needs: Needs) -> str:
-    """Which index a package is from can only be said in a pyproject.toml."""
-    lines = ["[project]", 'name = "bundle"', 'version = "0"']
-    lines.append(f"dependencies = {json.dumps(list(routed))}")
-    for index in needs.indexes:
-        lines += ["[[tool.uv.index]]", f"name = {json.dumps(index.name)}", f"url = {json.dumps(index.url)}"]
-        lines += ["default = true"] if index.default else []
-        lines += ["explicit = true"] if index.explicit else []
-    lines.append("[tool.uv.sources]")
-    lines += [
-        f"{json.dumps(name)} = {{ index = {json.dumps(index)} }}" for name, index in needs.routed.items()
-    ]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _compile(
-    uv: str, folder: Path, where: Environment, indexes: Sequence[Index], *, offline: bool = False
-) -> Lock | str:
-    """The lock, or what uv said."""
-    inputs = [_IN, *([_PROJECT] if (folder / _PROJECT).exists() else [])]
-    command = [uv, "pip", "compile", *inputs, "--output-file", _OUT, "--generate-hashes"]
-    command += [*index_flags(indexes), "--no-header", "--no-annotate", "--quiet", "--no-python-downloads"]
-    command += ["--python-version", where.python, "--python-platform", f"{where.machine}-manylinux_2_28"]
-    # Offline is common here and a lock is not vital: do not spend ten seconds on finding out.
-    environment = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15", **os.environ, "NO_COLOR": "1"}
-    if offline:
-        environment["UV_OFFLINE"] = "1"
-    done = run_uv(command, cwd=folder, environment=environment)
-    if done.returncode != 0:
-        log.debug("uv failed: %s", done.stderr)
-        return done.stderr
-    return Lock((folder / _OUT).read_text(encoding="utf-8"))
 
 
 def _options(needs: Needs) -> str:
@@ -193,16 +141,6 @@ def _without(
         there = f" for {platform}" if platform else ""
         raise BuildError(f"the requirements could not be locked{there}: {why}")
     return Lock("", why)
-
-
-def _installed() -> str:
-    """What is installed here, as pins; without the local part (`+cpu`), which indexes do not have."""
-    pins = set()
-    for distribution in distributions():
-        name = distribution.metadata["Name"]
-        if name:
-            pins.add(f"{canonical(name)}=={public_version(distribution.version)}\n")
-    return "".join(sorted(pins))
 
 
 def _key(requirements: str, where: Environment, needs: Needs, wheels: Sequence[Wheel]) -> str:

@@ -14,7 +14,7 @@ import yaml
 from ....errors import ConfigError
 from ....runtime.service.bundlefile import BundleFile
 from ....runtime.service.image_options import ImageOptions, changed
-from ...doctor.installed import name_of
+from ...python.line import name_of
 from .notes import Notes
 from .options import IGNORE, BuildOptions
 

@@ -145,7 +145,9 @@ source = { url = "https://me:secret@f/far.whl" }
     assert "secret" not in str(caught.value)
 
 
-def test_tiffin_itself_is_not_packed_twice(tmp_path: Path) -> None:
+def test_tiffin_itself_is_not_packed_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = ["click==8", "skops==1 ; extra == 'sklearn'"]
+    monkeypatch.setattr(requirements_module, "requires", lambda _: own)
     write(tmp_path, {"requirements.txt": "tiffin[sklearn] @ ./tiffin\n", "tiffin/setup.py": "no"})
     found = made(tmp_path)
     assert (found.wheels, "tiffin" in found.texts["env/python/requirements.lock"]) == ([], False)

@@ -1,4 +1,7 @@
-"""What is installed in this environment, read from the names of folders: no metadata is parsed."""
+"""What is installed in this environment, read from the names of folders: no metadata is parsed to list it.
+
+https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,11 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
+from .line import name_of
+from .needs import canonical
+
 _INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?:-[^.]*)?\.(?:dist-info|egg-info)")
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _EXTRA = re.compile(r"""\bextra\s*==\s*["']""")
-
-
-def canonical(name: str) -> str:
-    """PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def name_of(requirement: str) -> str:
-    """Canonical name at the head of a requirement; empty when it has none."""
-    found = _NAME.match(requirement.strip())
-    return canonical(found[0]) if found else ""
 
 
 def info_folders(paths: Iterable[str] | None = None) -> dict[str, Path]:
@@ -37,7 +31,7 @@ def info_folders(paths: Iterable[str] | None = None) -> dict[str, Path]:
     return found
 
 
-def installed(folders: Mapping[str, Path]) -> dict[str, str]:
+def versions_of(folders: Mapping[str, Path]) -> dict[str, str]:
     """Canonical name to version, of what `info_folders` gave."""
     found = {}
     for name, folder in folders.items():
