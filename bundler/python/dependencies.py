@@ -123,7 +123,7 @@ def dependencies(
         found = make_lock(asked, there, needs=other, wheels=more, platform=platform, required=True)
         texts[platform_lock(platform)] = found.text
         wheels += [wheel for wheel in more if wheel.name not in {each.name for each in wheels}]
-    notes = [*needs.notes, *collected.notes]
+    notes = [*needs.notes, *collected.notes, *_by_ssh(collected)]
     if here.python != this_python():
         notes.append(f"the service was checked with Python {this_python()} and is locked for {here.python}")
     return Dependencies(
@@ -186,6 +186,15 @@ def _collect(subject: _Subject, where: Environment, *, ask: bool) -> tuple[Needs
     if ask:
         add_local_versions(needs, models, where, inferred=file is None)
     return needs, _pack(needs, where), collect_requirements(needs, models, service)
+
+
+def _by_ssh(collected: Collected) -> list[str]:
+    return [
+        f"{name_of(each.text)} comes by ssh ({each.where}): an image that is being built has no key, so "
+        "bundle containerize will fail; name a wheel of it, put it on an index, or use git+https:// if it is public"
+        for each in collected.wanted
+        if "git+ssh://" in each.text
+    ]
 
 
 def _check_routes(needs: Needs, known: Mapping[str, Index]) -> None:
