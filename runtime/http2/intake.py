@@ -6,7 +6,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import settings
+from .control import Control
 from .error import (
     ENHANCE_YOUR_CALM,
     FLOW_CONTROL_ERROR,
@@ -18,14 +18,12 @@ from .error import (
     StreamFaultError,
 )
 from .frame import (
-    ACK,
     CONTINUATION,
     DATA,
     END_HEADERS,
     END_STREAM,
     GOAWAY,
     HEADERS,
-    MAX_WINDOW,
     PADDED,
     PING,
     PRIORITY,
@@ -50,8 +48,6 @@ logger = logging.getLogger("tiffin.http2")
 
 _VIEW_BYTES = 16 * 1024
 """A larger piece of a body is not copied out of what came in with it."""
-_NUISANCES = 5000
-"""Frames in a second that ask for work and bring none: pings, settings, resets, empty data."""
 
 
 class Application(Protocol):
@@ -74,11 +70,9 @@ class Intake:
     def __init__(self, connection: Connection, application: Application) -> None:
         self._connection = connection
         self._application = application
-        self.greeted = False
-        """The peer's settings have come."""
         self.block_since = 0.0
         """When a header block began whose end has not come; 0: none."""
-        self.nuisances = 0
+        self.control = Control(connection)
         self.last_stream = 0
         """The newest that the peer has opened."""
         self._blocks = HeaderBlocks()
@@ -88,13 +82,13 @@ class Intake:
         self._unread = 0
         self._on_frame = {
             HEADERS: self._headers_frame,
-            PRIORITY: self._priority_frame,
+            PRIORITY: self.control.priority_frame,
             RST_STREAM: self._reset_frame,
-            SETTINGS: self._settings_frame,
-            PUSH_PROMISE: self._push_frame,
-            PING: self._ping_frame,
-            GOAWAY: self._goaway_frame,
-            WINDOW_UPDATE: self._window_frame,
+            SETTINGS: self.control.settings_frame,
+            PUSH_PROMISE: self.control.push_frame,
+            PING: self.control.ping_frame,
+            GOAWAY: self.control.goaway_frame,
+            WINDOW_UPDATE: self.control.window_frame,
             CONTINUATION: self._continuation_frame,
         }
 
@@ -104,7 +98,7 @@ class Intake:
         """One frame, whose payload is `data[start:end]`; raises ConnectionFaultError."""
         if self._block is not None and (kind != CONTINUATION or stream != self._block[0]):
             raise ConnectionFaultError(PROTOCOL_ERROR, "a frame inside of a header block")
-        if not self.greeted and kind != SETTINGS:
+        if not self.control.greeted and kind != SETTINGS:
             raise ConnectionFaultError(PROTOCOL_ERROR, "the first frame is not SETTINGS")
         try:
             if kind == DATA:
@@ -112,13 +106,13 @@ class Intake:
             elif (on_frame := self._on_frame.get(kind)) is not None:
                 on_frame(flags, stream, data[start:end])
             else:
-                self._nuisance()  # of an extension that we do not know
+                self.control.nuisance()  # of an extension that we do not know
         except StreamFaultError as fault:
             self._fail_stream(fault)
 
     def _fail_stream(self, fault: StreamFaultError) -> None:
         logger.info("%s: HTTP/2 stream ended, error 0x%x: %s", self._connection.peer, fault.code, fault)
-        self._nuisance()
+        self.control.nuisance()
         stream = self._connection.streams.get(fault.stream)
         if stream is None:
             self._connection.ours.append(fault.stream)
@@ -127,11 +121,6 @@ class Intake:
             receiver = stream.receiver
             stream.reset(fault.code)
             receiver.lost()
-
-    def _nuisance(self) -> None:
-        self.nuisances += 1
-        if self.nuisances > _NUISANCES:
-            raise ConnectionFaultError(ENHANCE_YOUR_CALM, "too many frames that bring nothing")
 
     def _headers_frame(self, flags: int, stream: int, payload: bytes) -> None:
         if not stream:
@@ -161,7 +150,7 @@ class Intake:
         pieces.append(payload)
         size += len(payload)
         if not payload:
-            self._nuisance()
+            self.control.nuisance()
         if size > LIMIT_BYTES:
             raise ConnectionFaultError(ENHANCE_YOUR_CALM, "the header block is too large")
         self._block = (stream, first_flags, pieces, size)
@@ -240,7 +229,7 @@ class Intake:
             large = end - start > _VIEW_BYTES
             stream.receiver.data(memoryview(data)[start:end] if large else data[start:end])
         elif not flags & END_STREAM:
-            self._nuisance()
+            self.control.nuisance()
         if stream.closed:
             return
         if flags & END_STREAM:
@@ -265,13 +254,6 @@ class Intake:
             raise ConnectionFaultError(PROTOCOL_ERROR, "more padding than frame")
         return start + 1, end - data[start]
 
-    def _priority_frame(self, flags: int, stream: int, payload: bytes) -> None:  # noqa: ARG002
-        if not stream:
-            raise ConnectionFaultError(PROTOCOL_ERROR, "PRIORITY on stream 0")
-        if len(payload) != 5:
-            raise StreamFaultError(stream, FRAME_SIZE_ERROR, f"PRIORITY of {len(payload)} bytes")
-        self._nuisance()
-
     def _reset_frame(self, flags: int, number_: int, payload: bytes) -> None:  # noqa: ARG002
         if len(payload) != number.size:
             raise ConnectionFaultError(FRAME_SIZE_ERROR, f"RST_STREAM of {len(payload)} bytes")
@@ -282,81 +264,4 @@ class Intake:
             stream.ended = True
             self._connection.forget(stream)
             stream.lose()
-        self._nuisance()
-
-    def _push_frame(self, flags: int, stream: int, payload: bytes) -> None:  # noqa: ARG002
-        raise ConnectionFaultError(PROTOCOL_ERROR, "PUSH_PROMISE from a client")
-
-    def _settings_frame(self, flags: int, stream: int, payload: bytes) -> None:
-        if stream:
-            raise ConnectionFaultError(PROTOCOL_ERROR, "SETTINGS on a stream")
-        if flags & ACK:
-            if payload:
-                raise ConnectionFaultError(FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS with content")
-            return
-        self.greeted = True
-        self._nuisance()
-        for which, value in settings.read(payload):
-            if which == settings.INITIAL_WINDOW:
-                self._resize_windows(value)
-            elif which == settings.MAX_FRAME:
-                self._connection.peer_frame_bytes = value
-        self._connection.write(frame(SETTINGS, ACK, 0))
-
-    def _resize_windows(self, value: int) -> None:
-        more = value - self._connection.peer_window
-        self._connection.peer_window = value
-        for stream in self._connection.streams.values():
-            stream.send_window += more
-            if stream.send_window > MAX_WINDOW:
-                raise ConnectionFaultError(FLOW_CONTROL_ERROR, "a window above its limit")
-            if stream.pending_bytes and stream.send_window > 0:
-                self._connection.waiting[stream] = None
-        if more > 0:
-            self._connection.push_all()
-
-    def _ping_frame(self, flags: int, stream: int, payload: bytes) -> None:
-        if stream:
-            raise ConnectionFaultError(PROTOCOL_ERROR, "PING on a stream")
-        if len(payload) != 8:
-            raise ConnectionFaultError(FRAME_SIZE_ERROR, f"PING of {len(payload)} bytes")
-        if not flags & ACK:
-            self._nuisance()
-            self._connection.write(frame(PING, ACK, 0, payload))
-
-    def _goaway_frame(self, flags: int, stream: int, payload: bytes) -> None:  # noqa: ARG002
-        if stream:
-            raise ConnectionFaultError(PROTOCOL_ERROR, "GOAWAY on a stream")
-        if len(payload) < 8:
-            raise ConnectionFaultError(FRAME_SIZE_ERROR, f"GOAWAY of {len(payload)} bytes")
-        self._nuisance()
-        self._connection.leaving = True
-        if not self._connection.streams:
-            self._connection.close()
-
-    def _window_frame(self, flags: int, number_: int, payload: bytes) -> None:  # noqa: ARG002
-        if len(payload) != number.size:
-            raise ConnectionFaultError(FRAME_SIZE_ERROR, f"WINDOW_UPDATE of {len(payload)} bytes")
-        more = number.unpack(payload)[0] & STREAM_MASK
-        if not number_:
-            if not more:
-                raise ConnectionFaultError(PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
-            self._connection.send_window += more
-            if self._connection.send_window > MAX_WINDOW:
-                raise ConnectionFaultError(FLOW_CONTROL_ERROR, "a window above its limit")
-            self._connection.push_all()
-            return
-        stream = self._connection.streams.get(number_)
-        if stream is None:
-            if number_ > self.last_stream and not self._connection.leaving:
-                raise ConnectionFaultError(
-                    PROTOCOL_ERROR, f"WINDOW_UPDATE on stream {number_}, which is not open"
-                )
-            return
-        if not more:
-            raise StreamFaultError(number_, PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
-        stream.send_window += more
-        if stream.send_window > MAX_WINDOW:
-            raise StreamFaultError(number_, FLOW_CONTROL_ERROR, "a window above its limit")
-        if stream.pending_bytes:
-            self._connection.push(stream)
+        self.control.nuisance()

@@ -23,7 +23,7 @@ class Patience:
     def sweep(self, now: float) -> None:
         """`now`: `time.monotonic()`."""
         connection = self._connection
-        connection.intake.nuisances = 0
+        connection.intake.control.nuisances = 0
         transport = connection.transport
         buffered = transport.get_write_buffer_size()
         if not buffered or buffered != self._buffered:
@@ -33,7 +33,7 @@ class Patience:
             return
         if connection.deaf:
             return
-        if not connection.intake.greeted and now - connection.began > HEAD_LIMIT_S:
+        if not connection.intake.control.greeted and now - connection.began > HEAD_LIMIT_S:
             connection.fail(ConnectionFaultError(SETTINGS_TIMEOUT, "no settings came"))
             return
         if connection.intake.block_since and now - connection.intake.block_since > HEAD_LIMIT_S:

@@ -17,13 +17,12 @@ from ...errors import (
 )
 from ..manifest import TypeSpec
 from . import media
-from .encode import to_plain
+from .described import body_schema, plain_defaults, title_of
 from .explain import explain, locate
 from .finite import check_finite
 from .form import from_multipart, from_pairs
 from .hints import parameters
 from .input_stream import InputStream, as_list, streamed
-from .json_schema import schema_in
 from .kind import Buffer
 from .links import Links
 from .lower import dec_hook
@@ -49,7 +48,7 @@ class Inputs:
         self.parameters = {parameter.name: parameter for parameter in found}
         self.names: tuple[str, ...] = tuple(self.parameters)
         self.specs: dict[str, TypeSpec] = {name: each.spec() for name, each in self.parameters.items()}
-        self.defaults: dict[str, Any] = _plain_defaults(found, where)
+        self.defaults: dict[str, Any] = plain_defaults(found, where)
         """Parameter to default in plain JSON values, for those that have one."""
         self.title = title
         self._links = Links(self.parameters, where)
@@ -92,7 +91,7 @@ class Inputs:
         streams = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
         stream = streamed(hints, where, is_async=streams)
         hints = [as_list(hinted) if hinted is stream else hinted for hinted in hints]
-        inputs = cls([Parameter(hinted, where) for hinted in hints], _title(function), where)
+        inputs = cls([Parameter(hinted, where) for hinted in hints], title_of(function), where)
         if stream is not None:
             inputs.stream = InputStream(stream, where)
             others = [Parameter(hinted, where) for hinted in hints if hinted.name != stream.name]
@@ -335,35 +334,4 @@ class Inputs:
 
     def json_schema(self, components: dict[str, Any]) -> dict[str, Any]:
         """JSON Schema of the JSON body; definitions go to `components` (`#/components/schemas/…`)."""
-        properties = {}
-        for name, parameter in self.parameters.items():
-            properties[name] = schema_in(parameter.plain, components)
-            if not parameter.required:
-                properties[name] = {**properties[name], "default": self.defaults[name]}
-        required = [name for name, parameter in self.parameters.items() if parameter.required]
-        schema = {
-            "type": "object",
-            "title": self.title,
-            "properties": properties,
-            "additionalProperties": False,
-        }
-        return {**schema, "required": required} if required else schema
-
-
-def _plain_defaults(found: list[Parameter], where: str) -> dict[str, Any]:
-    defaults = {}
-    for parameter in found:
-        if not parameter.required:
-            try:
-                defaults[parameter.name] = to_plain(parameter.default)
-            except (TypeError, ValueError, RecursionError) as error:
-                raise ServiceDefinitionError(
-                    f"{where}: the default of {parameter.name!r} cannot be shown to callers: {error}"
-                ) from error
-    return defaults
-
-
-def _title(function: Callable[..., Any]) -> str:
-    """`classify_all` → `ClassifyAllInput`: the name of the body in the schema."""
-    words = getattr(function, "__name__", "call").strip("_").split("_")
-    return "".join(word[:1].upper() + word[1:] for word in words) + "Input"
+        return body_schema(self.title, self.parameters, self.defaults, components)

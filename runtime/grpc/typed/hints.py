@@ -15,25 +15,21 @@ from msgspec import inspect
 
 from ...schema.array import ArrayKind
 from ...schema.dataframe import DataFrameKind
-from ...schema.encode import to_plain
 from ...schema.file import BytesKind, FileKind
 from ...schema.image import ImageKind
 from ...schema.lower import kind_of
 from ...schema.pydantic_model import PydanticKind
 from .any_json import STRUCT_FILE, StructForm, ValueForm
-from .classes import ClassForm, Filler, TupleForm
+from .classes import ClassForm, TupleForm
+from .declared import class_name, declared, default_of, filler_of
 from .draft import FileDraft, MessageDraft
 from .enums import EnumForm
-from .form import Form, KeyForm, Place, UnsupportedFormError
+from .form import Form, Place, UnsupportedFormError
+from .keys import BYTES, LISTS, bare, key_form
 from .media import FileForm, ImageForm
 from .model_schemas import ModelSchemas
-from .names import type_name
 from .notes import bounds, class_doc, default_note, lengths, one_of, text_note
 from .scalars import (
-    BOOL_KEY,
-    FLOAT_KEY,
-    INT_KEY,
-    TEXT_KEY,
     BoolForm,
     BytesForm,
     FloatForm,
@@ -48,14 +44,6 @@ from .times import DURATION_FILE, TIMESTAMP_FILE, DurationForm, TimestampForm
 from .unions import UnionForm
 from .wrappers import ListForm, NullableForm
 
-_LISTS = (
-    inspect.ListType,
-    inspect.SetType,
-    inspect.FrozenSetType,
-    inspect.VarTupleType,
-    inspect.CollectionType,
-)
-_BYTES = (inspect.BytesType, inspect.ByteArrayType, inspect.MemoryViewType)
 _CLASSES = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType, inspect.NamedTupleType)
 _WRITTEN: dict[type, tuple[type, str]] = {
     inspect.DateTimeType: (datetime.datetime, "date and time, as 2024-01-31T12:00:00Z"),
@@ -148,7 +136,7 @@ class Hints:
             return self._union(info)
         if isinstance(info, inspect.LiteralType):
             return self._literal(info)
-        if isinstance(info, _LISTS):
+        if isinstance(info, LISTS):
             return Place(self.element(self._place(info.item_type)), "list", note=lengths(info))
         if isinstance(info, inspect.DictType):
             return self._map(info)
@@ -171,7 +159,7 @@ class Hints:
             return FloatForm(bounds(info))
         if isinstance(info, inspect.StrType):
             return TextForm(text_note(info))
-        if isinstance(info, _BYTES):
+        if isinstance(info, BYTES):
             return BytesForm()
         if isinstance(info, inspect.EnumType):
             return self._enum(info.cls)
@@ -219,31 +207,14 @@ class Hints:
         return self.union(forms, nullable=nullable) if forms else Place(self.value("null"))
 
     def _map(self, info: Any) -> Place:
-        value = _bare(info.value_type)
+        value = bare(info.value_type)
         if isinstance(value, inspect.AnyType) and isinstance(
-            _bare(info.key_type), (inspect.AnyType, inspect.StrType)
+            bare(info.key_type), (inspect.AnyType, inspect.StrType)
         ):
             return Place(self.struct(), note=lengths(info))
         return Place(
-            self.element(self._place(info.value_type)), "map", self._key(info.key_type), note=lengths(info)
+            self.element(self._place(info.value_type)), "map", key_form(info.key_type), note=lengths(info)
         )
-
-    def _key(self, info: Any) -> KeyForm:
-        info = _bare(info)
-        values: Sequence[Any] = ()
-        if isinstance(info, inspect.EnumType):
-            values = [member.value for member in info.cls]
-        elif isinstance(info, inspect.LiteralType):
-            values = info.values
-        if isinstance(info, inspect.IntType) or (values and all(type(value) is int for value in values)):
-            return INT_KEY
-        if isinstance(info, inspect.BoolType):
-            return BOOL_KEY
-        if isinstance(info, inspect.FloatType):
-            return FLOAT_KEY
-        if isinstance(info, (*_BYTES, *_LISTS, inspect.TupleType, inspect.CustomType)):
-            raise UnsupportedFormError("keys of a map are text or whole numbers in a message; use str keys")
-        return TEXT_KEY
 
     def _tuple(self, info: Any) -> Place:
         forms = [self.element(self._place(item)) for item in info.item_types]
@@ -273,23 +244,23 @@ class Hints:
     def _class(self, info: Any) -> Form:
         if info.cls in self._file.known:
             return typing.cast(Form, self._file.known[info.cls])
-        message = self._file.message(_class_name(info.cls), class_doc(info.cls))
+        message = self._file.message(class_name(info.cls), class_doc(info.cls))
         kind = typing.get_origin(info.cls) or info.cls
         kind = None if isinstance(info, inspect.TypedDictType) else kind
         tag = getattr(info, "tag", None)
         made: ClassForm | TupleForm
         if isinstance(info, inspect.NamedTupleType) or getattr(info, "array_like", False):
             made = TupleForm(message.full_name, kind, () if tag is None else (tag,))
-            made.fillers = [_filler(field) for field in info.fields]
+            made.fillers = [filler_of(field) for field in info.fields]
         else:
             made = ClassForm(message.full_name, kind, None if tag is None else (info.tag_field, tag))
         self._file.known[info.cls] = made
-        for field in _declared(info):
+        for field in declared(info):
             try:
                 place = self._place(field.type)
             except UnsupportedFormError as error:
                 raise UnsupportedFormError(
-                    f"field {field.name!r} of {_class_name(info.cls)}: {error}"
+                    f"field {field.name!r} of {class_name(info.cls)}: {error}"
                 ) from error
             made.slots.append(
                 self.slot(
@@ -297,7 +268,7 @@ class Hints:
                     field.encode_name,
                     place,
                     attribute=field.name,
-                    default=_default(field),
+                    default=default_of(field),
                     required=field.required,
                 )
             )
@@ -320,39 +291,10 @@ class Hints:
         raise UnsupportedFormError(f"{getattr(cls, '__name__', cls)} has no type in a message")
 
 
-def _bare(info: Any) -> Any:
-    return _bare(info.type) if isinstance(info, inspect.Metadata) else info
-
-
 def _same(one: Form, other: Form) -> bool:
     simple = (BoolForm, IntForm, FloatForm, TextForm, BytesForm)
     return one is other or (type(one) is type(other) and isinstance(one, simple))
 
 
-def _declared(info: Any) -> Sequence[Any]:
-    """Its fields in the order of the class: msgspec gives those of TypedDicts in any."""
-    if not isinstance(info, inspect.TypedDictType):
-        return typing.cast("Sequence[Any]", info.fields)
-    order = list((typing.get_origin(info.cls) or info.cls).__annotations__)
-    return sorted(info.fields, key=lambda field: order.index(field.name))
-
-
-def _default(field: Any) -> Any:
-    if field.default is not msgspec.NODEFAULT:
-        return field.default
-    return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else msgspec.NODEFAULT
-
-
 def _is_empty(default: Any) -> bool:
     return isinstance(default, (list, tuple, set, frozenset, dict)) and not default
-
-
-def _filler(field: Any) -> Filler | None:
-    return None if field.required else Filler(lambda: to_plain(_default(field)))
-
-
-def _class_name(cls: Any) -> str:
-    """`Box[int]` → `BoxInt`."""
-    origin = typing.get_origin(cls) or cls
-    arguments = "".join(type_name(getattr(each, "__name__", str(each))) for each in typing.get_args(cls))
-    return type_name(origin.__name__) + arguments
