@@ -24,7 +24,7 @@ from typing import NamedTuple
 from ...errors import BuildError
 from ...runtime.home import home
 from ..python.indexes import CONFIG_FILE, config_indexes, index_flags
-from ..python.lockfile import LOCK_FILE, PYTHON_FOLDER, WHEELS_FOLDER, read_lock, without_hash
+from ..python.lockfile import LOCK_FILE, PYTHON_FOLDER, WHEELS_FOLDER, from_any_index, read_lock, without_hash
 from ..python.uv import MISSING, find_uv, run_uv
 from ..python.wheel import DISTRIBUTION
 
@@ -117,8 +117,7 @@ def _make(  # noqa: PLR0917 - one caller
     inside = ["--quiet", "--python", str(place / "bin" / "python")]
     packages = read_lock(text)
     hashed = ["--require-hashes"] if packages and not without_hash(packages) else []
-    if hashed and "--extra-index-url" in text:  # each file from whichever index has it: its hash is known
-        hashed += ["--index-strategy", "unsafe-best-match"]
+    hashed += ["--index-strategy", "unsafe-best-match"] if from_any_index(text) else []
     config = folder / CONFIG_FILE
     indexes = config_indexes(config.read_text(encoding="utf-8")) if config.is_file() else []
     if packages:

@@ -24,6 +24,7 @@ from ..python.lockfile import (
     REQUIREMENTS_FILE,
     WHEELS_FOLDER,
     Locked,
+    from_any_index,
     platform_lock,
     read_lock,
     read_requirements,
@@ -71,7 +72,7 @@ class ImagePlan(msgspec.Struct, kw_only=True, frozen=True):
     credentials: list[str] = []
     """Names of the build secrets, and of uv's variables, that hold user and password of each named index."""
     indexes: bool = False
-    """Whether there are indexes besides the default one."""
+    """Whether packages come from several indexes, each from any that has it: `from_any_index`."""
     early: list[Layer]
     """Files that change less often than models."""
     models: list[Layer]
@@ -175,7 +176,7 @@ def plan_of(
         ],
         uv_config=CONFIG_FILE if CONFIG_FILE in texts else "",
         credentials=credential_names(texts.get(CONFIG_FILE, "")),
-        indexes=locked and "--extra-index-url" in texts[lock],
+        indexes=locked and from_any_index(texts[lock]),
         early=early_layers(info, BUNDLE_ROOT),
         models=model_layers(info, BUNDLE_ROOT),
         late=late_layers(info, BUNDLE_ROOT),

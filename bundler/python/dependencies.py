@@ -191,7 +191,7 @@ def _collect(subject: _Subject, where: Environment, *, ask: bool) -> tuple[Needs
 def _by_ssh(collected: Collected) -> list[str]:
     return [
         f"{name_of(each.text)} comes by ssh ({each.where}): an image that is being built has no key, so "
-        "bundle containerize will fail; name a wheel of it, put it on an index, or use git+https:// if it is public"
+        "bundle containerize will fail; name a wheel of it, or use git+https:// if it is public"
         for each in collected.wanted
         if "git+ssh://" in each.text
     ]

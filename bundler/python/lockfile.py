@@ -87,6 +87,14 @@ def without_hash(packages: Iterable[Locked]) -> list[str]:
     return [package.name for package in packages if not package.hashes]
 
 
+def from_any_index(text: str) -> bool:
+    """Whether each package may come from whichever of several indexes has it: its hash, or its address, says
+    which file it is. Otherwise only the first index that knows its name may give it."""
+    if "--extra-index-url" not in text:
+        return False
+    return all(package.hashes or package.url for package in read_lock(text))
+
+
 def read_requirements(text: str) -> list[Locked]:
     """The packages of `requirements.in`, for a bundle without a lock; most have no version there."""
     found = []

@@ -156,3 +156,24 @@ def test_ssh_is_told_because_images_have_no_key(tmp_path: Path) -> None:
     assert note.startswith(
         "far comes by ssh (requirements.txt line 1): an image that is being built has no key"
     )
+
+
+def test_beside_several_indexes(tmp_path: Path, forge: Forge) -> None:
+    """Though a repository has no hash: the other packages have, so each may come from any index."""
+    own = dict([wheel("own-lib"), wheel("alpha", "9.0")])
+    with simple_index(own) as index:
+        text = f"""
+[project]
+name = "p"
+dependencies = ["own-lib", "far @ {forge.url}@v1#subdirectory=py"]
+[tool.uv.sources]
+own-lib = {{ index = "own" }}
+[[tool.uv.index]]
+name = "own"
+url = "{index.url}"
+explicit = true
+"""
+        made(tmp_path / "p", pyproject_toml=text)
+        with clean_environment(tmp_path / "p", this_python()) as there:
+            found = {path.name for path in there.python.parent.parent.glob("lib/*/site-packages/*.dist-info")}
+    assert found == {"alpha-1.0.dist-info", "own_lib-1.0.dist-info", "far-1.0.dist-info"}
