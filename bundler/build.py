@@ -16,6 +16,7 @@ from ..runtime.manifest import BUNDLE_FILE, BundleInfo, dump_yaml
 from ..runtime.service.bundlefile import BundleFile, find_bundlefile
 from ..runtime.tag import Tag
 from ..runtime.verify import bundle_digest
+from .bar import shown
 from .bundles import Bundle, bundle_store
 from .check.kept import CHECKED, ROUTES, to_keep
 from .content import Content, Progress, fill, put
@@ -36,6 +37,7 @@ from .words import NOT_ASKED, NOTES, REQUIREMENTS_FROM, UNTYPED
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 
+@shown("look for files", lambda made: f"built {made.tag}")
 def build(
     target: str | Path | type = ".",
     *,
@@ -62,7 +64,7 @@ def build(
         name: of the bundle; None: the bundlefile's, else the service's.
         version: of your own making; None makes one that sorts after every other.
         labels: added to those of the bundlefile.
-        on_progress: told what is going on.
+        on_progress: told what is going on; None: a bar on a terminal and in a notebook.
         lock: False: do not lock the Python requirements; True: it is an error when there is no `uv` or no
             index can be reached; None: as the bundlefile says, else `options` of the manifest say then why
             there is no lock. What an index answers, that there is no such package or that requirements

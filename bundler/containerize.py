@@ -13,6 +13,7 @@ from ..errors import ConfigError, NoEngineError, UsageError
 from ..runtime.service.image_options import ImageOptions, changed, is_reference
 from ..runtime.tag import Tag
 from . import bundles
+from .bar import shown
 from .bundles import Bundle
 from .engines.choose import Choice, choose
 from .engines.engine import BuildRequest, Engine, Progress, Secret
@@ -74,6 +75,7 @@ class How(NamedTuple):
     no_cache: bool
 
 
+@shown("look for an engine", lambda made: f"built the image of {made.bundle}")
 def containerize(
     tag: str | Tag | Bundle,
     *,
@@ -105,7 +107,7 @@ def containerize(
         secrets: what the build may read: `ca`, `netrc`, `uv.toml`, and those of a template of your own.
         network: of the steps of the build: `host`, `none`; empty: the engine's own.
         no_cache: build each step anew.
-        on_progress: told what is going on.
+        on_progress: told what is going on; None: a bar on a terminal and in a notebook.
 
     Raises:
         NotFoundError: no such bundle.

@@ -28,6 +28,7 @@ from ..runtime.model.framework import framework as framework_named
 from ..runtime.model.model import Model, model_digest, read_info
 from ..runtime.model.versions import here
 from ..runtime.tag import Tag
+from .bar import Steps, shown
 from .model_facts import check_classes, label_file, plain_labels, plain_metadata
 from .model_files.describe import describe_model
 from .model_files.facts import file_facts
@@ -46,6 +47,7 @@ _TELLING = ("framework", "methods", "classes", "labels", "metadata", "versions")
 _FULL_BYTES = 64 * 1024
 
 
+@shown("look at the model", lambda made: f"saved {made.tag}")
 def save(
     name: str,
     obj: Any,
@@ -64,6 +66,7 @@ def save(
     keep_example: bool = True,
     inputs: Sequence[str] = (),
     reuse: bool = False,
+    on_progress: Steps | None = None,
 ) -> Model:
     """Saves a trained model as a new version. Either all of it is in the store afterwards, or nothing.
 
@@ -92,6 +95,7 @@ def save(
             each method made of them lie beside the model, and `bundle check` tries them again.
         inputs: where there is no example, what goes in: `["x:float32[n,4]"]`. A file mostly tells itself.
         reuse: give back the newest version of that name where it is just the same, rather than save another.
+        on_progress: told what is going on; None: a bar on a terminal and in a notebook.
 
     Raises:
         InvalidTagError: a bad name or version.
@@ -102,7 +106,9 @@ def save(
         StoreError: the disk is full or may not be written.
     """
     _check_tag(name, version)
+    tell = on_progress or _silent
     settings = dict(options or {})
+    tell(f"look at {name}", 0, 0)
     chosen, ready = _prepared(obj, framework, settings)
     loaded = model_of(ready)
     said = _said(parent, data, metrics)
@@ -138,9 +144,10 @@ def save(
         info.provenance["examples_not_kept"] = recording.skipped
     store = _store()
     with store.begin() as draft:
+        tell(f"write {name}", 0, 0)
         saved = _write(chosen, ready, draft.folder, settings)
         recorded = recording.write(draft.folder)
-        entries = draft.entries(copied_files())
+        entries = draft.entries(copied_files(), lambda done, total: tell(f"hash {name}", done, total))
         info.examples = [entry for entry in entries if entry.path in recorded]
         _complete(info, saved, [entry for entry in entries if entry.path not in recorded])
         same = _newest_if_same(store, info) if reuse and version is None else None
@@ -257,6 +264,10 @@ def import_(path: Path | str, *, on_progress: Progress | None = None) -> Model:
             if present.info.digest != info.digest:
                 raise
             return present
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """Nobody asked for progress."""
 
 
 def _prepared(obj: Any, name: str | None, settings: dict[str, Any]) -> tuple[Framework, Any]:

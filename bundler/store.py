@@ -81,17 +81,24 @@ class Draft:
                 raise
             self.add(source, path)
 
-    def entries(self, copied: Mapping[Path, Copied] = MappingProxyType({})) -> list[FileEntry]:
+    def entries(
+        self,
+        copied: Mapping[Path, Copied] = MappingProxyType({}),
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> list[FileEntry]:
         """Every file in the draft, by path; each is read once, hashed, and flushed to the disk.
 
         Args:
             copied: files that were hashed when they were written; they are not read again.
+            on_progress: called with the bytes done and the bytes in all, after each file.
 
         Raises:
             IntegrityError: a link or another thing that is no regular file.
         """
         found = []
-        for path in self._files():
+        paths = list(self._files())
+        done, total = 0, sum(path.lstat().st_size for path in paths)
+        for path in paths:
             relative = path.relative_to(self.folder).as_posix()
             with open_regular(path) as source:
                 status = os.fstat(source.fileno())
@@ -107,6 +114,9 @@ class Draft:
                 os.fsync(source.fileno())
             self._synced.add(relative)
             found.append(FileEntry(path=relative, size_bytes=size, sha256=digest, mode=mode))
+            if on_progress is not None:
+                done += size
+                on_progress(done, total)
         return found
 
     def commit(self, name: str, version: str | None, finish: Callable[[str], None]) -> Path:

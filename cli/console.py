@@ -16,11 +16,11 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import click
 
+from ..bundler.bar import Bar, taken, terminal_bar
 from ..errors import UsageError
 
 if TYPE_CHECKING:
     import rich.console
-    import rich.progress
     from rich.console import RenderableType
 
 Rows = Mapping[str, object] | Iterable[tuple[str, object]]
@@ -181,34 +181,6 @@ def confirm(question: str, *, yes: bool = False) -> bool:
     return click.confirm(f"{question}?", default=False, err=True)
 
 
-class Progress:
-    """A running progress display; does nothing when there is nobody to look at it."""
-
-    def __init__(self, bar: rich.progress.Progress | None, task: rich.progress.TaskID | None) -> None:
-        self._bar = bar
-        self._task = task
-
-    def update(
-        self, text: str | None = None, *, done: float | None = None, total: float | None = None
-    ) -> None:
-        """Shows the step that runs now.
-
-        Args:
-            text: what is done now: `copy models`.
-            done: how much of `total`, in the unit of the display.
-            total: None: not known, the bar pulses.
-        """
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=text, completed=done, total=total)
-
-    def advance(self, amount: float = 1) -> None:
-        if self._bar is not None and self._task is not None:
-            self._bar.advance(self._task, amount)
-
-    def finish(self, text: str, url: str = "") -> None:
-        """What a display that stays, as a notebook's, says at the end, with an address behind it."""
-
-
 class Surface(Protocol):
     """Another place to draw than standard output: a notebook."""
 
@@ -216,7 +188,7 @@ class Surface(Protocol):
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None: ...
 
-    def progress(self, text: str, total: float | None) -> AbstractContextManager[Progress]: ...
+    def progress(self, text: str, total: float | None) -> AbstractContextManager[Bar]: ...
 
 
 _surface: Surface | None = None
@@ -234,7 +206,7 @@ def drawn_on(surface: Surface) -> Iterator[None]:
 
 
 @contextmanager
-def progress(text: str, *, total: float | None = None, quiet: bool = False) -> Iterator[Progress]:
+def progress(text: str, *, total: float | None = None, quiet: bool = False) -> Iterator[Bar]:
     """A progress bar on stderr, gone when the block ends.
 
     Args:
@@ -242,25 +214,13 @@ def progress(text: str, *, total: float | None = None, quiet: bool = False) -> I
         total: steps or bytes in all; None: not known.
         quiet: no display (`--quiet`, `--json`); neither is there one when stderr is no terminal.
     """
-    if _surface is not None and not quiet:
-        with _surface.progress(text, total) as drawn:
-            yield drawn
-        return
-    if quiet or not is_terminal(sys.stderr):
-        yield Progress(None, None)
-        return
-    from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-    )
-    with Bar(*columns, console=_rich(sys.stderr), transient=True) as bar:
-        yield Progress(bar, bar.add_task(text, total=total))
+    with taken():
+        if quiet:
+            yield Bar()
+        else:
+            drawn = terminal_bar(text, total) if _surface is None else _surface.progress(text, total)
+            with drawn as bar:
+                yield bar
 
 
 def clean(value: object) -> str:

@@ -160,6 +160,21 @@ def test_build_list_and_show(notebook: Notebook) -> None:
     assert "%bundle serve pair:" in bundle.html
 
 
+def test_functions_in_a_cell_draw_a_bar_of_their_own(notebook: Notebook) -> None:
+    notebook.run("import tiffin\nfrom service import Twice")
+    built = notebook.run("made = tiffin.build(Twice, lock=False)")
+    assert re.search(r"built twice:\w+ in \d+\.\d s", built.text)
+    assert len(built.outputs) == 1, "one bar, that of the build"
+    assert "<div" in built.html
+    saved = notebook.run("model = tiffin.models.save('most', max)")
+    assert re.search(r"saved most:\w+ in \d+\.\d s", saved.text)
+    with pytest.raises(CellFailedError) as failed:
+        notebook.run("tiffin.models.save('most', max, framework='none')")
+    assert failed.value.name == "ModelError"
+    quiet = notebook.run("made = tiffin.models.save('most', max, on_progress=lambda *step: None)")
+    assert quiet.outputs == []
+
+
 def test_a_service_of_a_cell(notebook: Notebook) -> None:
     told = notebook.run(f"%%bundle service --name triple\n{TIMES}\nTimes.__name__")
     assert "'Times'" in told.text
