@@ -54,7 +54,8 @@ def context(
     if dockerfile is not None:
         texts[DOCKERFILE_BESIDE] = dockerfile.encode()
     entries = {place_of(entry.path, layers, BUNDLE_ROOT): entry for entry in bundle.info.files}
-    for path in sorted({*entries, *texts, *_folders([*entries, *texts])}):
+    made = [f"{layer.place}{layer.folder}" for layer in layers if layer.folder]
+    for path in sorted({*entries, *texts, *made, *_folders([*entries, *texts, *made])}):
         if path in texts:
             yield from _text(path, texts[path])
         elif path in entries:

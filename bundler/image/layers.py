@@ -33,6 +33,8 @@ class Layer(msgspec.Struct, frozen=True):
     bundle."""
     optional: str = ""
     """One more file, which may be missing."""
+    folder: str = ""
+    """One more folder, absolute, that the layer makes with the date of all the rest."""
 
     def holds(self, path: str) -> bool:
         """Whether a file of the bundle is in this layer."""
@@ -42,13 +44,28 @@ class Layer(msgspec.Struct, frozen=True):
         )
 
 
-def placed(layers: Sequence[Layer]) -> list[Layer]:
+def placed(layers: Sequence[Layer], working_folder: str) -> list[Layer]:
     """The layers with a place of their own each, to be copied onto the root as they are.
 
     Docker before 23 dates the folders that a COPY makes by the clock, but keeps the date of those that it
-    finds in the context.
+    finds in the context. WORKDIR makes its folder in the same way, so the first layer has that one already:
+    it can stand before the layers that change, and is not run again with them.
     """
-    return [msgspec.structs.replace(layer, place=f"layers/{number}") for number, layer in enumerate(layers)]
+    first, *others = layers
+    return [
+        msgspec.structs.replace(layer, place=f"layers/{number}")
+        for number, layer in enumerate([msgspec.structs.replace(first, folder=working_folder), *others])
+    ]
+
+
+def joined(layers: Sequence[Layer], root: str) -> Layer:
+    """One layer of several that change together; only with a place of its own can it be one COPY."""
+    return Layer(
+        tuple(source for layer in layers for source in layer.sources),
+        f"{root}/",
+        "The code, its descriptions, this Dockerfile and the manifest with its signatures.",
+        optional="".join(layer.optional for layer in layers),
+    )
 
 
 def place_of(path: str, layers: Sequence[Layer], root: str) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from ...errors import BuildError, ConfigError, IntegrityError
 from ...runtime.manifest import BundleInfo, FileEntry
 from ...runtime.service.image_options import ImageOptions
+from ...runtime.service.load import SOURCE_FOLDER
 from ..bundles import Bundle
 from ..epoch import EPOCH
 from ..python.indexes import CONFIG_FILE, credential_names
@@ -33,7 +34,7 @@ from ..python.lockfile import (
 from ..python.wheel import DISTRIBUTION
 from .base import Base
 from .bases import resolve_base
-from .layers import Layer, early_layers, late_layers, model_layers, place_of, placed
+from .layers import Layer, early_layers, joined, late_layers, model_layers, place_of, placed
 
 DOCKERFILE = "env/docker/Dockerfile"
 IGNORE_FILE = f"{DOCKERFILE}.dockerignore"
@@ -193,7 +194,9 @@ def plan_of(
 
 
 def _placed(plan: ImagePlan) -> ImagePlan:
-    layers = placed(plan.layers)
+    layers = placed(
+        [*plan.early, *plan.models, joined(plan.late, BUNDLE_ROOT)], f"{BUNDLE_ROOT}/{SOURCE_FOLDER}"
+    )
     early, late = len(plan.early), len(plan.early) + len(plan.models)
     return msgspec.structs.replace(
         plan,

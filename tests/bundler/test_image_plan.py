@@ -78,6 +78,15 @@ def test_an_old_engine_that_gets_a_stream(tmp_path: Path) -> None:
         inside = {member.name for member in tar if member.isreg()} - {"Dockerfile"}
     sources = [rest.split()[0] for flags, rest in copied if "from" not in dict(flags)]
     assert {source.rstrip("/") for source in sources} <= names
+    # A change of the code or a model runs again what comes after: the model's COPY, and one for the rest.
+    *_, working_folder, model, rest = [
+        each for each in lint(render(found)) if each.name in {"COPY", "WORKDIR"}
+    ]
+    assert (len(found.models), len(found.late)) == (1, 1)
+    assert [model.rest, rest.rest] == [f"{each.place}/ /" for each in (*found.models, *found.late)]
+    assert working_folder.name == "WORKDIR"
+    # Dated as the context says, and not by the clock.
+    assert f"{found.early[0].place}{working_folder.rest}" in names
     # Once each: what two layers had would be there twice.
     at_root = {name.split("/bundle/", 1)[1]: name for name in inside}
     assert set(at_root) == {entry.path for entry in made.info.files} | {"bundle.yaml"}

@@ -40,14 +40,7 @@ RUN set -eu; \
     cat /tmp/compiled; if grep -q '\[Errno' /tmp/compiled; then exit 1; fi; \
     mkdir /out; find $library -name '*.pyc' | LC_ALL=C sort | LC_ALL=C comm -13 /tmp/had - \
         | xargs -r -n 500 sh -c 'cp --parents "$@" /out' cp; \
-    from=/out; for to in /beside/1; do mkdir -p $to; \
-        find $from -mindepth 1 -type d | while read -r folder; do \
-            for other in "$folder"[\ -.]*; do \
-                if [ -e "$other" ]; then into="$to${other#$from}"; mkdir -p "${into%/*}"; mv "$other" "$into"; fi; \
-            done; \
-        done; from=$to; \
-    done; \
-    find /out /beside -exec touch -h -d @315532800 {} +
+    find /out -exec touch -h -d @315532800 {} +
 
 # The dependencies, from the lock: no file is installed whose hash is not in it.
 FROM builder AS dependencies
@@ -112,7 +105,6 @@ USER 0
 # All files belong to root and can be read by everybody: the server runs under any user and cannot change them.
 # Python: its bytecode.
 COPY --chown=0:0 --from=python /out/ /
-COPY --chown=0:0 --from=python /beside/1/ /
 
 # The dependencies.
 COPY --chown=0:0 --from=dependencies /out/ /
@@ -126,6 +118,8 @@ COPY --chown=0:0 --from=runtime /beside/1/ /
 
 # What the dependencies came from; the server checks these files like all others.
 COPY --chown=0:0 layers/0/ /
+# The layer above has this folder; said here, it is not made again with each change below.
+WORKDIR /bundle/src
 
 # Model words:2, 1.3 GB.
 COPY --chown=0:0 layers/1/ /
@@ -133,17 +127,8 @@ COPY --chown=0:0 layers/1/ /
 # Model iris:1, 2 kB.
 COPY --chown=0:0 layers/2/ /
 
-# This Dockerfile; it names the models.
+# The code, its descriptions, this Dockerfile and the manifest with its signatures.
 COPY --chown=0:0 layers/3/ /
-
-# Descriptions of the interface; they change with the code.
-COPY --chown=0:0 layers/4/ /
-
-# The code.
-COPY --chown=0:0 layers/5/ /
-
-# The manifest, which the server checks all the rest against, and its signatures when it has some.
-COPY --chown=0:0 layers/6/ /
 
 # Only /tmp is written to, so the root can be read-only.
 ENV PATH="/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}" \
@@ -154,7 +139,6 @@ ENV PATH="/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
     PYTHONUNBUFFERED=1 \
     TIFFIN_BUNDLE=/bundle \
     TIFFIN_HOME=/tmp/tiffin
-WORKDIR /bundle/src
 USER 10001:0
 # HTTP and gRPC: the first port understands both, the second is the one that gRPC is expected on.
 EXPOSE 3000 3001

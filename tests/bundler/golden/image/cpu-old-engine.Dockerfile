@@ -40,14 +40,7 @@ RUN set -eu; \
     cat /tmp/compiled; if grep -q '\[Errno' /tmp/compiled; then exit 1; fi; \
     mkdir /out; find $library -name '*.pyc' | LC_ALL=C sort | LC_ALL=C comm -13 /tmp/had - \
         | xargs -r -n 500 sh -c 'cp --parents "$@" /out' cp; \
-    from=/out; for to in /beside/1; do mkdir -p $to; \
-        find $from -mindepth 1 -type d | while read -r folder; do \
-            for other in "$folder"[\ -.]*; do \
-                if [ -e "$other" ]; then into="$to${other#$from}"; mkdir -p "${into%/*}"; mv "$other" "$into"; fi; \
-            done; \
-        done; from=$to; \
-    done; \
-    find /out /beside -exec touch -h -d @315532800 {} +
+    find /out -exec touch -h -d @315532800 {} +
 
 # The dependencies, from the lock: no file is installed whose hash is not in it.
 FROM builder AS dependencies
@@ -112,7 +105,6 @@ USER 0
 # All files belong to root and can be read by everybody: the server runs under any user and cannot change them.
 # Python: its bytecode.
 COPY --chown=0:0 --from=python /out/ /
-COPY --chown=0:0 --from=python /beside/1/ /
 
 # The dependencies.
 COPY --chown=0:0 --from=dependencies /out/ /
