@@ -17,6 +17,9 @@ from .recognise import known_model, recognise
 
 log = logging.getLogger(__name__)
 
+_MOST_SHOWN = 5
+"""Of what a pickled dict or list holds."""
+
 
 def open_file(path: Path, name: str | None, options: dict[str, Any]) -> tuple[Framework, Any]:
     """The framework of a file and what it is to save. A pickle is loaded, which runs code from it; the log
@@ -46,10 +49,23 @@ def open_file(path: Path, name: str | None, options: dict[str, Any]) -> tuple[Fr
     obj = _unpickled(found)
     chosen = framework_for(obj)
     if chosen.name == "cloudpickle" and not callable(obj) and not hasattr(obj, "predict"):
-        raise ModelError(
-            f"{path.name} is a pickle of {_article(type(obj))}, which is no model: pickle the model itself"
-        )
+        raise ModelError(f"{path.name} is a pickle of {_article(type(obj))}{_way_out(path, obj)}")
     return chosen, chosen.prepare(obj, options)
+
+
+def _way_out(path: Path, obj: Any) -> str:
+    """What to do with a pickle that is no model: perhaps it holds some."""
+    items = obj.items() if isinstance(obj, dict) else enumerate(obj) if isinstance(obj, (list, tuple)) else ()
+    inside = [(key, value) for key, value in items if callable(value) or hasattr(value, "predict")]
+    if not inside:
+        return ", which is no model: pickle the model itself"
+    shown = ", ".join(f"[{key!r}] {type(value).__qualname__}" for key, value in inside[:_MOST_SHOWN])
+    more = " …" if len(inside) > _MOST_SHOWN else ""
+    return (
+        f" that holds {len(inside)} {'model' if len(inside) == 1 else 'models'}, {shown}{more}: save one of "
+        f"them, tiffin.models.save('name', joblib.load({path.name!r})[{inside[0][0]!r}]), or each under a "
+        "name of its own and call them in a service"
+    )
 
 
 def pickle_warning(found: Found) -> str:

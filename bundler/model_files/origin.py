@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ...errors import ModelError
+from ...errors import ModelError, UsageError
 from ...runtime.model.model import Model
 from ...runtime.supervisor.control import Target
 from ...runtime.tag import Tag
@@ -20,7 +21,7 @@ from .names import model_name, names_of
 from .recognise import known_model, models_in, recognise
 from .saving import save_apart
 from .source import MODULE, Served, write_service
-from .task_source import OWN_WORDS
+from .task_source import OWN_WORDS, supposed_input
 from .wishes import FileOptions, read_classes
 
 
@@ -97,6 +98,11 @@ def _notes(served: Served) -> Iterator[str]:
     """What the user should know, a sentence each."""
     if warning := pickle_warning(served.found):
         yield warning
+    if served.supposed:
+        yield (
+            f"{served.found.path.name} does not say what goes in: {served.supposed} is supposed, for it "
+            "takes zeros of that; if it was trained on other sizes, say them with --input"
+        )
     method = next(iter(served.model.info.methods.values()), None)
     shapes = [spec.shape for spec in method.inputs.values() if spec.kind == "array"] if method else []
     if method is not None and (not method.inputs or None in shapes):
@@ -114,17 +120,41 @@ def _saved(found: Found, name: str, options: FileOptions, new: list[Tag]) -> Ser
     before = {model.tag for model in models.list(name)}
     words = [word for file in options.classes for word in read_classes(Path(file))]
     own = options.task in OWN_WORDS
-    save = save_apart if options.apart else models.save
-    model = save(
+    save = partial(
+        save_apart if options.apart else models.save,
         name,
         found.path.absolute(),
         classes=None if own or not words else words,
-        inputs=options.inputs,
         reuse=True,
     )
+    model = save(inputs=options.inputs)
     if model.tag not in before:
         new.append(model.tag)
-    return Served(model, found, _written_tag(model), words if own else ())
+    supposed = supposed_input(options.task, model.info) if options.task and not options.inputs else ""
+    if supposed:
+        tried = _with_supposed(found, options.task, supposed, save)
+        if model.tag in new and tried.tag != model.tag:
+            new.remove(model.tag)
+            models.delete(model.tag)
+        if tried.tag not in before:
+            new.append(tried.tag)
+        model = tried
+    return Served(model, found, _written_tag(model), words if own else (), supposed)
+
+
+def _with_supposed(found: Found, task: str, supposed: str, save: Callable[..., Model]) -> Model:
+    """The model, tried on what the task is going to give it.
+
+    Raises:
+        UsageError: it does not take that.
+    """
+    try:
+        return save(inputs=[supposed])
+    except ModelError as error:
+        raise UsageError(
+            f"{found.path.name} does not say what goes in, and --task {task} would give it {supposed}: "
+            f"{error}; say what goes in, with the sizes that it was trained on: --input {supposed}"
+        ) from error
 
 
 def _written_tag(model: Model) -> str:

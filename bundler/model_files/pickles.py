@@ -8,6 +8,7 @@ import lzma
 import pickletools
 import zlib
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from .found import Found
@@ -19,6 +20,7 @@ _INFLATED_BYTES = 64 * 1024
 _TORCH_LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 """After the two bytes of the protocol: the number that torch wrote before version 1.6."""
 _TEXTS = {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
+_CONTAINERS = {"EMPTY_DICT": "a dict", "DICT": "a dict", "EMPTY_LIST": "a list", "LIST": "a list"}
 _REBUILDERS = {"copyreg._reconstructor", "copy_reg._reconstructor", "copyreg.__newobj__"}
 """What only makes the object whose class is named next."""
 
@@ -35,11 +37,12 @@ def look(head: Head) -> Found | None:
             advice="load it with torch and save it again: torch.jit.script(net).save('model.pt')",
         )
     for open_stream in (None, *_COMPRESSED):
-        named = _named(data) if open_stream is None else _named_in(open_stream, data)
+        inner = data if open_stream is None else _inflated(open_stream, data)
+        named = _named(inner) if inner else None
         if named is not None:
-            return Found(
-                path=head.path, what=f"a pickle of {named or 'something'}", pickle=named or "something"
-            )
+            around = _container(inner)
+            inside = f"{around} with {named}" if around and named else around or named or "something"
+            return Found(path=head.path, what=f"a pickle of {inside}", pickle=named or "something")
     return None
 
 
@@ -100,12 +103,22 @@ def _named(data: bytes) -> str | None:
     return next((name for name in names if name not in _REBUILDERS), "")
 
 
-def _named_in(inflate: Callable[[bytes], bytes], data: bytes) -> str | None:
+def _container(data: bytes) -> str:
+    """`a dict` or `a list`, when that is what all else lies in; empty otherwise."""
+    for opcode, _, _ in islice(pickletools.genops(io.BytesIO(data)), _MIN_OPCODES + 1):
+        if opcode.name in _CONTAINERS:
+            return _CONTAINERS[opcode.name]
+        if opcode.name not in {"PROTO", "FRAME", "MARK"}:
+            break
+    return ""
+
+
+def _inflated(inflate: Callable[[bytes], bytes], data: bytes) -> bytes:
+    """Nothing when it is damaged."""
     try:
-        inner = inflate(data)
+        return inflate(data)
     except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError):
-        return None
-    return _named(inner) if inner else None
+        return b""
 
 
 def _zlib(data: bytes) -> bytes:

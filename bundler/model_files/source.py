@@ -34,6 +34,8 @@ class Served:
     """As the service names it, `iris:latest`."""
     words: Sequence[str] = ()
     """For the classes, where the model itself cannot keep them."""
+    supposed: str = ""
+    """What was supposed to go in, for a task, as the file does not say: `x:float32[n,24]`."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from tiny_words import bert, tokenizer
 
 import tiffin
 from tiffin.bundler import models
+from tiffin.bundler.model_files.origin import written_service
+from tiffin.bundler.model_files.wishes import FileOptions
 from tiffin.errors import ModelError
 from tiffin.runtime.model.framework import shared_bytes
+from tiffin.runtime.model.frameworks.transformers import _task_of_class
 
 transformers = pytest.importorskip("transformers")
 
@@ -210,3 +214,32 @@ def test_served() -> None:
     for answer, expected in zip(answers, pipe(TEXTS), strict=True):
         same(answer, expected)
     assert tiffin.models.list("opinions")
+
+
+def test_a_pipeline_made_by_its_class_tells_its_task() -> None:
+    whole = classifier()
+    pipe = transformers.TextClassificationPipeline(model=whole.model, tokenizer=whole.tokenizer)
+    assert not pipe.task
+    model = models.save("opinions", pipe, example=TEXTS)
+    assert model.info.options["task"] == "text-classification"
+    same(through_runner(model, TEXTS)[0], whole(TEXTS))
+
+    base = transformers.pipelines.base.Pipeline
+    unknown = type("Own", (transformers.TextClassificationPipeline,), {"__module__": base.__module__})
+    assert _task_of_class(unknown) == "text-classification"
+    with pytest.raises(ModelError, match="this Pipeline does not tell its task"):
+        _task_of_class(base)
+
+
+def test_a_task_gives_all_labels(tmp_path: Path) -> None:
+    classifier().save_pretrained(tmp_path / "opinions")
+    files = FileOptions(task="text-classification")
+    with written_service(tmp_path / "opinions", files, None) as written:
+        spec = importlib.util.spec_from_file_location("opinions", Path(written.target.source) / "service.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found = module.Opinions().classify("good film")
+    assert sorted(label.label for label in found) == ["no", "so", "yes"]
+    assert sum(label.score for label in found) == pytest.approx(1)

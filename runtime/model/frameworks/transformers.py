@@ -55,6 +55,8 @@ class TransformersFramework:
             raise ModelError(
                 f"another process cannot import {path_of(type(obj))}: define it at the top of a module file"
             )
+        if not obj.task:
+            obj.task = _task_of_class(type(obj))
         obj._batch_size = size or obj._batch_size  # as `pipeline(…, batch_size=8)` sets it
         return obj
 
@@ -145,6 +147,31 @@ def _read(folder: Path, task: str, cls: str | None, device: str, batch_size: int
             batch_size=batch_size,
             pipeline_class=None if cls is None else find_class(cls, (Pipeline,)),
         )
+
+
+def _task_of_class(cls: type) -> str:
+    """The task of a pipeline that was made by its class, which does not tell it.
+
+    Raises:
+        ModelError: it stands for none, or for several.
+    """
+    from transformers.pipelines import SUPPORTED_TASKS
+
+    for base in cls.__mro__:
+        found = [task for task, known in SUPPORTED_TASKS.items() if _is_class(known["impl"], base)]
+        if len(found) == 1:
+            return str(found[0])
+        if found:
+            break
+    raise ModelError(
+        f"this {cls.__qualname__} does not tell its task: make it with transformers.pipeline('…', model=…), "
+        "or give the class its task=…"
+    )
+
+
+def _is_class(listed: Any, cls: type) -> bool:
+    """Versions list the class, or its path."""
+    return listed is cls or listed == f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _parameters(pipe: Any) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import torch
 
 import tiffin
 from tiffin.bundler.model_files.load import open_file
+from tiffin.bundler.model_files.recognise import recognise
 from tiffin.errors import ModelError, UsageError
 
 
@@ -136,6 +137,27 @@ def test_what_cannot_be_loaded(tmp_path: Path) -> None:
         open_file(tmp_path / "cut", None, {})
     with pytest.raises(ModelError, match="xgboost cannot load it"):
         open_file(tmp_path / "dict", "xgboost", {})
+
+
+def test_a_pickle_that_holds_models(tmp_path: Path) -> None:
+    forest = model_files.forest()
+    everything = {"scaler": {"mean": 1}, "forest": forest, "words": ["a"], "other": forest}
+    for protocol in (0, 2, 5):
+        model_files.write_pickle(tmp_path / "all.pkl", everything, protocol)
+        found = recognise(tmp_path / "all.pkl")
+        assert found.what == "a pickle of a dict with sklearn.ensemble._forest.RandomForestClassifier"
+    with pytest.raises(ModelError) as caught:
+        open_file(tmp_path / "all.pkl", None, {})
+    assert (
+        "all.pkl is a pickle of a dict that holds 2 models, ['forest'] RandomForestClassifier, ['other'] "
+        "RandomForestClassifier: save one of them, tiffin.models.save('name', joblib.load('all.pkl')['forest'])"
+    ) in str(caught.value)
+    joblib.dump([forest] * 7, tmp_path / "list.joblib", compress=3)
+    assert recognise(tmp_path / "list.joblib").what.startswith("a pickle of a list with sklearn.")
+    with pytest.raises(
+        ModelError, match=r"a list that holds 7 models, \[0\] RandomForestClassifier, .* …: save"
+    ):
+        open_file(tmp_path / "list.joblib", None, {})
 
 
 @pytest.mark.parametrize("ending", ["ubj", "json"])

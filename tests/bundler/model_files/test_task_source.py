@@ -20,10 +20,13 @@ import torch
 from PIL import Image
 
 import tiffin
+from tiffin.bundler import models
+from tiffin.bundler.model_files.hints import Imports
 from tiffin.bundler.model_files.origin import written_service
-from tiffin.bundler.model_files.task_source import TASKS
+from tiffin.bundler.model_files.task_source import TASKS, task_source
 from tiffin.bundler.model_files.wishes import TASK_NAMES, FileOptions
 from tiffin.errors import UsageError
+from tiffin.runtime.manifest import MethodSpec, ModelInfo, TypeSpec
 
 COLOURS = ("red", "green", "blue")
 
@@ -217,3 +220,54 @@ def test_texts_are_no_images() -> None:
     )
     with pytest.raises(UsageError, match="and it takes texts"), _service("m", "image-classification"):
         pass
+
+
+def test_a_model_that_does_not_say_what_goes_in_is_tried_on_what_is_usual() -> None:
+    path = _traced(torch.nn.Sequential(torch.nn.Linear(24, 1)), torch.zeros(1, 24))
+    with written_service(Path(path), FileOptions(task="time-series"), "subject") as written:
+        assert any("input:float32[n,24] is supposed" in note and "--input" in note for note in written.notes)
+        assert len(models.list("subject")) == 1
+        assert models.get("subject").info.methods["predict"].inputs["input"].shape == ["n", 24]
+    path = _traced(torch.nn.Sequential(torch.nn.Linear(7, 1)), torch.zeros(1, 7))
+    why = r"--task time-series would give it input:float32\[n,24\]: .*; say what goes in, .*: --input input:"
+    with pytest.raises(UsageError, match=why), _service(path, "time-series"):
+        pass
+    assert len(models.list("subject")) == 1, "what was not built leaves no model"
+    with _service(path, "time-series", inputs="x:float32[n,7]") as service:
+        assert service.task.window == 7
+
+
+class _Two(torch.nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x + y
+
+
+def test_a_task_gives_one_input() -> None:
+    torch.jit.script(_Two()).save("two.pt")
+    with pytest.raises(UsageError, match="gives the model one input, and it takes x, y"):
+        _service("two.pt", "time-series").__enter__()
+
+
+def test_pipelines_of_transformers_are_asked_for_all_labels() -> None:
+    inputs = {"inputs": TypeSpec(kind="json")}
+    info = ModelInfo(
+        name="m",
+        version="1",
+        framework="transformers",
+        created="",
+        files=[],
+        digest="",
+        size_bytes=0,
+        methods={"predict": MethodSpec(inputs=inputs)},
+        options={"task": "text-classification"},
+    )
+
+    def source(task: str) -> list[str]:
+        found = task_source(task, info, runner="self.m", attribute="self.task", words="[]", imports=Imports())
+        return [line for api in found.apis for line in api.body]
+
+    for line in source("text-classification"):
+        assert "self.m.predict(" in line
+        assert "top_k=self.task.top)" in line
+    with pytest.raises(UsageError, match="whose task is text-classification and which prepares"):
+        source("image-classification")
