@@ -150,7 +150,8 @@ def test_a_pickle_that_holds_models(tmp_path: Path) -> None:
         open_file(tmp_path / "all.pkl", None, {})
     assert (
         "all.pkl is a pickle of a dict that holds 2 models, ['forest'] RandomForestClassifier, ['other'] "
-        "RandomForestClassifier: save one of them, tiffin.models.save('name', joblib.load('all.pkl')['forest'])"
+        "RandomForestClassifier: save one of them, "
+        "tiffin.models.save('name', joblib.load('all.pkl')['forest']), or each"
     ) in str(caught.value)
     joblib.dump([forest] * 7, tmp_path / "list.joblib", compress=3)
     assert recognise(tmp_path / "list.joblib").what.startswith("a pickle of a list with sklearn.")
