@@ -28,7 +28,7 @@ from ..python.info_folders import closure
 from ..python.lockfile import LOCK_FILE, read_lock
 from ..snapshot import SourceFile, list_sources
 from .machine import Machine
-from .requirement_lines import Requirement, requirement_lines
+from .requirement_lines import NOTHING, Asked, asked_by
 
 Kind = Literal["machine", "folder", "bundle", "model", "file"]
 THIS_MACHINE = "this machine"
@@ -57,8 +57,8 @@ class Patient:
     port: int = 3000
     """That would be served on."""
     wishes: BundleFile = field(default_factory=BundleFile)
-    requirements: tuple[Requirement, ...] = ()
-    """Of a project."""
+    asked: Asked = NOTHING
+    """Of a project: the packages that it names."""
     sources: tuple[SourceFile, ...] = ()
     """Of a project: what would go into the bundle."""
     bundle: BundleInfo | None = None
@@ -76,7 +76,7 @@ class Patient:
         """Installed packages that matter here: all of them, or what the project and its models need."""
         if self.kind == "machine":
             return dict(self.machine.packages)
-        roots = {line.name for line in self.requirements if line.name} | set(self.locked) | {"tiffin"}
+        roots = {line.name for line in self.asked.lines if line.name} | set(self.locked) | {"tiffin"}
         roots |= {name.lower().replace("_", "-") for model in self.models for name in model.info.versions}
         return closure(sorted(roots), self.machine.packages)
 
@@ -179,7 +179,7 @@ def _broken(folder: Path, machine: Machine, port: int, problem: str) -> Patient:
         folder=folder,
         port=port,
         wishes=wishes,
-        requirements=tuple(requirement_lines(folder, wishes)),
+        asked=asked_by(folder, wishes),
         sources=tuple(list_sources(folder, include=wishes.include, exclude=wishes.exclude)),
         problem=problem,
     )
@@ -203,7 +203,7 @@ def _project(text: str, machine: Machine, port: int, run: bool) -> Patient:
             folder=origin.settings,
             port=port,
             wishes=wishes,
-            requirements=tuple(requirement_lines(origin.settings, wishes)),
+            asked=asked_by(origin.settings, wishes),
             sources=() if origin.generated else tuple(sources),  # those that were written are gone by then
             service=service,
             problem=problem or missing,

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from .finding import Finding
 from .patient import Patient
-from .requirement_lines import CONDA_FILES, lock_file
 
 NAME = "pins"
 _SHOWN = 5
@@ -23,9 +22,20 @@ def check(patient: Patient) -> Iterator[Finding]:
             where=patient.title,
             mend="bundle build --lock",
         )
-    if patient.kind != "folder" or patient.folder is None or lock_file(patient.folder, patient.wishes):
+    if patient.kind != "folder" or patient.folder is None:
         return
-    loose = [line for line in patient.requirements if line.name and not line.pinned and line.name != "tiffin"]
+    asked = patient.asked
+    if asked.problem:
+        yield Finding(
+            check=NAME,
+            severity="error",
+            what=f"its requirements cannot be read: {asked.problem}",
+            where=asked.source,
+            mend=f"mend {asked.source}  # bundle build stops there, too",
+        )
+    if asked.locked or asked.problem:
+        return
+    loose = [line for line in asked.lines if line.name and not line.pinned and line.name != "tiffin"]
     if loose:
         names = [f"{line.name} ({line.where})" for line in loose[:_SHOWN]]
         more = f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else ""
@@ -37,15 +47,24 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             check=NAME,
             severity="note" if patient.machine.uv else "warning",
-            what=f"no version is named for {', '.join(names)}{more}"
+            what=f"no exact version is named for {', '.join(names)}{more}"
             + ("; bundles are locked all the same" if patient.machine.uv else ""),
             where=loose[0].where,
             mend=f"write {' '.join(here[:_SHOWN])}  # what is installed here"
             if here
             else "pip freeze > requirements.txt",
         )
-    conda = any((patient.folder / name).is_file() for name in CONDA_FILES)
-    if not patient.requirements and not conda:
+    if asked.poetry:
+        names = ", ".join(f"{line.name} ({line.where})" for line in asked.poetry[:_SHOWN])
+        yield Finding(
+            check=NAME,
+            severity="warning",
+            what=f"only Poetry can tell which versions these are, and there is no poetry.lock: {names}; a "
+            "bundle gets what its code imports instead",
+            where=asked.poetry[0].where,
+            mend="poetry lock",
+        )
+    elif not asked.lines and not asked.source:
         yield Finding(
             check=NAME,
             severity="note",
@@ -53,9 +72,7 @@ def check(patient: Patient) -> Iterator[Finding]:
             where=str(patient.folder),
             mend="pip freeze > requirements.txt  # and keep what the service imports",
         )
-    absent = [
-        line for line in patient.requirements if line.name and line.name not in patient.machine.packages
-    ]
+    absent = [line for line in asked.lines if line.name and line.name not in patient.machine.packages]
     if absent:
         missing = ", ".join(line.name for line in absent[:_SHOWN])
         yield Finding(

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from ...errors import TiffinError
 from ...runtime.service.bundlefile import BUNDLEFILE, PYPROJECT, BundleFile
+from ..python.environment import environment
 from ..python.line import name_of
+from ..python.readers.poetry import only_poetry
+from ..python.sources import read_source, source_file
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-LOCK_FILES = ("uv.lock", "pylock.toml", "poetry.lock")
-CONDA_FILES = ("environment.yml", "environment.yaml")
-_COMMENT = re.compile(r"(?:^|\s+)#.*$")
-_INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(.+)")
-_PINNED = re.compile(r"===?\s*[^\s,;*]+\s*(?:;.*|--hash.*)?$|\s@\s")
+# `==1.26.4.*` is conda's `=1.26.4`: there are no others.
+_PINNED = re.compile(r"===?\s*(?:[^\s,;*]+|\d+(?:\.\d+){2,}\.\*)\s*(?:;.*)?$|\s@\s")
 
 
 class Requirement(NamedTuple):
     name: str
-    """Canonical; empty for an option or a local path."""
+    """Canonical."""
     text: str
     where: str
-    """`requirements.txt:3`"""
+    """`requirements.txt line 3`"""
 
     @property
     def pinned(self) -> bool:
@@ -35,52 +30,57 @@ class Requirement(NamedTuple):
         return _PINNED.search(self.text) is not None
 
 
-def requirement_lines(folder: Path, wishes: BundleFile) -> list[Requirement]:
-    """Of the bundlefile's `python:`, and of the requirements file, or else `[project]` of pyproject.toml.
+class Asked(NamedTuple):
+    """What the project's files ask for."""
 
-    A file that is missing is passed over: building says so itself. What a lock or conda's file asks for has
-    no lines here.
+    source: str = ""
+    """The file that counts; empty: there is none."""
+    lines: tuple[Requirement, ...] = ()
+    problem: str = ""
+    """Why it cannot be read, which stops a build."""
+    poetry: tuple[Requirement, ...] = ()
+    """Without a file that counts: what Poetry alone could tell, and nobody reads."""
+
+    @property
+    def locked(self) -> bool:
+        """Whether it is a lock of another tool."""
+        return self.source.endswith(".lock") or self.source.startswith("pylock.")
+
+
+NOTHING = Asked()
+
+
+def asked_by(folder: Path, wishes: BundleFile) -> Asked:
+    """Of the bundlefile's `python:` and of the file that a build would read.
+
+    Args:
+        folder: of the project.
+        wishes: its bundlefile.
     """
-    found = [
+    own = [
         Requirement(name_of(text), text, f"{BUNDLEFILE} (python.packages)") for text in wishes.python.packages
     ]
-    name = wishes.python.requirements or "requirements.txt"
-    if name.endswith((".txt", ".in")) and (folder / name).is_file():
-        return found + _file(folder, name, ())
-    return found + (_pyproject(folder) if wishes.python.requirements in {"", PYPROJECT} else [])
-
-
-def lock_file(folder: Path, wishes: BundleFile) -> str:
-    """Name of a lock that the bundle is built from; empty when there is none."""
-    named = wishes.python.requirements
-    if named:
-        return named if named.endswith((".lock", "pylock.toml")) else ""
-    return next((name for name in LOCK_FILES if (folder / name).is_file()), "")
-
-
-def _file(folder: Path, name: str, including: tuple[str, ...]) -> list[Requirement]:
+    source = wishes.python.requirements
     try:
-        lines = (folder / name).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return []
-    found = []
-    for number, raw in enumerate(lines, 1):
-        line = " ".join(_COMMENT.sub("", raw.removesuffix("\\")).split())
-        if not line or line.startswith("--hash"):
-            continue
-        included = _INCLUDE.fullmatch(line)
-        if included and included[1] not in including:
-            below = (Path(name).parent / included[1]).as_posix()
-            found += _file(folder, below, (*including, name))
-        elif not line.startswith("-"):
-            found.append(Requirement(name_of(line), line, f"{name}:{number}"))
-    return found
+        where = environment(wishes.python.version)
+        file = source_file(folder, wishes.python)
+        if file is None:
+            named = only_poetry(folder / PYPROJECT)
+            return Asked(
+                lines=tuple(own), poetry=tuple(Requirement(each.text, "", each.where) for each in named)
+            )
+        source = file.name
+        needs = read_source(file, folder, wishes.python, where)
+    except TiffinError as error:
+        return Asked(source, tuple(own), str(error))
+    own += [
+        Requirement(name_of(each.text), each.text, each.where)
+        for each in needs.wanted
+        if where.holds(_marker(each.text))
+    ]
+    return Asked(source, tuple(own))
 
 
-def _pyproject(folder: Path) -> list[Requirement]:
-    try:
-        table = tomllib.loads((folder / PYPROJECT).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return []
-    lines = table.get("project", {}).get("dependencies", [])
-    return [Requirement(name_of(line), line, PYPROJECT) for line in lines if isinstance(line, str)]
+def _marker(text: str) -> str:
+    """An address may have a `;` of its own."""
+    return text.partition(" ;" if "@" in text else ";")[2].strip()

@@ -22,8 +22,9 @@ from .lock import Lock, make_lock
 from .lockfile import LOCK_FILE, REQUIREMENTS_FILE, WHEELS_FOLDER, platform_lock
 from .needs import Index, Needs, Wanted
 from .packing import pack, wheel_package
+from .readers.poetry import only_poetry
 from .requirements import Collected, collect_requirements, model_packages
-from .sources import read_source, source_file
+from .sources import PYPROJECT, read_source, source_file
 from .wheel import DISTRIBUTION, Wheel
 
 
@@ -168,15 +169,21 @@ def packed_folders(project: Path, options: PythonOptions, *, generated: bool = F
 
 def _collect(subject: _Subject, where: Environment, *, ask: bool) -> tuple[Needs, list[Wheel], Collected]:
     """What is needed, the wheels of it, and all as requirements; `ask`: an index may be asked something."""
-    project, options, code, models, service, _ = subject
+    project, options, code, models, service, generated = subject
     file = subject.file
     if file is not None:
         needs = read_source(file, project, options, where)
     else:
+        poetry = () if generated else only_poetry(project / PYPROJECT)
         needs = infer(code.source, code.modules, seen=code.seen, more=code.imports)
         # A model is loaded with what it was saved with, whatever is installed here.
         known = model_packages(models) | {name_of(line) for line in options.packages}
         needs.wanted = [each for each in needs.wanted if name_of(each.text) not in known]
+        if poetry:
+            needs.notes.append(
+                f"{poetry[0].where} and below name packages for Poetry, which only poetry.lock can tell: "
+                "there is none, so the imports tell; poetry lock makes one"
+            )
     for line in options.packages:
         needs.add(read_line(line, "python.packages of the bundlefile", project))
     known_indexes = {**machine_indexes(), **{index.name: index for index in needs.indexes}}

@@ -7,6 +7,7 @@ https://docs.conda.io/projects/conda/en/latest/dev-guide/api/conda/models/match_
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 from ....errors import BuildError
 from ..environment import Environment
 from ..line import read_line
+from ..lines import place, yaml_lines
 from ..needs import Needs, Wanted
 from .conda_names import IGNORED, NATIVE, NATIVE_PREFIXES, PYPI_NAMES
 from .requirements_txt import read_requirements_txt
@@ -37,7 +39,8 @@ def read_conda(path: Path, where: Environment) -> Needs:
         BuildError: no file of conda, or a requirement that cannot be told in pip's words.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise BuildError(f"{path} is not YAML: {error}") from error
     entries = document.get("dependencies") if isinstance(document, dict) else None
@@ -45,11 +48,12 @@ def read_conda(path: Path, where: Environment) -> Needs:
         raise BuildError(f"{path} has no list of dependencies")
     needs = Needs(source=path.name)
     absent: list[str] = []
-    for entry in entries:
+    for entry, line in zip(entries, yaml_lines(text, "dependencies"), strict=True):
         if isinstance(entry, dict):
-            needs.add(_pip(entry.get("pip"), path))
+            needs.add(_pip(entry.get("pip"), path, line if isinstance(line, list) else []))
         elif isinstance(entry, str):
-            _add(needs, entry.strip(), path, where, absent)
+            said = place(path.name, line if isinstance(line, int) else 0)
+            _add(needs, entry.strip(), said, path, where, absent)
     if absent:
         needs.notes.append(
             f"{path.name}: what has no counterpart on PyPI stays out: {', '.join(sorted(absent))}; libraries "
@@ -64,21 +68,23 @@ def conda_python(path: Path) -> str:
     return found[1] if found else ""
 
 
-def _pip(lines: Any, path: Path) -> Needs:
+def _pip(lines: Any, path: Path, numbers: Sequence[int]) -> Needs:
     needs = Needs(source=path.name)
-    for line in lines if isinstance(lines, list) else []:
+    for line, number in zip(lines if isinstance(lines, list) else [], numbers, strict=False):
         text = " ".join(str(line).split())
         if included := _INCLUDE.fullmatch(text):
             needs.add(read_requirements_txt(path.parent / included[1], path.parent, (path.resolve(),)))
         else:
-            needs.add(read_line(text, f"{path.name} pip", path.parent))
+            needs.add(read_line(text, place(path.name, number), path.parent))
     return needs
 
 
-def _add(needs: Needs, entry: str, path: Path, where: Environment, absent: list[str]) -> None:
+def _add(  # noqa: PLR0917 - one caller
+    needs: Needs, entry: str, said: str, path: Path, where: Environment, absent: list[str]
+) -> None:
     found = _SPEC.fullmatch(entry)
     if found is None:
-        raise BuildError(f"{path.name}: {entry!r} is no requirement of conda")
+        raise BuildError(f"{said}: {entry!r} is no requirement of conda")
     name = found["name"].lower()
     if name == "python":
         _check_python(needs, entry, path, where)
@@ -91,10 +97,10 @@ def _add(needs: Needs, entry: str, path: Path, where: Environment, absent: list[
     specifier = pip_specifier(found["rest"])
     if specifier is None:
         raise BuildError(
-            f"{path.name}: {entry!r} has no form in pip's words: write the requirement under `- pip:`, "
+            f"{said}: {entry!r} has no form in pip's words: write the requirement under `- pip:`, "
             "or name a requirements.txt in bundlefile.yaml: python: {requirements: …}"
         )
-    needs.wanted.append(Wanted(f"{PYPI_NAMES.get(name, name)}{specifier}", path.name))
+    needs.wanted.append(Wanted(f"{PYPI_NAMES.get(name, name)}{specifier}", said))
 
 
 def pip_specifier(text: str) -> str | None:

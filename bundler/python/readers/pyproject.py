@@ -16,6 +16,7 @@ from ....runtime.service.options import nearest
 from ..environment import Environment
 from ..indexes import index_of
 from ..line import has_password, name_of, read_line
+from ..lines import place, toml_line
 from ..needs import Local, Needs, Wanted, canonical
 from ..toml import read_toml, rows, table, texts
 from .requirements_txt import read_requirements_txt
@@ -48,19 +49,23 @@ def read_pyproject(path: Path, where: Environment, *, extras: Sequence[str], gro
         where.check_python(str(project["requires-python"]), f"{path.name} (requires-python)")
     needs = Needs(source=path.name + chosen(extras, groups))
     needs.indexes = read_indexes(document, path.name)
-    said = f"{path.name} [project] dependencies"
-    lines = [(line, said) for line in texts(project.get("dependencies", []), said)]
+    text = path.read_text(encoding="utf-8")
+    own_lines = texts(project.get("dependencies", []), f"{path.name} [project] dependencies")
+    lines = [(line, place(path.name, toml_line(text, line, "[project]"))) for line in own_lines]
     if "dependencies" in project.get("dynamic", []):
         needs.add(_dynamic(document, path))
     optional = {canonical(name): lines for name, lines in table(project.get("optional-dependencies")).items()}
     for extra in extras:
         found = _choose(optional, extra, f"{path.name} has no extra")
-        said = f"{path.name} extra {extra}"
-        lines += [(line, said) for line in texts(found, said)]
+        for line in texts(found, f"{path.name} extra {extra}"):
+            number = toml_line(text, line, "[project.optional-dependencies]")
+            lines.append((line, place(path.name, number, f"extra {extra}")))
     own = canonical(str(project.get("name", "")))
     tables = {canonical(name): each for name, each in table(document.get("dependency-groups")).items()}
     for group in groups:
-        lines += [(line, f"{path.name} group {group}") for line in group_lines(tables, group, path.name)]
+        for line in group_lines(tables, group, path.name):
+            number = toml_line(text, line, "[dependency-groups]")
+            lines.append((line, place(path.name, number, f"group {group}")))
     sources = {
         canonical(name): source
         for name, source in table(table(table(document.get("tool")).get("uv")).get("sources")).items()
@@ -74,7 +79,9 @@ def read_pyproject(path: Path, where: Environment, *, extras: Sequence[str], gro
         seen.add(line)
         if own and name_of(line) == own:  # an extra that stands for others of the same project
             for extra in _extras(line):
-                pending += [(each, f"{path.name} extra {extra}") for each in optional.get(extra, [])]
+                for each in optional.get(extra, []):
+                    number = toml_line(text, each, "[project.optional-dependencies]")
+                    pending.append((each, place(path.name, number, f"extra {extra}")))
             continue
         source = _source(sources.get(name_of(line)), where)
         needs.add(_sourced(line, source, said, path.parent) if source else read_line(line, said, path.parent))

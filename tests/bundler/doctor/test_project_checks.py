@@ -17,7 +17,7 @@ from patients import machine, only, patient, saved
 
 from tiffin.bundler.doctor import models, pickles, pins, secrets, service, size, versions
 from tiffin.bundler.doctor.patient import look_at
-from tiffin.bundler.doctor.requirement_lines import requirement_lines
+from tiffin.bundler.doctor.requirement_lines import asked_by
 from tiffin.bundler.snapshot import SourceFile
 from tiffin.runtime.manifest import BundleInfo, MethodSpec, ServiceSpec
 from tiffin.runtime.service.bundlefile import BundleFile, PythonOptions
@@ -101,53 +101,93 @@ def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     assert list(models.check(patient(sources=(table,)))) == []
 
 
-def project(folder: Path, text: str, **changes: Any) -> Any:
-    (folder / "requirements.txt").write_text(text)
-    lines = tuple(requirement_lines(folder, BundleFile()))
+def project(folder: Path, text: str, file: str = "requirements.txt", **changes: Any) -> Any:
+    (folder / file).write_text(text)
     installed = {"numpy": "2.0.0", "torch": "2.5.1+cpu"}
     on = {"packages": installed, **changes.pop("on", {})}
-    return patient(kind="folder", folder=folder, requirements=lines, on=on, **changes)
+    return patient(kind="folder", folder=folder, asked=asked_by(folder, BundleFile()), on=on, **changes)
 
 
 def test_unpinned_packages(tmp_path: Path) -> None:
     found = only(
         list(pins.check(project(tmp_path, "# maths\nnumpy>=1\ntorch\n", on={"uv": False}))), "warning"
     )
-    assert "numpy (requirements.txt:2), torch (requirements.txt:3)" in found.what
+    assert "numpy (requirements.txt line 2), torch (requirements.txt line 3)" in found.what
     assert "numpy==2.0.0 torch==2.5.1 " in found.mend
     only(list(pins.check(project(tmp_path, "numpy\n"))), "note")  # with uv every build is locked
     pinned = "numpy==2.0.0 ; python_version > '3'\ntorch @ https://x.example/torch.whl\n"
     assert list(pins.check(project(tmp_path, pinned))) == []
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "where"),
+    [
+        ("environment.yml", "name: e\ndependencies:\n  - numpy >=1\n  - pip:\n    - torch\n", (3, 5)),
+        ("environment.yml", "dependencies: [python=3.12,\n  numpy=2.0,\n  pytorch]\n", (2, 3)),
+        ("pyproject.toml", "[project]\ndependencies = [\n  'numpy>=1',\n  \"torch\",\n]\n", (3, 4)),
+    ],
+)
+def test_unpinned_packages_of_other_files(
+    tmp_path: Path, file: str, text: str, where: tuple[int, int]
+) -> None:
+    found = only(list(pins.check(project(tmp_path, text, file))), "note")
+    numpy, torch = where
+    assert f"numpy ({file} line {numpy}), torch ({file} line {torch})" in found.what
+
+
+def test_pinned_packages_of_conda(tmp_path: Path) -> None:
+    text = "dependencies:\n  - numpy=2.0.0\n  - pytorch=2.5.1=py312_cpu\n  - libgcc\n"
+    assert list(pins.check(project(tmp_path, text, "environment.yml"))) == []
+
+
+def test_poetry_without_its_lock(tmp_path: Path) -> None:
+    text = "[tool.poetry]\nname = 'p'\n[tool.poetry.dependencies]\npython = '^3.10'\nnumpy = '^2'\n"
+    found = only(list(pins.check(project(tmp_path, text, "pyproject.toml"))), "warning")
+    assert (found.where, found.mend) == ("pyproject.toml line 5", "poetry lock")
+    assert "there is no poetry.lock: numpy (pyproject.toml line 5); a bundle gets what its code" in found.what
+    lock = "[metadata]\nlock-version = '2.1'\n[[package]]\nname = 'numpy'\nversion = '2.0.0'\n"
+    assert list(pins.check(project(tmp_path, lock, "poetry.lock"))) == []
+
+
+def test_requirements_that_stop_a_build(tmp_path: Path) -> None:
+    found = only(list(pins.check(project(tmp_path, "numpy==2.0.0\n-c limits.txt\n"))), "error")
+    assert "requirements.txt line 2: '-c limits.txt'" in found.what
+    (tmp_path / "requirements.txt").unlink()
+    found = only(list(pins.check(project(tmp_path, "dependencies: 7\n", "environment.yml"))), "error")
+    assert (found.where, "no list of dependencies" in found.what) == ("environment.yml", True)
+
+
 def test_a_lock_of_the_project_is_enough(tmp_path: Path) -> None:
-    (tmp_path / "uv.lock").write_text("")
-    assert list(pins.check(project(tmp_path, "numpy\n"))) == []
+    lock = "version = 1\n[[package]]\nname = 'p'\nsource = { virtual = '.' }\n"
+    assert list(pins.check(project(tmp_path, lock, "uv.lock"))) == []
+    (tmp_path / "requirements.txt").write_text("numpy\n")
+    assert list(pins.check(project(tmp_path, lock, "uv.lock"))) == []
 
 
 def test_packages_that_are_not_installed_are_named_as_they_are_written(tmp_path: Path) -> None:
-    found = only(list(pins.check(project(tmp_path, "mylib @ git+https://x.example/mylib\n"))), "warning")
+    text = "mylib @ git+https://x.example/mylib\npywin32==306 ; sys_platform == 'win32'\n"
+    found = only(list(pins.check(project(tmp_path, text))), "warning")
     assert found.mend == "pip install 'mylib @ git+https://x.example/mylib'"
 
 
 def test_no_requirements_at_all(tmp_path: Path) -> None:
-    only(list(pins.check(project(tmp_path, ""))), "note")
-    (tmp_path / "environment.yml").write_text("dependencies: [numpy]\n")
-    assert list(pins.check(project(tmp_path, ""))) == []
+    nothing = patient(kind="folder", folder=tmp_path, asked=asked_by(tmp_path, BundleFile()))
+    assert "the project names no packages" in only(list(pins.check(nothing)), "note").what
+    assert list(pins.check(project(tmp_path, "dependencies: [numpy==2.0.0]\n", "environment.yml"))) == []
 
 
 def test_requirements_of_every_place(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("-r more.txt\n--index-url https://x.example\n")
     (tmp_path / "more.txt").write_text("\nscikit_learn==1.5 # trees\n")
     (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["polars"]\n')
-    assert [line.name for line in requirement_lines(tmp_path, BundleFile())] == ["scikit-learn"]
-    found = requirement_lines(tmp_path, BundleFile(python=PythonOptions(packages=["numpy"])))
+    assert [line.name for line in asked_by(tmp_path, BundleFile()).lines] == ["scikit-learn"]
+    found = asked_by(tmp_path, BundleFile(python=PythonOptions(packages=["numpy"]))).lines
     assert [(line.name, line.where, line.pinned) for line in found] == [
         ("numpy", "bundlefile.yaml (python.packages)", False),
-        ("scikit-learn", "more.txt:2", True),
+        ("scikit-learn", "more.txt line 2", True),
     ]
     (tmp_path / "requirements.txt").unlink()
-    assert [line.where for line in requirement_lines(tmp_path, BundleFile())] == ["pyproject.toml"]
+    assert [line.where for line in asked_by(tmp_path, BundleFile()).lines] == ["pyproject.toml line 2"]
 
 
 def test_a_bundle_without_a_lock() -> None:
@@ -215,6 +255,6 @@ def test_a_project_whose_code_does_not_parse_is_looked_at_all_the_same(tmp_path:
     (tmp_path / "service.py").write_text("import tiffin\nclass Iris(\n")
     (tmp_path / "requirements.txt").write_text("scikit-learn\n")
     seen = look_at(str(tmp_path), machine())
-    assert [line.name for line in seen.requirements] == ["scikit-learn"]
+    assert [line.name for line in seen.asked.lines] == ["scikit-learn"]
     (finding,) = service.check(seen)
     assert "not Python" in finding.what

@@ -186,3 +186,13 @@ def test_imports_from_a_packed_folder_are_not_missing(tmp_path: Path) -> None:
     describe_module._check_modules(modules, "service:S", project, snapshot, lambda: [project / "lib"])
     with pytest.raises(BuildError, match=r"imports 'lib' from .* include it, or name its package"):
         describe_module._check_modules(modules, "service:S", project, snapshot, lambda: [project / "li"])
+
+
+def test_poetry_without_its_lock_is_told(tmp_path: Path) -> None:
+    text = "[tool.poetry]\nname = 'p'\n\n[tool.poetry.dependencies]\npython = '^3.10'\nnumpy = '^2'\n"
+    project = write(tmp_path, {"pyproject.toml": text, "service.py": "import yaml\n"})
+    (note,) = made(project, lock=False).notes
+    assert note.startswith("pyproject.toml line 6 and below name packages for Poetry")
+    assert made(project, lock=False, generated=True).notes == []
+    standard = f"[project]\nname = 'p'\ndependencies = ['yaml']\n{text}"
+    assert made(write(project, {"pyproject.toml": standard}), lock=False).source == "pyproject.toml"
