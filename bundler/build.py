@@ -202,7 +202,7 @@ def _said(
     given = {"data": references, "metrics": numbers}
     said = {name: value for name, value in given.items() if value}
     if provenance and wanted():
-        return {**noted(origin.settings), **origin.provenance, **said}
+        return {**noted(origin.settings, generated=origin.generated), **origin.provenance, **said}
     return {**tools(), **given_only(origin.provenance), **said}
 
 

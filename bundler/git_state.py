@@ -7,35 +7,42 @@ import re
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable
+from difflib import unified_diff
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import ConfigError
 from .secrets_scan import secret_in
 
 MAX_DIFF_BYTES = 64 * 1024
 """Of the diff that is kept; whole files only."""
 MAX_READ_BYTES = 8 * 1024 * 1024
 """Of the diff that git is let write."""
+MAX_NOTEBOOK_BYTES = 64 * 1024 * 1024
+"""Of a notebook with its outputs that is read for its code."""
 MAX_NAMES = 100
 _TIMEOUT_S = 10.0
 _PASSWORD = re.compile(r"://[^/\s@:]{0,256}:[^/\s@{}$<>]{1,256}@[\w\[{$<]")
 """`postgres://me:secret@db/x`: of any scheme, and in examples too, since nobody asks for a diff."""
+_NOTEBOOK = ".ipynb"
 _SECTION = re.compile(r"^diff --git .*\n", re.MULTILINE)
 _NEW_NAME = re.compile(r"^(?:\+\+\+ b|--- a)/(?P<name>[^\t\n]+)", re.MULTILINE)
 
 
-def git_state(folder: Path) -> dict[str, Any] | None:
+def git_state(folder: Path, *, left_out: Callable[[str], bool] | None = None) -> dict[str, Any] | None:
     """Commit, and what differs from it in this folder.
 
     Args:
         folder: below the root of a repository, or the root.
+        left_out: whether a file, by its path in the folder, is none of the bundle's: nothing of it is kept.
 
     Returns:
         `commit` and `dirty`; of a dirty folder `changed` (git's two letters and the name, 100 at most),
-        `diff` (text against the commit, 64 KiB of whole files at most) and `left_out` (file to the reason why
-        it is not in the diff). None without git, without a repository, without a commit. No address of a
-        remote is read: it may hold a password.
+        `diff` (text against the commit, 64 KiB of whole files at most), `notebooks` (file to the diff of its
+        code cells) and `left_out` (file to the reason why nothing of it is kept). None without git, without
+        a repository, without a commit. No address of a remote is read: it may hold a password.
     """
     git = shutil.which("git")
     commit = _git(git, folder, "rev-parse", "HEAD") if git else None
@@ -50,9 +57,11 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     found["changed"] = changed[:MAX_NAMES]
     if len(changed) > MAX_NAMES:
         found["changed"].append(f"and {len(changed) - MAX_NAMES} more")
-    diff = _diff(git, folder)
+    diff = _diff(git, folder, left_out or (lambda _: False))
     if diff.text:
         found["diff"] = diff.text
+    if diff.notebooks:
+        found["notebooks"] = diff.notebooks
     if diff.left_out:
         found["left_out"] = diff.left_out
     return found
@@ -66,10 +75,18 @@ def git_version() -> str:
 
 class _Diff(NamedTuple):
     text: str
+    notebooks: dict[str, str]
     left_out: dict[str, str]
 
 
-def _diff(git: str, folder: Path) -> _Diff:
+def _diff(git: str, folder: Path, is_left_out: Callable[[str], bool]) -> _Diff:
+    names = (
+        _git(git, folder, "diff", "HEAD", "--name-only", "--no-renames", "-z", "--relative", "--", ".") or ""
+    )
+    changed = [name for name in names.split("\0") if name]
+    others = [name for name in changed if is_left_out(name)]
+    notebooks = [name for name in changed if name.endswith(_NOTEBOOK) and name not in others]
+    left_out = dict.fromkeys(others, "the bundle leaves it out")
     # Neither a program of the user's configuration nor a colour may change what is kept.
     command = [
         git,
@@ -83,16 +100,19 @@ def _diff(git: str, folder: Path) -> _Diff:
         "--no-ext-diff",
     ]
     command += ["--no-textconv", "--relative", "--src-prefix=a/", "--dst-prefix=b/", "--", "."]
-    raw, whole = _read(command)
+    # git need not write what nobody keeps: outputs of notebooks are long. Those that are many are seen below.
+    command += [f":(exclude,literal){name}" for name in [*notebooks, *others][:MAX_NAMES]]
+    raw, whole = _read(command, MAX_READ_BYTES)
     text = raw.decode("utf-8", "replace")
     starts = [match.start() for match in _SECTION.finditer(text)]
     sections = [text[start:end] for start, end in pairwise([*starts, len(text)])]
     kept: list[str] = []
-    left_out: dict[str, str] = {}
     room = MAX_DIFF_BYTES
     for place, section in enumerate(sections):
         name = _name(section)
         size = len(section.encode())
+        if is_left_out(name) or name.endswith(_NOTEBOOK):
+            continue  # named by then; there were too many to tell git
         if not whole and place == len(sections) - 1:
             left_out[name] = f"the diff has more than {MAX_READ_BYTES} bytes; this file and those after it"
         elif what := _secret(folder, name, section):
@@ -102,9 +122,50 @@ def _diff(git: str, folder: Path) -> _Diff:
         else:
             kept.append(section)
             room -= size
+    cells: dict[str, str] = {}
+    for name in notebooks:
+        text, why = _cells_diff(git, folder, name)
+        if why or len(text.encode()) > room:
+            left_out[name] = why or f"its code has too many bytes: {MAX_DIFF_BYTES} are kept in all"
+        elif text:
+            cells[name] = text
+            room -= len(text.encode())
     if len(left_out) > MAX_NAMES:
         left_out = {**dict(list(left_out.items())[:MAX_NAMES]), "…": f"{len(left_out) - MAX_NAMES} more"}
-    return _Diff("".join(kept), left_out)
+    return _Diff("".join(kept), cells, left_out)
+
+
+def _cells_diff(git: str, folder: Path, name: str) -> tuple[str, str]:
+    """What differs in the code cells of a notebook, and why nothing is kept; one of the two is empty.
+
+    Outputs show data, and often what nobody meant to give away.
+    """
+    command = [git, "-C", str(folder), "cat-file", "blob", f"HEAD:./{name}"]
+    before, whole = _read(command, MAX_NOTEBOOK_BYTES)
+    path = folder / name
+    try:
+        now = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+    except OSError as error:
+        return "", f"cannot be read: {error.strerror}"
+    if len(now) > MAX_NOTEBOOK_BYTES or len(before) >= MAX_NOTEBOOK_BYTES:
+        return "", f"it has more than {MAX_NOTEBOOK_BYTES} bytes"
+    try:
+        old, new = (_code(data, path) if data else [] for data in (before if whole else b"", now))
+    except ConfigError:
+        return "", "no notebook in Python"
+    texts = ("\n".join(old), "\n".join(new))
+    for text in texts:
+        if what := secret_in(name, text.encode()) or (_PASSWORD.search(text) and "password in an address"):
+            return "", f"looks like a secret: {what}"
+    lines = unified_diff(old, new, f"a/{name}", f"b/{name}", lineterm="")
+    return "".join(f"{line}\n" for line in lines), ""
+
+
+def _code(data: bytes, path: Path) -> list[str]:
+    """Lines of the code cells, as scripts with cells are written: https://jupytext.readthedocs.io."""
+    from .capture.notebook import cells_of
+
+    return [line for cell in cells_of(data, path) for line in ("# %%", *cell.source.splitlines())]
 
 
 def _name(section: str) -> str:
@@ -135,8 +196,8 @@ def _secret(folder: Path, name: str, section: str) -> str | None:
     return None
 
 
-def _read(command: list[str]) -> tuple[bytes, bool]:
-    """The first `MAX_READ_BYTES` of what a command writes, and whether that is all."""
+def _read(command: list[str], most: int) -> tuple[bytes, bool]:
+    """The first `most` bytes of what a command writes, and whether that is all and it ended well."""
     with subprocess.Popen(
         command,
         env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
@@ -148,12 +209,12 @@ def _read(command: list[str]) -> tuple[bytes, bool]:
         timer.start()
         try:
             assert process.stdout is not None  # noqa: S101 - it was asked for
-            data = process.stdout.read(MAX_READ_BYTES + 1)
-            if len(data) > MAX_READ_BYTES:
+            data = process.stdout.read(most + 1)
+            if len(data) > most:
                 process.kill()
         finally:
             timer.cancel()
-    return data[:MAX_READ_BYTES], process.returncode == 0 and len(data) <= MAX_READ_BYTES
+    return data[:most], process.returncode == 0 and len(data) <= most
 
 
 def _git(git: str, folder: Path, *arguments: str) -> str | None:

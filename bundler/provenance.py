@@ -6,7 +6,7 @@ import getpass
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +14,9 @@ from typing import Any
 
 from .. import __version__
 from ..errors import ConfigError
+from ..runtime.service.bundlefile import BundleFile, find_bundlefile
 from .git_state import git_state, git_version
+from .snapshot import ignored_in, leaves_out
 
 NO_PROVENANCE = "TIFFIN_NO_PROVENANCE"
 """1: who and where is not written down."""
@@ -23,11 +25,12 @@ GIVEN = ("data", "parent", "metrics")
 """What the user said of a model or bundle; kept whatever `TIFFIN_NO_PROVENANCE` says."""
 
 
-def provenance(folder: Path | None = None) -> dict[str, Any]:
+def provenance(folder: Path | None = None, *, generated: bool = False) -> dict[str, Any]:
     """Who, where, with which tools, and what git knows of the folder; tools only when the user wishes so.
 
     Args:
         folder: the project; None: the working folder, and the running script is named too.
+        generated: whether the bundle's source was written for it, so that `include` says nothing.
 
     Raises:
         ConfigError: `TIFFIN_NO_PROVENANCE` is neither 1 nor 0.
@@ -44,10 +47,31 @@ def provenance(folder: Path | None = None) -> dict[str, Any]:
         found["tools"]["git"] = git
     if folder is None and Path(sys.argv[0]).is_file():
         found["script"] = Path(sys.argv[0]).name
-    state = git_state(folder or Path.cwd())
+    here = (folder or Path.cwd()).absolute()
+    state = git_state(here, left_out=_left_out(here, generated=generated))
     if state is not None:
         found["git"] = state
     return {name: value for name, value in found.items() if value not in ("", {})}
+
+
+def _left_out(folder: Path, *, generated: bool) -> Callable[[str], bool]:
+    """Whether a file, by its path in the folder, is none of the bundle's, as its project says.
+
+    The project is the nearest folder with a bundlefile or a `.bundleignore`, within the repository.
+    """
+    for parent in (folder, *folder.parents):
+        try:
+            wishes = find_bundlefile(parent)
+        except ConfigError:  # nobody knows what it would leave out; a build says what is wrong with it
+            return lambda _: True
+        ignored = ignored_in(parent)
+        if wishes is not None or ignored:
+            said = wishes or BundleFile()
+            out = leaves_out([] if generated else said.include, [*said.exclude, *ignored])
+            return lambda path: out((folder / path).relative_to(parent).as_posix())
+        if (parent / ".git").exists():
+            break
+    return leaves_out([], [])
 
 
 def wanted() -> bool:

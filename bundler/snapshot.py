@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,6 +97,29 @@ def list_sources(
     return files
 
 
+def leaves_out(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bool]:
+    """Whether patterns keep a file out of the bundle, told by its path alone.
+
+    Raises:
+        ConfigError: a pattern that is none.
+    """
+    chosen, left = _spec(include) if include else None, _Exclude(exclude)
+
+    def out(path: str) -> bool:
+        parts = path.split("/")
+        for depth, name in enumerate(parts, 1):
+            inside = depth < len(parts)
+            if _never(name) or left.matches("/".join(parts[:depth]), inside):
+                return True
+        return chosen is not None and not chosen.match_file(path)
+
+    return out
+
+
+def _never(name: str) -> bool:
+    return name in NEVER_FOLDERS or any(fnmatch.fnmatch(name, one) for one in NEVER_PATTERNS)
+
+
 class _Walk:
     """One pass over a project; `files` fills `bad_links` on the way."""
 
@@ -130,7 +153,7 @@ class _Walk:
         if prefix and any(item.name in _ENVIRONMENT_MARKS for item in items):
             return
         for item in items:
-            if item.name in NEVER_FOLDERS or any(fnmatch.fnmatch(item.name, one) for one in NEVER_PATTERNS):
+            if _never(item.name):
                 continue
             yield from self._item(item, prefix + item.name, chain)
 

@@ -37,8 +37,19 @@ def _git(git: Any) -> str:
     return (
         words
         + (f"; {left} left out of the diff" if left else "")
-        + ("; --diff shows them" if git.get("diff") else "")
+        + ("; --diff shows them" if git.get("diff") or git.get("notebooks") else "")
     )
+
+
+def diff_text(provenance: Mapping[str, Any]) -> str:
+    """The uncommitted changes, for `git apply`, which skips lines behind `|`: those of code cells."""
+    git = provenance.get("git") or {}
+    parts = [str(git.get("diff", "")).removesuffix("\n")]
+    for name, text in (git.get("notebooks") or {}).items():
+        parts.append(
+            f"code cells of {name}, to read:\n" + "\n".join(f"| {line}" for line in text.splitlines())
+        )
+    return "\n".join(part for part in parts if part)
 
 
 def _notebook(notebook: Any) -> str:

@@ -24,9 +24,20 @@ def read_notebook(path: Path) -> list[Cell]:
         ConfigError: no file, no notebook, or one in another language.
     """
     try:
-        raw = msgspec.json.decode(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    return cells_of(data, path)
+
+
+def cells_of(data: bytes, path: Path) -> list[Cell]:
+    """The same of what a file holds; the path is for people.
+
+    Raises:
+        ConfigError: no notebook, or one in another language.
+    """
+    try:
+        raw = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no notebook: {error}; save it again in the notebook") from error
     cells = _cells(raw)

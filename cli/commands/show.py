@@ -54,7 +54,9 @@ def command(
 
     bundle = bundles.get(tag)
     if diff:
-        console.say(str((bundle.info.provenance.get("git") or {}).get("diff", "")))
+        from ..provenance_view import diff_text
+
+        console.say(diff_text(bundle.info.provenance))
         return
     if as_json:
         _emit(bundle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from projects import echo_project, write
+from projects import SERVICE, echo_project, write
 
 from tiffin.bundler import git_state as git_module
 from tiffin.bundler import models
 from tiffin.bundler.build import build
 from tiffin.bundler.git_state import MAX_DIFF_BYTES, git_state
 from tiffin.bundler.references import data_references, metrics_of, references_of_words
+from tiffin.cli.provenance_view import diff_text
 from tiffin.errors import ConfigError, NotFoundError, UsageError
 from tiffin.runtime.model.recorded import read_examples
 from tiffin.runtime.model.replay import replay
@@ -283,3 +285,100 @@ def test_examples_travel_with_a_model(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "other"))
     copy = models.import_(archive)
     assert read_examples(copy.path, copy.info).keys() == {"__call__", "predict"}
+
+
+def _notebook(*cells: str, shown: str) -> str:
+    outputs = [{"output_type": "stream", "name": "stdout", "text": [shown]}]
+    written = [{"cell_type": "code", "source": each, "outputs": outputs, "metadata": {}} for each in cells]
+    words = {"cell_type": "markdown", "source": shown, "metadata": {}}
+    return json.dumps(
+        {"cells": [*written, words], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1
+    )
+
+
+def test_of_notebooks_the_code_is_kept_and_no_output(repository: Path) -> None:
+    write(repository, {"n.ipynb": _notebook("a = 1", "b = 1", shown="private"), "sub/m.ipynb": "no notebook"})
+    subprocess.run([*GIT, "add", "."], cwd=repository, check=True)
+    subprocess.run([*GIT, "commit", "-qm", "y"], cwd=repository, check=True)
+    write(repository, {"n.ipynb": _notebook("a = 1", "b = 2", shown="personal"), "b.py": "b = 2\n"})
+    write(repository, {"sub/m.ipynb": "still none", "new.ipynb": _notebook("c = 3", shown="personal")})
+    subprocess.run([*GIT, "add", "new.ipynb"], cwd=repository, check=True)
+    found = _state(repository)
+    assert "n.ipynb" not in found["diff"]
+    assert "+b = 2\n" in found["diff"]
+    assert found["notebooks"]["n.ipynb"] == (
+        "--- a/n.ipynb\n+++ b/n.ipynb\n@@ -1,4 +1,4 @@\n # %%\n a = 1\n # %%\n-b = 1\n+b = 2\n"
+    )
+    assert "+c = 3\n" in found["notebooks"]["new.ipynb"]
+    assert found["left_out"] == {"sub/m.ipynb": "no notebook in Python"}
+    assert "person" not in str(found)
+    assert "private" not in str(found)
+    (repository / "n.ipynb").unlink()
+    assert "-b = 1\n" in _state(repository)["notebooks"]["n.ipynb"]
+    write(repository, {"n.ipynb": _notebook("a = 1", "b = 1", shown="only outputs differ")})
+    assert "n.ipynb" not in _state(repository)["notebooks"]
+    for text in (TOKEN, "postgres://me:pa55@db/x"):
+        write(repository, {"n.ipynb": _notebook(f"token = '{text}'", shown="")})
+        found = _state(repository)
+        assert "looks like a secret" in found["left_out"]["n.ipynb"]
+        assert text not in str(found)
+
+
+def test_long_notebooks_leave_room_for_the_rest(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(repository, {"a.ipynb": _notebook("a = 1", shown="x")})
+    subprocess.run([*GIT, "add", "."], cwd=repository, check=True)
+    subprocess.run([*GIT, "commit", "-qm", "y"], cwd=repository, check=True)
+    monkeypatch.setattr(git_module, "MAX_READ_BYTES", 4096)
+    write(repository, {"a.ipynb": _notebook("a = 2", shown="x" * 10_000), "b.py": "b = 2\n"})
+    found = _state(repository)
+    assert "+b = 2\n" in found["diff"]
+    assert "+a = 2\n" in found["notebooks"]["a.ipynb"]
+    monkeypatch.setattr(git_module, "MAX_NOTEBOOK_BYTES", 4096)
+    assert _state(repository)["left_out"] == {"a.ipynb": "it has more than 4096 bytes"}
+
+
+def test_what_the_bundle_leaves_out_is_not_in_the_diff(repository: Path) -> None:
+    files = {
+        "private.txt": "x\n", "sub/data/rows.csv": "x\n", "nb.ipynb": _notebook("x = 1", shown=""),
+        ".bundleignore": "private.*\n*.ipynb\n", "bundlefile.yaml": "exclude: [data/, old.py]\n",
+    }  # fmt: skip
+    write(repository, {**files, "service.py": SERVICE})
+    subprocess.run([*GIT, "add", "."], cwd=repository, check=True)
+    subprocess.run([*GIT, "commit", "-qm", "y"], cwd=repository, check=True)
+    write(repository, {"private.txt": "HIDDEN\n", "sub/data/rows.csv": "HIDDEN\n", "sub/c.py": "c = 2\n"})
+    write(repository, {"nb.ipynb": _notebook("x = 'HIDDEN'", shown="")})
+    found = build(repository, lock=False).info.provenance["git"]
+    assert "+c = 2\n" in found["diff"]
+    assert "notebooks" not in found
+    assert found["left_out"] == dict.fromkeys(
+        ["nb.ipynb", "private.txt", "sub/data/rows.csv"], "the bundle leaves it out"
+    )
+    assert "HIDDEN" not in str(found)
+
+
+@pytest.mark.parametrize("at", [".", "sub"])
+def test_models_keep_to_the_patterns_of_the_project_around_them(
+    repository: Path, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(repository, {".bundleignore": "c.py\n", "bundlefile.yaml": "include: ['*.py', 'sub/']\n"})
+    write(repository, {"sub/c.py": "HIDDEN\n", "sub/d.py": "d = 1\n"})
+    subprocess.run([*GIT, "add", "sub/d.py"], cwd=repository, check=True)
+    monkeypatch.chdir(repository / at)
+    found = models.save("m", max).info.provenance["git"]
+    assert "+d = 1\n" in found["diff"]
+    assert "HIDDEN" not in str(found)
+    write(repository, {"bundlefile.yaml": "exclude: 7\n"})
+    found = models.save("m", max).info.provenance["git"]
+    assert "diff" not in found, "nobody knows what it would leave out"
+
+
+def test_a_diff_with_cells_can_be_applied(repository: Path) -> None:
+    write(repository, {"n.ipynb": _notebook("a = 1", shown="")})
+    subprocess.run([*GIT, "add", "."], cwd=repository, check=True)
+    write(repository, {"a.py": "a = 2\n", "b.py": "b = 3"})
+    text = diff_text({"git": _state(repository)})
+    assert "| +a = 1" in text
+    subprocess.run([*GIT, "checkout", "-q", "--", "a.py", "b.py"], cwd=repository, check=True)
+    subprocess.run([*GIT, "apply"], cwd=repository, check=True, input=text + "\n", text=True)
+    assert (repository / "a.py").read_text() == "a = 2\n"
+    assert (repository / "b.py").read_text() == "b = 3"
