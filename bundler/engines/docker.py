@@ -12,6 +12,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -51,15 +52,20 @@ def find() -> DockerEngine:
     clients = programs("docker")
     if not clients:
         raise ImageError("docker is not installed")
-    host = os.environ.get("DOCKER_HOST") or _host(clients[0])
-    sdk = _connect(host)
-    version = str(_said(sdk.version)["Version"])
     reasons = []
-    for program in clients:
-        try:
-            return DockerEngine(sdk, version, _client(program))
-        except ImageError as error:  # noqa: PERF203 - each has a reason of its own
-            reasons.append(str(error))
+    # Programs start while the SDK is imported, which takes as long as three of them.
+    with ThreadPoolExecutor(max_workers=len(clients) + 1) as threads:
+        able = [threads.submit(_client, program) for program in clients]
+        host = threads.submit(_host, clients[0])
+        with suppress(ImportError):
+            import docker  # noqa: F401 - `_connect` says what is missing
+        sdk = _connect(os.environ.get("DOCKER_HOST") or host.result())
+        version = str(_said(sdk.version)["Version"])
+        for each in able:
+            try:
+                return DockerEngine(sdk, version, each.result())
+            except ImageError as error:  # noqa: PERF203 - each has a reason of its own
+                reasons.append(str(error))
     sdk.close()
     raise ImageError("; ".join(reasons))
 
