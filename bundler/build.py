@@ -113,7 +113,9 @@ def build(
         platforms = platforms or _wished_platforms(wishes, lock)
         said = _said(origin, wishes, data, metrics, provenance=provenance)
         sources = _sources(origin, wishes)
-        refuse_secrets(sources, allow=wishes.allow_secrets)
+        refuse_secrets(
+            sources, allow=wishes.allow_secrets, code=lambda path: origin.generated and path.endswith(".py")
+        )
         content = fill(
             draft, origin, wishes, sources, lock=lock, python=python, platforms=platforms, progress=progress
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from fnmatch import fnmatch
 from typing import NamedTuple
 
@@ -117,12 +117,15 @@ def find_secrets(files: Iterable[SourceFile]) -> list[Finding]:
     return found
 
 
-def refuse_secrets(files: Iterable[SourceFile], *, allow: Collection[str] = ()) -> None:
+def refuse_secrets(
+    files: Iterable[SourceFile], *, allow: Collection[str] = (), code: Callable[[str], bool] | None = None
+) -> None:
     """Stops a build that would carry secrets.
 
     Args:
         files: what would go in.
         allow: paths whose author says that they are none.
+        code: whether a path is needed and cannot be left out: what cells import, and were.
 
     Raises:
         SecretFoundError: names every file, what it looks like, and how to leave it out or let it in; never
@@ -136,13 +139,24 @@ def refuse_secrets(files: Iterable[SourceFile], *, allow: Collection[str] = ()) 
     if len(found) > _SHOWN:
         lines.append(f"  and {len(found) - _SHOWN} more")
     paths = [path for path, _ in found[:_SHOWN]]
+    needed = [path for path in paths if code is not None and code(path)]
+    others = [f"/{_escaped(path)}" for path in paths if path not in needed]
+    ways = []
+    if needed:
+        ways.append(
+            f"the service needs {', '.join(needed)}, which cannot be left out: let the code read the value "
+            "when it starts, os.environ['…']"
+        )
+    if others:
+        ways.append(
+            "leave them out in bundlefile.yaml (or, a pattern a line, in .bundleignore):\n"
+            f"  exclude: {json.dumps(others, ensure_ascii=False)}"
+        )
+    ways.append(
+        f"or let them in, when they are no secrets:\n  allow_secrets: {json.dumps(paths, ensure_ascii=False)}"
+    )
     raise SecretFoundError(
-        "files that look like secrets would go into the bundle:\n"
-        + "\n".join(lines)
-        + "\nleave them out in bundlefile.yaml (or, a pattern a line, in .bundleignore):\n"
-        + f"  exclude: {json.dumps(['/' + _escaped(path) for path in paths], ensure_ascii=False)}\n"
-        + "or let them in, when they are no secrets:\n"
-        + f"  allow_secrets: {json.dumps(paths, ensure_ascii=False)}"
+        "files that look like secrets would go into the bundle:\n" + "\n".join([*lines, *ways])
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...errors import SecretFoundError, TiffinError
+from ..secrets_scan import secret_in
 from .written import Captured
 
 _MISSING_FILE = re.compile(r"FileNotFoundError: .*?'([^']+)'")
@@ -27,14 +28,18 @@ def errors_by_cell(captured: Captured) -> Iterator[None]:
 
 
 def _of_cells(message: str, captured: Captured) -> str:
-    """The module itself cannot be excluded."""
+    """Where in the module that was made of the cells it is."""
     module = f"{captured.target.service.partition(':')[0]}.py"
     if f"\n  {module}: " not in message:
         return ""
-    return (
-        f"\n{module} is made of the cells, and cannot be excluded: let the service read the value when it "
-        "starts, os.environ['…']"
-    )
+    lines = captured.source.text.split("\n")
+    places = [
+        f"{span.cell.name}, line {span.cell_line + line - span.first}"
+        for span in captured.source.spans
+        for line in range(span.first, span.last + 1)
+        if secret_in("", lines[line - 1].encode())
+    ]
+    return f"\n{module} is made of {'; '.join(places) or 'the cells'}"
 
 
 def by_cell(captured: Captured, message: str) -> str:

@@ -16,7 +16,7 @@ from ...runtime.model.model import Model
 from ...runtime.service.service import INFO, ServiceInfo
 from .history import shell_names
 from .piece import Piece
-from .training import Trained, asks
+from .training import Trained, asked_words, asks
 from .values import is_model, model_words
 
 _LONGEST = 4000
@@ -91,10 +91,7 @@ class LiveSession:
     def settle(self, name: str, why: Trained | None, chain: str) -> str | None:
         obj = self._namespace[name]
         if why is not None and asks(why.piece.node):
-            raise BuildError(
-                f"{chain}: {name} was typed in ({why.piece.where}), and would be written into the bundle: "
-                f"let the service read it when it starts, {name} = os.environ[{name.upper()!r}]"
-            )
+            raise BuildError(asked_words(name, why.piece.where, chain))
         if isinstance(obj, Model):
             return f'{name} = tiffin.models.get("{obj.tag}")'
         if isinstance(obj, ModuleType):

@@ -91,6 +91,14 @@ def runner_words(name: str, saved_as: str = "") -> str:
     )
 
 
+def asked_words(name: str, where: str, chain: str) -> str:
+    """Why what a person typed cannot go along: no server asks, and in a bundle all could read it."""
+    return (
+        f"{chain}: {name} is typed in ({where}), which no server can ask for, and no bundle should hold: "
+        f"let the service read it when it starts, {name} = os.environ[{name.upper()!r}]"
+    )
+
+
 def saves(node: ast.AST) -> str | None:
     """`iris` of `tiffin.models.save("iris", forest)`; empty when it is no text; None: no such call."""
     if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("models.save"):

@@ -13,7 +13,7 @@ from ...errors import BuildError
 from ...runtime.service.options import nearest
 from .names import binds_out_of_sight
 from .piece import Piece
-from .training import Trained, runner_words, saves, training_of
+from .training import Trained, asked_words, asks, runner_words, saves, training_of
 
 _GIVEN = frozenset(dir(builtins)) | {
     "__file__", "__name__", "__doc__", "__package__", "__spec__", "__loader__", "__class__", "__builtins__",
@@ -270,6 +270,8 @@ class Walk:
 def trained_words(trained: Trained, chain: str) -> str:
     """Why a name cannot be had, and what to do."""
     name, where = trained.name, trained.piece.where
+    if asks(trained.piece.node):
+        return asked_words(name, where, chain)
     words = f"{chain}: {name} is made by training or from data ({where}), which no server repeats.\n"
     if trained.saved_as:
         return words + runner_words(name, trained.saved_as)

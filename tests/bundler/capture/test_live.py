@@ -135,7 +135,7 @@ def test_an_unfitted_transformer_and_a_data_set_are_no_models() -> None:
 
 def test_what_was_typed_in_is_not_written_into_a_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.input", lambda: "secret")
-    with pytest.raises(BuildError, match=r"token was typed in .*os.environ\['TOKEN'\]"):
+    with pytest.raises(BuildError, match=r"token is typed in .*os.environ\['TOKEN'\]"):
         from_kernel("token = input()", service("return token"))
     monkeypatch.setenv("SECRET_OF_TEST", "hidden")
     found, _ = from_kernel("import os\nKEY = os.environ['SECRET_OF_TEST']", service("return KEY"))

@@ -88,9 +88,27 @@ def test_errors_name_the_cell(tmp_path: Path) -> None:
 def test_a_secret_in_a_cell(tmp_path: Path) -> None:
     path = notebook(tmp_path / "n.ipynb", "import tiffin\nK = 'AKIA" + "Q7" * 8 + "'", service("return K"))
     with pytest.raises(
-        SecretFoundError, match=r"(?s)service\.py: AWS access key.*made of the cells.*os\.environ"
-    ):
+        SecretFoundError,
+        match=r"(?s)service\.py: AWS access key.*needs service\.py, which cannot be left out.*os\.environ"
+        r".*allow_secrets.*service\.py is made of cell 1, line 2",
+    ) as caught:
         build(path)
+    assert "exclude" not in str(caught.value), "it cannot be"
+
+
+def test_a_secret_in_a_module_beside_the_notebook(tmp_path: Path) -> None:
+    key = "K = 'AKIA" + "Q7" * 8 + "'\n"
+    write(tmp_path, {"keys.py": key, "pkg/__init__.py": "", "pkg/more.py": key, "pkg/words.txt": key})
+    path = notebook(
+        tmp_path / "n.ipynb", "import tiffin\nimport keys, pkg.more", service("return keys.K + pkg.more.K")
+    )
+    with pytest.raises(SecretFoundError) as caught:
+        build(path)
+    words = str(caught.value)
+    assert "the service needs keys.py, pkg/more.py, which cannot be left out" in words
+    assert 'exclude: ["/pkg/words.txt"]' in words
+    assert 'allow_secrets: ["keys.py", "pkg/more.py", "pkg/words.txt"]' in words
+    assert "made of" not in words
 
 
 def test_which_class(tmp_path: Path) -> None:

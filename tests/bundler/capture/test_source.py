@@ -113,6 +113,15 @@ def test_what_is_trained_is_refused_with_the_way_out(case: str) -> None:
     assert "cell 3" in words
 
 
+@pytest.mark.parametrize("call", ["getpass.getpass()", "input('key? ')", "getpass.getpass().strip()"])
+def test_what_is_typed_in_is_refused_as_that(call: str) -> None:
+    with pytest.raises(
+        BuildError, match=r"Echo → key: key is typed in \(cell 2: .*os\.environ\['KEY'\]"
+    ) as caught:
+        from_file(f"import getpass\nkey = {call}", service("return key"))
+    assert "training" not in str(caught.value)
+
+
 def test_a_saved_model_is_named_by_its_tag() -> None:
     saved = "clf = Forest()\ntiffin.models.save('iris', clf)"
     with pytest.raises(BuildError, match=r"saved as model 'iris'.*tiffin.runner\('iris:latest'\)"):
