@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -82,7 +83,15 @@ CAUSES = (
         "the engine is too old for this Dockerfile: docker 20.10, buildah 1.28 and podman 4.3 are "
         "the oldest that can build it",
     ),
-    _cause(r"exit (?:code|status):? 137|killed|oom", "the step was killed, most likely for its memory"),
+    _cause(
+        r"error reading from server|transport is closing|code = unavailable|unexpected EOF|connection reset|"
+        r"cannot connect to the docker daemon",
+        "the engine ended while it built, or the connection to it broke off: its log says why (for Docker: "
+        "`journalctl -u docker`); start it and build again, finished steps come from its cache",
+    ),
+    _cause(
+        r"exit (?:code|status):? 137|killed|oom|SIGKILL", "the step was killed, most likely for its memory"
+    ),
 )
 
 
@@ -132,9 +141,14 @@ def explain(engine: str, steps: Steps, code: int) -> str:
     reason = step.error if step else ""
     if step and not lines:  # errors of the engine itself: no program printed anything
         lines = [step.error]
-    head = f"{engine} could not build the image: " + (
-        f"{step.text!r} failed" if step else f"exit code {code}"
-    )
+    ended = f"it was ended by {_signal(-code)}" if code < 0 else f"exit code {code}"
+    head = f"{engine} could not build the image: " + (f"{step.text!r} failed" if step else ended)
     said = "\n".join(f"  {line}" for line in lines[-SHOWN_LINES:])
-    hint = advice([*lines, reason, *steps.other])
+    hint = advice([*lines, reason, *steps.other, ended])
     return mask(head + (f"\n{said}" if said else "")) + (f"\n{hint}" if hint else "")
+
+
+def _signal(number: int) -> str:
+    """`SIGKILL`"""
+    known = {each.value: each.name for each in signal.Signals}
+    return known.get(number, f"signal {number}")

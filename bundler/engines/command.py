@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ from ...errors import ImageError
 ASK_LIMIT_S = 60.0
 PUSH_LIMIT_S = 6 * 3600.0
 """Images of tens of gigabytes over slow lines; a person can interrupt it."""
+_STOP_LIMIT_S = 15.0
+"""For an engine to end a build that was interrupted, and to clear away what it had begun."""
 _PASSWORD = re.compile(r"(?<=://)[^/\s@]+@")
 
 
@@ -50,30 +53,41 @@ def follow(
     *,
     feed: Callable[[], Iterator[bytes]] | None = None,
     env: Mapping[str, str] | None = None,
+    stop: Callable[[subprocess.Popen[bytes]], None] | None = None,
 ) -> int:
     """Runs a command to its end, with its output, both streams together, line by line.
+
+    It has a session of its own: Ctrl-C in a terminal reaches this process only, which ends it in order.
 
     Args:
         command: the program and its arguments.
         on_line: called with each line, without its end.
         feed: makes what goes to its stdin; what it raises ends the command and is raised here.
         env: added to the environment.
+        stop: asks the command to end early; None: `interrupt`. One that does not follow is killed.
 
     Returns:
         Its exit code.
     """
     stdin = subprocess.PIPE if feed is not None else subprocess.DEVNULL
     environment = {**os.environ, **(env or {})}
+    stop = stop or interrupt
     with subprocess.Popen(
-        command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+        command,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,
     ) as process:
-        feeder = _Feeder(process, feed) if feed is not None else None
+        feeder = _Feeder(process, feed, stop) if feed is not None else None
         try:
             assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
             for line in process.stdout:
                 on_line(line.decode(errors="replace").rstrip("\r\n"))
         except BaseException:
-            process.terminate()
+            threading.Thread(target=_drain, args=(process,), name="drain", daemon=True).start()
+            _end(process, stop)
             raise
         finally:
             if feeder is not None:
@@ -83,11 +97,40 @@ def follow(
     return process.returncode
 
 
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """As Ctrl-C does: clients of BuildKit then tell the engine that nobody waits any more."""
+    process.send_signal(signal.SIGINT)
+
+
+def _end(process: subprocess.Popen[bytes], stop: Callable[[subprocess.Popen[bytes]], None]) -> None:
+    """Ends a command that is not needed any more; somebody must read what it still says."""
+    try:
+        stop(process)
+        process.wait(_STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    except BaseException:  # Ctrl-C once more
+        process.kill()
+        raise
+
+
+def _drain(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ValueError, OSError):  # closed when it has ended
+        for _ in process.stdout or ():
+            pass
+
+
 class _Feeder:
     """Writes to a program from a thread of its own, because the program writes at the same time."""
 
-    def __init__(self, process: subprocess.Popen[bytes], feed: Callable[[], Iterator[bytes]]) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        feed: Callable[[], Iterator[bytes]],
+        stop: Callable[[subprocess.Popen[bytes]], None],
+    ) -> None:
         self.error: BaseException | None = None
+        self._stop = stop
         self._process = process
         self._feed = feed
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
@@ -104,7 +147,7 @@ class _Feeder:
             pass  # it ended before it had read all: its exit code and its words say why
         except BaseException as error:  # noqa: BLE001 - raised again by `follow`
             self.error = error
-            self._process.terminate()
+            _end(self._process, self._stop)
         finally:
             with contextlib.suppress(BrokenPipeError):  # what is left in the buffer of a program that ended
                 stream.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from .docker import build_options, first_port
 from .engine import BuildRequest, Container, ImageFacts, Progress, RunRequest
 from .found import numbers, programs
 from .process_container import CommandContainer
+from .step_processes import fail_step
 from .steps import Steps
 
 _READ_BY_ENGINES = (
@@ -53,6 +55,10 @@ class CommandEngine:
         """Of its `build`."""
         raise NotImplementedError
 
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """Ends a build early."""
+        fail_step(process)
+
     def build(self, request: BuildRequest, on_progress: Progress) -> str:
         steps = Steps(on_progress)
         with tempfile.TemporaryDirectory(prefix="tiffin-image-") as scratch:
@@ -60,7 +66,7 @@ class CommandEngine:
             (folder / "Dockerfile").write_text(request.dockerfile, encoding="utf-8")
             command = [self.program, "build", "--file", str(folder / "Dockerfile")]
             command += ["--iidfile", str(folder / "id"), *self.own_options(request), *build_options(request)]
-            code = follow([*command, str(request.folder)], self.log(steps))
+            code = follow([*command, str(request.folder)], self.log(steps), stop=self.stop)
             if code != 0:
                 raise ImageError(explain(self.name, steps, code))
             return (folder / "id").read_text().strip()

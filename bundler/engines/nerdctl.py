@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from .buildkit_log import PlainLog
-from .command import PUSH_LIMIT_S, ask
+from .command import PUSH_LIMIT_S, ask, interrupt
 from .commands import CommandEngine, find_program
 from .engine import BuildRequest, Progress
 from .steps import Steps
@@ -30,6 +31,9 @@ class NerdctlEngine(CommandEngine):
         return PlainLog(steps)
 
     joins = False
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        interrupt(process)  # its steps are BuildKit's
 
     def own_options(self, request: BuildRequest) -> list[str]:  # noqa: ARG002 - the engine's signature
         return ["--progress", "plain"]

@@ -34,6 +34,7 @@ class PodmanEngine(CommandEngine):
 
 
 def buildah_options(request: BuildRequest) -> list[str]:
-    """Keep layers, and HEALTHCHECK, which the OCI format has no place for."""
-    options = ["--layers", "--format", "docker"]
+    """Keep layers, and HEALTHCHECK, which the OCI format has no place for;
+    keep no container of a step that failed."""
+    options = ["--layers", "--force-rm", "--format", "docker"]
     return [*options, "--timestamp", str(request.timestamp)] if request.timestamp else options

@@ -93,7 +93,7 @@ def fake_buildah(folder: Path, version: str = "1.28.2") -> FakeProgram:
     return fake
 
 
-BUILDAHS = ["--layers", "--format", "docker", "--timestamp", "315532800"]
+BUILDAHS = ["--layers", "--force-rm", "--format", "docker", "--timestamp", "315532800"]
 
 
 def test_build(programs: Path, tmp_path: Path) -> None:

@@ -213,6 +213,14 @@ def test_a_build_that_fails_before_its_first_step() -> None:
     assert "too old" in message
 
 
+def test_an_engine_that_dies() -> None:
+    steps, _ = read(BuildahLog, "STEP 1/2: FROM python:3.11-slim\n")
+    assert "it was ended by SIGKILL" in explain("podman", steps, -9)
+    assert "most likely for its memory" in explain("podman", steps, -9)
+    steps, _ = read(PlainLog, "error reading from server: EOF\n")
+    assert "the engine ended while it built" in explain("docker", steps, 1)
+
+
 def test_a_base_that_does_not_exist() -> None:
     text = (
         "#3 [internal] load metadata for docker.io/library/nope:1\n"

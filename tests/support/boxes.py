@@ -50,10 +50,10 @@ class Box:
         lines = ask(self.program, "port", self.id, f"{self._port}/tcp").splitlines()
         return f"http://127.0.0.1:{lines[0].rpartition(':')[2]}"
 
-    def wait_until_ready(self, path: str = "/readyz") -> float:
+    def wait_until_ready(self, path: str = "/readyz", limit_s: float = READY_LIMIT_S) -> float:
         """Seconds that it took."""
         began = time.monotonic()
-        while time.monotonic() - began < READY_LIMIT_S:
+        while time.monotonic() - began < limit_s:
             assert self.state()["Running"], f"it ended: {self.logs()}"
             try:
                 if httpx.get(f"{self.url}{path}", timeout=5).status_code == httpx.codes.OK:
@@ -61,7 +61,7 @@ class Box:
             except httpx.TransportError:
                 pass
             time.sleep(0.1)
-        raise AssertionError(f"not ready after {READY_LIMIT_S} s: {self.logs()}")
+        raise AssertionError(f"not ready after {limit_s} s: {self.logs()}")
 
     def post(self, route: str, body: object, *, timeout_s: float = 30) -> httpx.Response:
         return httpx.post(f"{self.url}{route}", json=body, timeout=timeout_s)
