@@ -1,4 +1,4 @@
-"""An image for arm64, built and run by an emulated processor, which takes minutes: `make test-image ARM64=1`."""
+"""An image for arm64, built and run by an emulated processor, in minutes: `make test-image ARM64=1`."""
 
 from __future__ import annotations
 
