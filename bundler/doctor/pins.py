@@ -55,11 +55,11 @@ def check(patient: Patient) -> Iterator[Finding]:
             else "pip freeze > requirements.txt",
         )
     if asked.poetry:
-        names = ", ".join(f"{line.name} ({line.where})" for line in asked.poetry[:_SHOWN])
+        named = ", ".join(f"{line.name} ({line.where})" for line in asked.poetry[:_SHOWN])
         yield Finding(
             check=NAME,
             severity="warning",
-            what=f"only Poetry can tell which versions these are, and there is no poetry.lock: {names}; a "
+            what=f"only Poetry can tell which versions these are, and there is no poetry.lock: {named}; a "
             "bundle gets what its code imports instead",
             where=asked.poetry[0].where,
             mend="poetry lock",
