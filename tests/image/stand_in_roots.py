@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -67,16 +68,18 @@ def uv_root(image: str) -> Path:
 
 
 def cached(name: str, make: Callable[[Path], None]) -> Path:
-    """A file of the cache, made when it is not there; whole or not at all."""
+    """A file of the cache, made when it is not there; whole or not at all, and by one process."""
     path = CACHE / f"{RECIPE}-{machine_key()}" / name
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        try:
-            make(unfinished)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            unfinished = path.with_suffix(".unfinished")
+            try:
+                make(unfinished)
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
     return path
 
 
