@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from .found import Found
 from .head import Head
+from .pickles import inflates
 
+_COMPRESSED = (
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bz2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    *((b"\x78" + level, "zlib") for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")),
+)
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bz2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    *((b"\x78" + level, "zlib") for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")),
+)
+_OF_TEXTS = bytes([*b"\t\n\r\f", *range(0x20, 0x7F), *range(0x80, 0x100)])
 _DATA = "it holds data; give the file that the training library saved"
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (
@@ -50,6 +63,9 @@ def _seems(head: Head) -> tuple[str, str]:
             return what, advice
     if head.data.startswith(b"PK\x03\x04"):
         return _zip(head)
+    for magic, name in _COMPRESSED:
+        if head.data.startswith(magic) and not inflates(head.data) and not _is_text(head.data):
+            return f"a file compressed by {name} that is cut or damaged", "fetch or save it again"
     if head.data[257:262] == b"ustar" or head.data[:2] == b"\x1f\x8b":
         return _archive(head)
     return _bytes(head)
@@ -68,9 +84,14 @@ def _bytes(head: Head) -> tuple[str, str]:
         return "an empty file", "save or fetch it again"
     if not head.data.strip(b"\x00"):
         return "a file of zeros", "the download or the disk went wrong: fetch it again"
-    if b"\x00" not in head.data:
+    if _is_text(head.data):
         return "a text file", _FORMATS
     return "a binary file of a kind that is not known here", _FORMATS
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether it has no bytes that texts do not have, in any encoding of one byte a character or in UTF-8."""
+    return not data.translate(None, _OF_TEXTS)
 
 
 def _archive(head: Head) -> tuple[str, str]:

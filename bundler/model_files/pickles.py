@@ -121,6 +121,11 @@ def _inflated(inflate: Callable[[bytes], bytes], data: bytes) -> bytes:
         return b""
 
 
+def inflates(data: bytes) -> bool:
+    """Whether it begins like something compressed, and its beginning can be unpacked."""
+    return any(_inflated(inflate, data) for inflate in _COMPRESSED)
+
+
 def _zlib(data: bytes) -> bytes:
     if data[:1] != b"\x78":
         return b""

@@ -3,11 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from framework_rounds import refuses_damage, served, together
+from framework_rounds import refuses_damage, serves_kinds, tells_its_columns, together
 from fresh_process import run_fresh
 from sklearn.datasets import load_iris
 
@@ -93,36 +92,11 @@ def test_a_file_tells_its_columns(tmp_path: Path) -> None:
     trees = catboost.CatBoostRegressor(**QUIET, cat_features=["kind"]).fit(data, target)
     trees.save_model(str(tmp_path / "trees"))
     model = models.save("kinds", tmp_path / "trees", framework="catboost")
-    spec = model.info.methods["predict"]
-    assert spec.batch
-    columns = next(iter(spec.inputs.values())).columns
-    assert columns == {"length": "float64", "width": "float64", "petal": "float64", "kind": "object"}
-    records = data.astype({"kind": object}).to_dict("records")
-    one, rest = together(model, "predict", records[:1], records[1:], folder=tmp_path)
-    assert np.array_equal(np.concatenate([one, rest]), trees.predict(data))
-
-
-SERVICE = """
-import pandas as pd
-
-import tiffin
-
-
-@tiffin.service
-class Kinds:
-    trees = tiffin.runner("kinds:latest", threads=1)
-
-    @tiffin.api
-    async def guess(self, rows: pd.DataFrame) -> list[float]:
-        return (await self.trees.predict(rows)).tolist()
-"""
+    tells_its_columns(model, data, trees, kind="object", folder=tmp_path)
 
 
 def test_served_from_a_bundle(tmp_path: Path) -> None:
     data, target = frame(), load_iris().target
     trees = catboost.CatBoostRegressor(**QUIET, cat_features=["kind"]).fit(data, target)
     models.save("kinds", trees, example=data[:2])
-    with served(tmp_path, SERVICE) as server:
-        records = [{"kind": "broad", "length": 6, "width": 3, "petal": 5.1}]
-        answer = httpx.post(f"{server.base_url}/guess", json={"rows": records}, timeout=30)
-        assert answer.json() == trees.predict(pd.DataFrame(records)[list(data)]).tolist()
+    serves_kinds(tmp_path, lambda rows: trees.predict(rows[list(data)]))

@@ -3,11 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from framework_rounds import refuses_damage, served, together
+from framework_rounds import refuses_damage, serves_kinds, tells_its_columns, together
 from fresh_process import run_fresh
 from sklearn.datasets import load_breast_cancer, load_iris
 
@@ -137,40 +136,12 @@ def test_a_file_tells_its_columns(tmp_path: Path) -> None:
     trees = lightgbm.LGBMRegressor(n_estimators=4, verbose=-1, min_child_samples=5).fit(data, target)
     trees.booster_.save_model(tmp_path / "trees")
     model = models.save("kinds", tmp_path / "trees", framework="lightgbm")
-    spec = model.info.methods["predict"]
-    assert spec.batch
-    columns = next(iter(spec.inputs.values())).columns
-    assert columns == {"length": "float64", "width": "float64", "petal": "float64", "kind": "category"}
-    records = data.astype({"kind": object}).to_dict("records")
-    one, rest = together(model, "predict", records[:1], records[1:], folder=tmp_path)
-    assert np.array_equal(np.concatenate([one, rest]), trees.predict(data))
-
-
-SERVICE = """
-import pandas as pd
-
-import tiffin
-
-
-@tiffin.service
-class Kinds:
-    trees = tiffin.runner("kinds:latest", threads=1)
-
-    @tiffin.api
-    async def guess(self, rows: pd.DataFrame) -> list[float]:
-        return (await self.trees.predict(rows)).tolist()
-"""
+    tells_its_columns(model, data, trees, kind="category", folder=tmp_path)
 
 
 def test_served_from_a_bundle(tmp_path: Path) -> None:
     data, target = frame(), load_iris().target
     trees = lightgbm.LGBMRegressor(n_estimators=4, verbose=-1, min_child_samples=5).fit(data, target)
     models.save("kinds", trees, example=data[:2])
-    with served(tmp_path, SERVICE) as server:
-        records = [{"kind": "broad", "length": 6, "width": 3, "petal": 5.1}]
-        answer = httpx.post(f"{server.base_url}/guess", json={"rows": records}, timeout=30)
-        sent = pd.DataFrame(records).astype({"kind": pd.CategoricalDtype(["broad", "narrow"])})
-        assert answer.json() == trees.predict(sent[list(data.columns)]).tolist()
-        wrong = httpx.post(f"{server.base_url}/guess", json={"rows": [{"kind": "broad"}]}, timeout=30)
-        assert wrong.status_code == 422
-        assert "column 'length' is missing" in wrong.text
+    kinds = pd.CategoricalDtype(["broad", "narrow"])
+    serves_kinds(tmp_path, lambda rows: trees.predict(rows.astype({"kind": kinds})[list(data)]))
