@@ -271,8 +271,12 @@ def without_engine(wish: Wish, error: NoEngineError) -> NoEngineError:
         with path.open("wb") as file:
             for block in context(wish.bundle, dockerfile=render(plan)):
                 file.write(block)
-    except BaseException:  # a damaged bundle, a full disk
+    except BaseException as failed:  # a damaged bundle, a full disk
         path.unlink(missing_ok=True)
+        if isinstance(failed, OSError) and failed.strerror:
+            raise NoEngineError(
+                f"{error}\nThe build context cannot be written to {path}: {failed}"
+            ) from failed
         raise
     return NoEngineError(
         f"{error}\nThe build context is in {path}; where Docker is, this builds it:\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,6 +179,24 @@ def test_no_half_of_a_context_is_left(
     monkeypatch.setattr("tiffin.bundler.containerize.context", damaged)
     code, _, err = run(capsys, "containerize", "echo")
     assert (code, "not what its digest says" in err) == (1, True)
+    assert not list(tmp_path.glob("*.tar"))
+
+
+def test_no_room_for_a_context(
+    capsys: pytest.CaptureFixture[str], programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> Iterator[bytes]:
+        yield b"half of it"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tiffin.bundler.containerize.context", full)
+    code, _, err = run(capsys, "containerize", "echo")
+    assert code == 1
+    assert "no container engine answers" in err
+    said = " ".join(err.split())
+    assert (
+        f"cannot be written to {tmp_path / 'echo-v1.context.tar'}: [Errno 28] No space left on device" in said
+    )
     assert not list(tmp_path.glob("*.tar"))
 
 
