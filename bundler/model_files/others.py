@@ -12,11 +12,6 @@ _COMPRESSED = (
     (b"\xfd7zXZ\x00", "xz"),
     *((b"\x78" + level, "zlib") for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")),
 )
-    (b"\x1f\x8b", "gzip"),
-    (b"BZh", "bz2"),
-    (b"\xfd7zXZ\x00", "xz"),
-    *((b"\x78" + level, "zlib") for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")),
-)
 _OF_TEXTS = bytes([*b"\t\n\r\f", *range(0x20, 0x7F), *range(0x80, 0x100)])
 _DATA = "it holds data; give the file that the training library saved"
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
