@@ -27,11 +27,11 @@ def asked(text: str) -> Collected:
 
 
 UV = """#!{python}
-import os, sys
+import sys
 open({log!r}, "a").write(" ".join(sys.argv[1:]) + "\\n")
 output = sys.argv[sys.argv.index("--output-file") + 1]
 text = open("requirements.in").read()
-if "far" in text and not ("near" in text and os.environ.get("UV_OFFLINE")):
+if "far" in text and not ("near" in text and "--offline" in sys.argv):
     sys.exit("error: Failed to fetch: http://far\\n  cause: error sending request for url (http://far)\\n")
 if "impossible" in text:
     sys.exit("error: No solution found\\n  cause: Because there is no version\\n  of impossible\\n  more\\n")
