@@ -11,10 +11,13 @@ from ...runtime.manifest import BundleInfo, ModelInfo, RunnerSpec
 from ...runtime.model.model import read_info
 from ...runtime.tag import Tag
 from ..bundles import Bundle
+from ..content import PROTO_FILE
 from ..python.lockfile import LOCK_FILE, LOCK_PATTERN, REQUIREMENTS_FILE, Locked, read_lock, read_requirements
 from ..references import flat_metrics
+from ..words import UNTYPED
 from .change import Change, Delta, delta, flat
 from .models import ModelDiff, diff_models, files_of, origin_of
+from .protos import grpc_changes
 from .services import service_changes
 
 
@@ -71,7 +74,7 @@ def diff_bundles(a: Bundle, b: Bundle) -> BundleDiff:
         a=str(a.tag),
         b=str(b.tag),
         same=a.info.digest == b.info.digest,
-        schema=service_changes(a.info.service, b.info.service),
+        schema=_schema(a, b),
         files=delta(_files(a.info), _files(b.info)),
         packages=_packages(a, b),
         models=[found for found in (diff_models(*pair) for pair in pairs) if found],
@@ -103,6 +106,36 @@ def models_of(bundle: Bundle) -> list[ModelInfo]:
     """
     tags = [Tag.parse(text) for text in bundle.info.models]
     return [read_info(bundle.path / "models" / tag.name / tag.version) for tag in tags]
+
+
+def _schema(a: Bundle, b: Bundle) -> list[Change]:
+    """Of the routes, and what only gRPC callers feel."""
+    from ...runtime.grpc.typed.names import type_name
+
+    found = service_changes(a.info.service, b.info.service)
+    told = {change.path for change in found if change.breaking}
+    routes = {type_name(api.name): api.route for api in a.info.service.apis}
+    for method, field, change in grpc_changes(_proto(a), _proto(b)):
+        where = f"POST {routes.get(method)}: "
+        place = f"{where}output" if field == "result" else f"{where}input {field}"
+        if not any(path.startswith(place) for path in told):  # JSON callers feel it too
+            found.append(change)
+    typed = {api.name: api.route for api in a.info.service.apis if api.name not in _untyped(a)}
+    for name, reason in _untyped(b).items():
+        if name in typed and _proto(a):
+            what = f"no gRPC method any more: {reason}"
+            found.append(Change(path=f"POST {typed[name]}", what=what, breaking=True))
+    return sorted(found, key=lambda change: not change.breaking)
+
+
+def _proto(bundle: Bundle) -> str:
+    has = any(entry.path == PROTO_FILE for entry in bundle.info.files)
+    return _text(bundle, PROTO_FILE) if has else ""
+
+
+def _untyped(bundle: Bundle) -> dict[str, str]:
+    found = bundle.info.options.get(UNTYPED, {})
+    return found if isinstance(found, dict) else {}
 
 
 def _models(bundle: Bundle) -> dict[str, ModelInfo]:

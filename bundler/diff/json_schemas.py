@@ -10,8 +10,8 @@ from .change import Fact, Kind, words
 MAX_DEPTH = 24
 MAX_PARTS = 5_000
 """Parts that are compared."""
-_LOWEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
-_HIGHEST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+_LOWEST = ("minLength", "minItems", "minProperties")
+_HIGHEST = ("maxLength", "maxItems", "maxProperties")
 _EXACT = ("pattern", "format", "multipleOf", "contentEncoding", "contentMediaType", "uniqueItems")
 
 
@@ -32,6 +32,9 @@ class Schemas:
         return list(self._differ(self._old, self._new, "", 0))
 
     def _differ(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
+        if (old is False) != (new is False):
+            yield Fact(path, *(("narrower", "nothing fits") if new is False else ("wider", "may be there")))
+            return
         old, new = _resolved(old, self._old), _resolved(new, self._new)
         self._left -= 1  # types that hold themselves in several places branch without end
         if self._left < 0 or depth > MAX_DEPTH or words(old) == words(new):
@@ -50,16 +53,39 @@ class Schemas:
         before, after = _alternatives(old), _alternatives(new)
         lost = [one for one in before if not any(self._covers(one, other, depth) for other in after)]
         gained = [one for one in after if not any(self._covered(other, one, depth) for other in before)]
+        for one in [*lost]:  # what became of one is said in detail
+            heir = next((other for other in [*gained, *after] if self._is_heir(one, other)), None)
+            if heir is not None:
+                lost.remove(one)
+                gained = [other for other in gained if other is not heir]
+                yield from self._differ(one, heir, path, depth + 1)
+        for other in [*gained]:
+            parent = next((one for one in before if self._is_heir(one, other)), None)
+            if parent is not None:
+                gained.remove(other)
+                yield from self._differ(parent, other, path, depth + 1)
         if lost:
-            yield Fact(path, "narrower", f"no longer takes {_names(lost)}")
+            yield Fact(path, "narrower", f"no longer {_names(lost)}")
         if gained:
             yield Fact(path, "wider", f"may be {_names(gained)}, too")
 
+    def _is_heir(self, one: Any, other: Any) -> bool:
+        """Whether people would say that it is the same alternative, in another form."""
+        old, new = _resolved(one, self._old), _resolved(other, self._new)
+        if _type_names(old) != _type_names(new):
+            return False
+        named = [schema.get("title") for schema in (old, new)]
+        return None in named or named[0] == named[1]
+
     def _covers(self, old: Any, new: Any, depth: int) -> bool:
-        return not any(fact.kind in {"narrower", "other"} for fact in self._differ(old, new, "", depth + 1))
+        return not any(
+            fact.kind in {"narrower", "other", "removed"} for fact in self._differ(old, new, "", depth + 1)
+        )
 
     def _covered(self, old: Any, new: Any, depth: int) -> bool:
-        return not any(fact.kind in {"wider", "other"} for fact in self._differ(old, new, "", depth + 1))
+        return not any(
+            fact.kind in {"wider", "other", "removed"} for fact in self._differ(old, new, "", depth + 1)
+        )
 
     def _properties(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
         before, after = old.get("properties", {}), new.get("properties", {})
@@ -70,15 +96,21 @@ class Schemas:
                 yield Fact(place, "removed", "field removed")
                 continue
             yield from self._differ(before[name], after[name], place, depth + 1)
+            yield from _defaults(before[name], after[name], place)
             if name in needed_after - needed_before:
                 yield Fact(place, "narrower", "field became required")
             elif name in needed_before - needed_after:
                 yield Fact(place, "wider", "field may be missing")
+        free = old.get("additionalProperties", True) if _is_map(old) else None
         for name in after:
-            if name not in before and (before or after) and old.get("type") == new.get("type"):
-                needed = name in needed_after
-                kind: Kind = "narrower" if needed else "harmless"
-                yield Fact(f"{path}.{name}", kind, f"new {'required' if needed else 'optional'} field")
+            if name in before or old.get("type") != new.get("type"):
+                continue
+            place = f"{path}.{name}"
+            if free is not None:  # under any name something could come before
+                yield from self._differ({} if free is True else free, after[name], place, depth + 1)
+            needed = name in needed_after
+            kind: Kind = "narrower" if needed else "harmless"
+            yield Fact(place, kind, f"new {'required' if needed else 'optional'} field")
         yield from self._others(old, new, path, depth)
 
     def _others(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
@@ -94,19 +126,31 @@ class Schemas:
             yield from self._differ(one, other, f"{path}.*", depth + 1)
 
     def _items(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
-        before, after = old.get("prefixItems"), new.get("prefixItems")
-        if isinstance(before, list) and isinstance(after, list):
-            if len(before) != len(after):
-                yield Fact(path, "other", f"had {len(before)} items, has {len(after)}")
-                return
-            for place, (one, other) in enumerate(zip(before, after, strict=True)):
-                yield from self._differ(one, other, f"{path}[{place}]", depth + 1)
-        elif before != after:
-            yield Fact(
-                path, "narrower" if after else "wider", f"items {'are' if after else 'need not be'} listed"
-            )
-        if isinstance(old.get("items", {}), Mapping) and isinstance(new.get("items", {}), Mapping):
-            yield from self._differ(old.get("items", {}), new.get("items", {}), f"{path}[]", depth + 1)
+        before, after = _listed(old), _listed(new)
+        if before and after and len(before) != len(after):
+            yield Fact(path, "other", f"had {len(before)} items, has {len(after)}")
+            return
+        for place in range(max(len(before), len(after))):
+            one, other = (_item(schema, parts, place) for schema, parts in ((old, before), (new, after)))
+            yield from self._differ(one, other, f"{path}[{place}]", depth + 1)
+        one, other = (_item(schema, parts, len(parts)) for schema, parts in ((old, before), (new, after)))
+        yield from self._differ(one, other, f"{path}[]", depth + 1)
+
+
+def _listed(schema: Mapping[str, Any]) -> list[Any]:
+    """The items that have a schema of their own each."""
+    parts = schema.get("prefixItems")
+    return parts if isinstance(parts, list) else []
+
+
+def _item(schema: Mapping[str, Any], parts: list[Any], place: int) -> Any:
+    return parts[place] if place < len(parts) else schema.get("items", {})
+
+
+def _is_map(schema: Mapping[str, Any]) -> bool:
+    """Whether it has values under names that nobody listed."""
+    free = schema.get("additionalProperties", True)
+    return isinstance(free, Mapping) or (free is True and not schema.get("properties"))
 
 
 def _resolved(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -157,8 +201,15 @@ def _values(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterat
 
 
 def _bounds(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[Fact]:
+    for what, sign in (("minimum", 1), ("maximum", -1)):
+        before, after = _limit(old, what, sign), _limit(new, what, sign)
+        if before != after:
+            tighter = after is not None and (before is None or after > before)
+            shown = f"{_shown_limit(before, what, sign)} → {_shown_limit(after, what, sign)}"
+            yield Fact(path, "narrower" if tighter else "wider", shown)
     for name in (*_LOWEST, *_HIGHEST):
-        before, after = old.get(name), new.get(name)
+        least = 0 if name in _LOWEST else None
+        before, after = old.get(name, least), new.get(name, least)
         if before == after:
             continue
         grew = before is not None and after is not None and after > before
@@ -166,8 +217,33 @@ def _bounds(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterat
         kind: Kind = "narrower" if tighter else "wider"
         yield Fact(path, kind, f"{name} {_shown_bound(before)} → {_shown_bound(after)}")
     for name in _EXACT:
-        if old.get(name) != new.get(name):
-            yield Fact(path, "other", f"{name} {_shown_bound(old.get(name))} → {_shown_bound(new.get(name))}")
+        before, after = old.get(name) or None, new.get(name) or None
+        if before != after:
+            kind = "narrower" if before is None else "wider" if after is None else "other"
+            yield Fact(path, kind, f"{name} {_shown_bound(before)} → {_shown_bound(after)}")
+
+
+def _limit(schema: Mapping[str, Any], what: str, sign: int) -> tuple[float, bool] | None:
+    """The tighter of `minimum` and `exclusiveMinimum`: what is greater is tighter; of maxima the opposite."""
+    found = [(name, schema[name]) for name in (what, f"exclusive{what.capitalize()}") if name in schema]
+    limits = [(sign * value, name != what) for name, value in found if isinstance(value, (int, float))]
+    return max(limits) if limits else None
+
+
+def _shown_limit(limit: tuple[float, bool] | None, what: str, sign: int) -> str:
+    if limit is None:
+        return f"no {what}"
+    value, exclusive = limit
+    return f"{f'exclusive {what}' if exclusive else what} {words(sign * value)}"
+
+
+def _defaults(old: Any, new: Any, path: str) -> Iterator[Fact]:
+    """Beside a reference, where it is no part of what is referred to."""
+    before, after = (
+        words(each.get("default")) if isinstance(each, Mapping) else "null" for each in (old, new)
+    )
+    if before != after:
+        yield Fact(path, "harmless", f"default {before} → {after}")
 
 
 def _alternatives(schema: Mapping[str, Any]) -> list[Any]:
@@ -196,7 +272,7 @@ def _name(schema: Any) -> str:
     if not isinstance(schema, Mapping):
         return "anything"
     if isinstance(reference := schema.get("$ref"), str):
-        return reference.rpartition("/")[2]
+        return f"object {reference.rpartition('/')[2]}"
     allowed = _allowed(schema)
     return " or ".join(allowed) if allowed else _shown(_type_names(schema))
 

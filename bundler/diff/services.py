@@ -37,6 +37,7 @@ def method_changes(old: Mapping[str, MethodSpec], new: Mapping[str, MethodSpec])
 def _routes(old: ServiceSpec, new: ServiceSpec) -> Iterator[Change]:
     by_route = {api.route: api for api in new.apis}
     by_name = {api.name: api for api in new.apis}
+    known = {api.route for api in old.apis}
     met = set()
     for api in old.apis:
         where = f"POST {api.route}"
@@ -45,7 +46,9 @@ def _routes(old: ServiceSpec, new: ServiceSpec) -> Iterator[Change]:
             other = by_name[api.name]
             yield Change(path=where, what=f"route moved to {other.route}", breaking=True)
         elif other is None:
-            yield Change(path=where, what="route removed", breaking=True)
+            alike = [each for each in new.apis if each.route not in known and _alike(api, each)]
+            now = f"; {alike[0].route} takes and gives the same" if len(alike) == 1 else ""
+            yield Change(path=where, what=f"route removed{now}", breaking=True)
             continue
         elif other.name != api.name:
             what = f"is called {other.name} now, was {api.name}: gRPC and tiffin.Client use the name"
@@ -57,11 +60,13 @@ def _routes(old: ServiceSpec, new: ServiceSpec) -> Iterator[Change]:
             yield Change(path=f"POST {api.route}", what="new route", breaking=False)
 
 
+def _alike(one: ApiSpec, other: ApiSpec) -> bool:
+    """Whether it is the same under another name, as far as types can tell."""
+    return (one.inputs, one.output, one.stream) == (other.inputs, other.output, other.stream)
+
+
 def _api(where: str, old: ApiSpec, new: ApiSpec) -> Iterator[Change]:
     yield from _inputs(where, old.inputs, new.inputs, old.defaults, new.defaults)
-    if old.inputs.keys() <= new.inputs.keys() and [*new.inputs][: len(old.inputs)] != [*old.inputs]:
-        what = "inputs come at other places: the numbers of gRPC fields follow them"
-        yield Change(path=where, what=what, breaking=True)
     yield from as_changes(f"{where}: output", "output", type_facts(old.output, new.output))
     if old.stream != new.stream:
         yield Change(

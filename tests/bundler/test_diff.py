@@ -70,13 +70,6 @@ BREAKING = [
         "input became required",
     ),
     (
-        "new optional input in front",
-        service(),
-        service(api(inputs={"y": array(), "x": array()}, defaults={"y": 1})),
-        "POST /run",
-        "numbers of gRPC fields",
-    ),
-    (
         "dtype narrowed",
         service(),
         service(api(inputs={"x": array("float16")})),
@@ -181,6 +174,13 @@ def test_what_does_not(old: ServiceSpec, new: ServiceSpec) -> None:
     assert [change for change in changes if change.breaking] == []
 
 
+def test_a_route_with_another_name_and_path() -> None:
+    new = service(api(name="go", route="/go"), api(name="odd", route="/odd", inputs={}))
+    assert service_changes(service(), new)[0].what == "route removed; /go takes and gives the same"
+    two = service(api(name="go", route="/go"), api(name="up", route="/up"))
+    assert service_changes(service(), two)[0].what == "route removed"
+
+
 def test_nothing_differs() -> None:
     assert service_changes(service(), service()) == []
     renamed = service(api(inputs={"x": array(shape=["rows", 4])}))
@@ -225,10 +225,62 @@ def test_nothing_differs() -> None:
         ),
         ({"$ref": "#/$defs/Nowhere"}, {"$ref": "#/$defs/Nowhere", "title": "x"}, []),
         ({"$ref": "#"}, {"$ref": 5, "items": 3}, []),
+        ({"minimum": 0}, {"exclusiveMinimum": 0}, ["narrower"]),
+        ({"exclusiveMaximum": 5}, {"maximum": 5}, ["wider"]),
+        ({"minimum": 0, "exclusiveMinimum": 3}, {"minimum": 1, "exclusiveMinimum": 3}, []),
+        ({"type": "string"}, {"type": "string", "format": "uuid"}, ["narrower"]),
+        ({"type": "array", "uniqueItems": True}, {"type": "array"}, ["wider"]),
+        ({"type": "array"}, {"type": "array", "minItems": 0}, []),
+        (
+            {"type": "object", "properties": {"a": {"type": "integer", "default": 1}}},
+            {"type": "object", "properties": {"a": {"type": "integer", "default": 2}}},
+            ["harmless"],
+        ),
     ],
 )
 def test_json_schemas(old: dict[str, Any], new: dict[str, Any], kinds: list[str]) -> None:
     assert [fact.kind for fact in Schemas(old, new).facts()] == kinds
+
+
+P = {"title": "P", "type": "object", "properties": {"a": TEXT}, "required": ["a"]}
+P2 = {"title": "P", "type": "object", "properties": {"a": TEXT, "b": NUMBER}, "required": ["a", "b"]}
+Q = {"title": "Q", "type": "object", "properties": {"q": TEXT}, "required": ["q"]}
+NULL = {"type": "null"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "facts"),
+    [
+        ([P, NULL], [P2, NULL], [(".b", "narrower", "new required field")]),
+        ([P, NULL], [P2], [(".b", "narrower", "new required field"), ("", "narrower", "no longer null")]),
+        ([P], [P2, NULL], [(".b", "narrower", "new required field"), ("", "wider", "may be null, too")]),
+        ([P, Q], [Q, P2], [(".b", "narrower", "new required field")]),
+        ([P2], [P, Q], [(".b", "removed", "field removed"), ("", "wider", "may be object Q, too")]),
+        ([P, Q], [P], [("", "narrower", "no longer object Q")]),
+        (
+            [{"type": "integer", "minimum": 0}, TEXT],
+            [{"type": "integer", "minimum": 1}, TEXT],
+            [("", "narrower", "minimum 0 → minimum 1")],
+        ),
+        (
+            [{"type": "integer", "minimum": 1}, TEXT],
+            [{"type": "integer"}, TEXT],
+            [("", "wider", "minimum 1 → no minimum")],
+        ),
+        (
+            [TEXT, NULL],
+            [NUMBER, NULL],
+            [("", "narrower", "no longer string"), ("", "wider", "may be number, too")],
+        ),
+    ],
+)
+def test_alternatives_are_told_in_detail(old: list[Any], new: list[Any], facts: list[Any]) -> None:
+    def document(choices: list[Any]) -> dict[str, Any]:
+        named = {one["title"]: one for one in choices if "title" in one}
+        refs = [{"$ref": f"#/$defs/{one['title']}"} if "title" in one else one for one in choices]
+        return {**({"anyOf": refs} if len(refs) > 1 else refs[0]), "$defs": named}
+
+    assert Schemas(document(old), document(new)).facts() == [Fact(*fact) for fact in facts]
 
 
 def test_a_schema_that_holds_itself_often_ends() -> None:
