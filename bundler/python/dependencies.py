@@ -191,7 +191,8 @@ def _collect(subject: _Subject, where: Environment, *, ask: bool) -> tuple[Needs
     needs.indexes = list(dict.fromkeys([*indexes, *needs.indexes]))
     _check_routes(needs, known_indexes)
     if ask:
-        add_local_versions(needs, models, where, inferred=file is None)
+        gpus = any(runner.gpus for runner in service.runners)
+        add_local_versions(needs, models, where, inferred=file is None, gpus=gpus)
     return needs, _pack(needs, where), collect_requirements(needs, models, service)
 
 

@@ -39,7 +39,7 @@ _ASK_AGAIN_S = 86_400.0
 
 
 def add_local_versions(
-    needs: Needs, models: Sequence[ModelInfo], where: Environment, *, inferred: bool
+    needs: Needs, models: Sequence[ModelInfo], where: Environment, *, inferred: bool, gpus: bool = False
 ) -> None:
     """Asks for those builds, from the index that has them, wherever the project asks for no other.
 
@@ -48,6 +48,7 @@ def add_local_versions(
         models: their packages count in the version that they were saved with.
         where: an index counts when it has the build for that.
         inferred: whether the requirements are those of imports: what these packages need counts then.
+        gpus: whether runners ask for them, so that builds for the CPU are of no use.
     """
     here = versions_of(info_folders())
     saved = {canonical(name): version for model in models for name, version in model.versions.items()}
@@ -58,6 +59,12 @@ def add_local_versions(
     versions = {**closure(sorted(chosen | saved.keys()), here), **saved}
     for name, version in sorted(versions.items()):
         if "+" not in version or name in asked or name in needs.routed:
+            continue
+        if gpus and version.endswith("+cpu"):
+            needs.notes.append(
+                f"{name} is {version} here, and runners ask for GPUs: the bundle gets "
+                f"{public_version(version)}"
+            )
             continue
         index = origin(name, version, where, needs.indexes)
         if index is None:

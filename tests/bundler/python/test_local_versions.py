@@ -15,9 +15,9 @@ from tiffin.bundler.python import local_versions as local_versions_module
 from tiffin.bundler.python import requirements as requirements_module
 from tiffin.bundler.python.dependencies import Code, Dependencies, dependencies
 from tiffin.bundler.python.environment import environment, this_python
-from tiffin.bundler.python.local_versions import origin
+from tiffin.bundler.python.local_versions import add_local_versions, origin
 from tiffin.bundler.python.lockfile import read_lock
-from tiffin.bundler.python.needs import Index
+from tiffin.bundler.python.needs import Index, Needs
 from tiffin.runtime.manifest import ModelInfo, ServiceSpec
 from tiffin.runtime.service.bundlefile import PythonOptions
 
@@ -143,6 +143,13 @@ def test_where_no_index_has_it_that_is_said(
         os.utime(kept, (0, 0))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv2"))
     assert versions(made(tmp_path))["torchlike"] == "1.0+cpu"
+
+
+def test_a_build_for_the_cpu_is_of_no_use_to_runners_with_gpus(cpu: SimpleIndex) -> None:
+    needs = Needs()
+    add_local_versions(needs, [saved_with("1.0+cpu")], environment(), inferred=False, gpus=True)
+    assert (needs.wanted, cpu.asked) == ([], [])
+    assert needs.notes == ["torchlike is 1.0+cpu here, and runners ask for GPUs: the bundle gets 1.0"]
 
 
 def test_no_index_is_asked_without_a_lock(
