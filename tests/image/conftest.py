@@ -78,11 +78,14 @@ def usable(name: str, engines: list[str]) -> str:
     return name
 
 
-@pytest.fixture
-def registry(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """An empty one."""
-    with running_registry(tmp_path) as running:
-        monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(running.conf))
+@pytest.fixture(scope="module")
+def registry(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Empty at first; what one test pushed, with all that it is built on, the next need not push again."""
+    with (
+        running_registry(tmp_path_factory.mktemp("registry")) as running,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("CONTAINERS_REGISTRIES_CONF", str(running.conf))
         yield running
 
 
