@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import select
+from typing import TYPE_CHECKING
 
 from ...errors import RequestError
+
+if TYPE_CHECKING:
+    from .head import RawHeaders
 
 HEAD_LIMIT_BYTES = 64 * 1024
 HEAD_LIMIT_FIELDS = 128
@@ -35,6 +39,14 @@ class Dropped(list[tuple[bytes, bytes]]):
 
     def append(self, field: tuple[bytes, bytes]) -> None:
         pass
+
+
+def has_body(headers: RawHeaders) -> bool:
+    """Whether a request announces a body."""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in headers
+    )
 
 
 def overhead_limit(body_bytes: int) -> int:

@@ -22,6 +22,7 @@ from .limits import (
     HEAD_LIMIT_FIELDS,
     Dropped,
     HeadTooLargeError,
+    has_body,
     overhead_limit,
 )
 from .lines import sends_lines
@@ -135,7 +136,8 @@ class PredictionProtocol(Connection):
         raw, self._unknown_head = self._unknown_head, b""  # of the first message in the newest bytes only
         previous = self.cycle
         if self.parser.should_upgrade():
-            if self._should_upgrade() and (previous is None or previous.response_complete):
+            alone = previous is None or previous.response_complete
+            if alone and self._should_upgrade() and not has_body(headers):
                 self._pass_on(headers)
             else:
                 self._upgrade = headers

@@ -6,6 +6,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ...errors import MalformedInputError
 from . import problem
 from .exchange import Headers
 from .prediction import Prediction
@@ -59,6 +60,11 @@ class SocketPrediction(Prediction):
         self.keep_alive = parser.should_keep_alive()
         if not self.keep_alive or b"connection" in fields:
             self.http10 = parser.get_http_version() == "1.0"
+        if b"," in fields.get(b"host", b""):  # RFC 9112, 3.2: a proxy in front may have meant another of them
+            self.head.refusal = MalformedInputError("a request has one Host field")
+            self.keep_alive = False
+        elif fields.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            self.keep_alive = False  # refused; and others may see another end of this request than we do
         self.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
 
     async def run_asgi(self, _app: Any) -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .state import ServerState
 
 
+_NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
 def websocket_options(state: ServerState) -> dict[str, Any]:
     """What to give to `uvicorn.Config`."""
     serving = Serving.of(state)
@@ -47,6 +50,13 @@ class ServedSocket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         if self._tenant is not None:
             self._tenant.lost()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            # The library has refused the head; uvicorn waits for a request that will not come.
+            self.transport.write(b"".join(self.conn.data_to_send()) or _NO_HANDSHAKE)
+            self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

@@ -11,6 +11,7 @@ import numpy as np
 from ..schema.array import ArrayKind
 from ..schema.dtypes import Dtypes
 from ..schema.tensor import is_tensor, to_numpy
+from ..schema.texts import check_room
 from ..schema.wrong import WrongValueError
 from . import byte_strings
 from .datatypes import BF16, BY_DTYPE, BYTES, DTYPES, NAMES, datatype_of
@@ -114,6 +115,7 @@ def bfloat16_bits(value: Any) -> np.ndarray[Any, Any] | None:
 def _texts(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Bytes → an array of strings, as JSON gives them."""
     texts = decoded(array)
+    check_room(texts)
     made: np.ndarray[Any, Any] = np.array(texts, str).reshape(array.shape)
     return made
 

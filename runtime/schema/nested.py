@@ -11,6 +11,7 @@ import numpy as np
 
 from .dims import MAX_AXES
 from .dtypes import Dtypes
+from .texts import check_lists
 from .wrong import WrongValueError, at_index, short
 
 
@@ -37,6 +38,8 @@ def to_array(value: Any, dtypes: Dtypes, depth: int) -> np.ndarray[Any, Any]:
             return np.array(value, dtypes.only)
         except (ValueError, OverflowError):
             raise _why(value, dtypes, depth) from None
+    if dtypes.names is None:
+        check_lists(value, depth)
     try:
         array = np.array(value)
     except (ValueError, OverflowError):

@@ -121,7 +121,7 @@ class Client:
     async def head(self) -> tuple[int, dict[str, str]]:
         raw = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = raw[:-4].split("\r\n")
-        match = re.fullmatch(r"HTTP/1\.1 (\d{3}) [A-Za-z ]*", first)
+        match = re.fullmatch(r"HTTP/1\.1 (\d{3}) [A-Za-z -]*", first)
         assert match is not None, first
         headers = dict(line.split(": ", 1) for line in lines)
         assert len(headers) == len(lines), f"a header came twice: {lines}"

@@ -12,6 +12,7 @@ from ...schema.array import ArrayKind, compact
 from ...schema.dims import MAX_AXES
 from ...schema.dtypes import Dtypes, named
 from ...schema.tensor import is_tensor
+from ...schema.texts import check_room
 from ...schema.wrong import WrongValueError
 from .draft import FieldProto, FileDraft
 from .form import MessageForm
@@ -90,7 +91,10 @@ class TensorForm(MessageForm):
         if not given:
             return self.from_data(value.dtype, list(value.shape), data)
         name, dtype = given[0]
-        array = np.array(getattr(value, name), dtype)
+        listed = getattr(value, name)
+        if name == "texts":
+            check_room(listed)
+        array = np.array(listed, dtype)
         if value.dtype:
             array = _cast(array, value.dtype)
         return array.reshape(self._shape(value.shape, array.size))

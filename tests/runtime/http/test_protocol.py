@@ -219,8 +219,19 @@ async def test_garbage_behind_a_request_waits_for_its_answer(server: Running) ->
 @on_server()
 async def test_only_chunked_is_a_transfer_coding(server: Running) -> None:
     async with await server.connect() as client:
-        await client.send(CHUNKED.replace(b"chunked", b"gzip, chunked") + b"1\r\nx\r\n0\r\n\r\n")
+        refused = CHUNKED.replace(b"chunked", b"gzip, chunked") + b"1\r\nx\r\n0\r\n\r\n"
+        await client.send(refused + post("/echo", b'{"x":1}'))
         assert (await client.answer()).status == 400
+        assert await client.ended()  # a proxy may have seen another end of it
+
+
+@on_server()
+async def test_two_hosts_are_none(server: Running) -> None:
+    for path in ("/echo", "/echo?x=1"):
+        async with await server.connect() as client:
+            await client.send(post(path, b'{"x":1}', "host: other") + post("/echo", b'{"x":1}'))
+            assert (await client.answer()).status == 400
+            assert await client.ended()
 
 
 @on_server()

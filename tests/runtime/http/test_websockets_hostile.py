@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from http_server import Running, get, on_server
+from http_server import Running, get, on_server, running
 from hypothesis import given
 from hypothesis import strategies as st
 from socket_client import asked, opened, received
@@ -23,6 +24,10 @@ from tiffin.runtime.http.websocket_handshake import WebSockets
 from tiffin.runtime.http.websocket_messages import Envelopes, Form, names, read
 
 served = on_server(make=stream_state)
+HANDSHAKE = (
+    "connection: upgrade", "upgrade: websocket", "sec-websocket-version: 13",
+    "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+)  # fmt: skip
 words = st.dictionaries(
     st.sampled_from(["$id", "$item", "$end", "$cancel", "$more", "numbers", "start", ""]),
     st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.text(max_size=3), st.lists(st.integers(0, 3))),
@@ -159,3 +164,34 @@ async def test_a_handshake_that_is_none(server: Running) -> None:
     async with await server.connect() as client:
         await client.send(get("/total", "connection: upgrade", "upgrade: h2c"))
         assert (await client.answer()).status == 405  # the wish is passed over
+
+
+@served
+async def test_a_handshake_with_a_body_is_a_request(server: Running) -> None:
+    for more in ("content-length: 7", "transfer-encoding: chunked"):
+        async with await server.connect() as client:
+            body = b'{"x":5}' if "length" in more else b"0\r\n\r\n"
+            await client.send(get("/total", *HANDSHAKE, more) + body + get("/livez"))
+            assert (await client.answer()).status == 405
+            assert (await client.answer()).status == 200
+    async with await server.connect() as client:
+        await client.send(get("/total", *HANDSHAKE, "content-length: 0"))  # some clients always say so
+        assert (await client.head())[0] == 101
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "status"),
+    [
+        ("/total", "x: " + "a" * 9000, 431),
+        ("/total?x=" + "a" * 9000, "x: a", 414),
+        ("/total", "\r\n".join(["x: a"] * 140), 431),
+    ],
+)
+def test_a_handshake_too_large_is_answered(path: str, more: str, status: int, tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with running(stream_state(tmp_path)) as server, await server.connect() as client:
+            await client.send(get(path, *HANDSHAKE, more))
+            assert (await client.head())[0] == status
+            await asyncio.wait_for(client.reader.read(), 10)  # to the end
+
+    asyncio.run(ask())

@@ -225,3 +225,19 @@ def test_the_body_may_be_any_buffer() -> None:
     compiled = inputs(Float32[np.ndarray, "n"])
     for kind in (bytes, bytearray, memoryview):
         assert compiled.decode_json(kind(b'{"x": [1]}'))["x"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("first", ["a" * 100_000, ["a" * 100_000]])
+def test_one_long_text_among_many_is_refused(first: Any) -> None:
+    """As an array it would take 4 GB."""
+    short: Any = "b" if isinstance(first, str) else ["b"]
+    path, message = refusal(lambda: decode(np.ndarray, [first, *[short] * 10_000]))
+    assert path == "$.x"
+    assert "call of its own" in message
+    assert "4,000,400,000 bytes" in message
+    assert decode(np.ndarray, [first]).dtype.itemsize == 400_000
+    assert decode(np.ndarray, ["b" * 10] * 10_000).shape == (10_000,)
+
+
+def test_a_long_text_among_numbers_is_refused_as_well() -> None:
+    assert refusal(lambda: decode(np.ndarray, [*[1] * 10_000, "a" * 100_000]))[0] == "$.x"
