@@ -68,7 +68,7 @@ test-image: $(VENV)/.dev ## build, run and change real images; needs root, docke
 # Heavy libraries in an environment of their own, which sees the other one: torch is there once.
 FRAMEWORKS := .venv-frameworks
 LIBRARIES := transformers sentence-transformers diffusers accelerate keras tensorflow-cpu jax flax lightning fastai \
-	onnx onnxruntime skl2onnx lightgbm catboost statsmodels skops openvino mlflow-skinny spacy
+	onnx onnxruntime skl2onnx lightgbm catboost statsmodels skops openvino mlflow-skinny spacy soundfile av
 
 $(FRAMEWORKS)/.done: $(VENV)/.dev constraints-frameworks.txt Makefile
 	$(BIN)/python -m venv $(FRAMEWORKS)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,11 @@ from ..schema.file import File
 FEATURES = ("waveform", "log-mel")
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FORMAT = struct.Struct("<HHIIHH")
+_KNOWN = (b"fLaC", b"OggS", b"ID3", b"\xff", b"FORM", b".snd", b"caff")
+"""FLAC, Ogg, MP3 with and without a title, AIFF, AU, CAF."""
+_MOST_HZ, _MOST_CHANNELS = 1_000_000, 64
+_MARGIN_S = 0.1
+"""Read beyond the end of what is heard, for the resampling of its last samples."""
 Array = np.ndarray[Any, Any]
 
 
@@ -62,7 +70,7 @@ class Sound:
         return waves if self.features == "waveform" else self._log_mel(waves)
 
     def _wave(self, file: File) -> Array:
-        wave, rate = decode(file.data)
+        wave, rate = decode(file.data, seconds=self.seconds + _MARGIN_S)
         mono = resample(wave.mean(axis=1), rate, self.rate)[: self.samples]
         return np.pad(mono, (0, self.samples - len(mono))).astype(np.float32)
 
@@ -76,27 +84,50 @@ class Sound:
         return found
 
 
-def decode(data: bytes) -> tuple[Array, int]:
+def decode(data: bytes, *, seconds: float = inf) -> tuple[Array, int]:
     """An audio file → float64[samples, channels], -1 to 1, and its rate in Hz.
+
+    Args:
+        seconds: what comes later is not unpacked: a few KB of silence may be hours.
 
     Raises:
         InvalidInputError: no audio, or damaged.
         MissingDependencyError: not WAV, and `soundfile` is not installed.
     """
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        return _wav(data)
-    if data[:4] not in {b"fLaC", b"OggS"} and data[:3] != b"ID3" and data[:1] != b"\xff":
+        wave, rate = _wav(data)
+        return wave[: _most(seconds, rate)], rate
+    if not data.startswith(_KNOWN):
         raise InvalidInputError("the recording is no audio file that is known: send WAV")
     try:
         import soundfile  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError as error:
         raise MissingDependencyError("soundfile", "audio") from error
-    from io import BytesIO
-
     try:
-        return soundfile.read(BytesIO(data), always_2d=True)  # type: ignore[no-any-return]
+        return _by_soundfile(soundfile, data, seconds)
+    except InvalidInputError:
+        raise
     except Exception as error:
-        raise InvalidInputError(f"the recording cannot be read: {error}") from error
+        # Its own text names the place in memory of what it read from.
+        said = getattr(error, "error_string", "") or str(error)
+        raise InvalidInputError(f"the recording cannot be read: {said}") from error
+
+
+def _by_soundfile(soundfile: Any, data: bytes, seconds: float) -> tuple[Array, int]:
+    with soundfile.SoundFile(BytesIO(data)) as file:
+        rate = int(file.samplerate)
+        if not 0 < rate <= _MOST_HZ or not 0 < file.channels <= _MOST_CHANNELS:
+            raise InvalidInputError(f"a recording of {file.channels} channels at {rate} Hz is not read here")
+        # The length in the file may be anything: only what is wanted is asked for.
+        wave: Array = file.read(min(file.frames, _most(seconds, rate)), always_2d=True)
+    if not len(wave):
+        raise InvalidInputError("the recording is cut: it has no samples")
+    return wave, rate
+
+
+def _most(seconds: float, rate: int) -> int:
+    """Samples of that time."""
+    return sys.maxsize if seconds == inf else max(1, round(seconds * rate))
 
 
 def resample(wave: Array, rate: int, wanted: int) -> Array:

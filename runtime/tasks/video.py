@@ -25,6 +25,10 @@ class FrameLabels:
     labels: list[Label]
 
 
+MOST_PIXELS = 500_000_000
+"""Of all images of a film together, which are 3 bytes each in memory: 240 of 1920 × 1080."""
+
+
 def frames(film: File, *, every_s: float = 1.0, most: int = 100) -> list[tuple[float, Any]]:
     """Single images of a film.
 
@@ -43,10 +47,17 @@ def frames(film: File, *, every_s: float = 1.0, most: int = 100) -> list[tuple[f
     if every_s < 0 or most < 1:
         raise InvalidInputError(f"every_s={every_s}, most={most}: seconds are 0 or more, images 1 or more")
     found: list[tuple[float, Any]] = []
+    pixels = 0
     source = _animation(film.data) or _film(film.data)
     for time_s, image in source:
         if not found or time_s - found[-1][0] >= every_s - 1e-6:
             found.append((time_s, image))
+            pixels += image.width * image.height
+            if pixels > MOST_PIXELS:
+                raise InvalidInputError(
+                    f"{len(found)} images of {image.width} × {image.height} are more than fit the memory: "
+                    "send a smaller film, or ask for fewer of its images"
+                )
         if len(found) == most:
             break
     if not found:
@@ -83,7 +94,9 @@ def _film(data: bytes) -> Iterator[tuple[float, Any]]:
         raise MissingDependencyError("av", "video") from error
     try:
         with av.open(BytesIO(data)) as container:
-            for frame in container.decode(video=0):
+            if not container.streams.video:
+                raise InvalidInputError("the film has no images, only sound or nothing")
+            for frame in container.decode(container.streams.video[0]):
                 yield float(frame.time or 0.0), frame.to_image()
     except av.error.FFmpegError as error:
-        raise InvalidInputError(f"the film cannot be read: {error}") from error
+        raise InvalidInputError(f"the film cannot be read: {error.strerror}") from error

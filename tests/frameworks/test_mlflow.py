@@ -181,3 +181,30 @@ def test_served_from_a_bundle(tmp_path: Path) -> None:
         rows = [{"area": 10, "rooms": 1, "town": "Ulm"}, {"area": 2.5, "rooms": 1, "town": "Bern"}]
         answer = httpx.post(f"{server.base_url}/value", json={"rows": rows}, timeout=30)
         assert answer.json() == [20, 5]
+
+
+@pytest.mark.parametrize("flavor", ["catboost", "onnx"])
+def test_flavors_without_code(flavor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIFFIN_ALLOW_PICKLE", "0")
+    x, y = np.random.default_rng(0).random((40, 4)).astype(np.float32), np.arange(40) % 3
+    library = pytest.importorskip(flavor)
+    written: Any
+    if flavor == "catboost":
+        from mlflow import catboost as writer
+
+        written = library.CatBoostClassifier(iterations=3, verbose=0, allow_writing_files=False).fit(x, y)
+        expected = written.predict(x)
+    else:
+        from mlflow import onnx as writer
+        from skl2onnx import to_onnx
+
+        linear = LogisticRegression().fit(x, y)
+        written = to_onnx(linear, x[:1], options={"zipmap": False})
+        expected = linear.predict_proba(x)
+    writer.save_model(written, tmp_path / flavor, input_example=x[:2], pip_requirements=[flavor])
+    model = models.save("model", tmp_path / flavor, framework="mlflow")
+    assert not model.info.pickled
+    assert flavor in model.info.versions
+    parts = together(model, "predict", x[:1], x[1:], folder=tmp_path)
+    answers = [part if flavor == "catboost" else part["probabilities"] for part in parts]
+    np.testing.assert_allclose(np.concatenate(answers), expected, atol=1e-5)
