@@ -37,6 +37,8 @@ class Carrying:
         self.python: dict[str, str] = {}
         self.requirements: list[str] = []
         self.image = ImageOptions()
+        self.texts: dict[str, str] = {}
+        """Files of the project that the new one needs as they are."""
         self._options = options
         self._folder = folder
         self._notes = notes
@@ -162,12 +164,12 @@ class Carrying:
     def _description(self, key: str, value: Any) -> None:
         text = str(value).strip()
         if text.startswith("file:"):
-            path = self._folder / text.removeprefix("file:").strip()
-            try:
-                text = path.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                self._leave(key, f"the description's file {path} cannot be read")
+            found = self._text(
+                text.removeprefix("file:").strip(), "description's file", self._options.where(key)
+            )
+            if found is None:
                 return
+            text = found.strip()
         self.file["description"] = text
         self._took(key, "description")
 
@@ -235,17 +237,11 @@ class Carrying:
                 )
 
     def requirements_file(self, name: str, where: str) -> None:
-        path = self._folder / name
-        name = Path(name).as_posix()
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
-            self._notes.leave(where, f"the requirements file {name} cannot be read")
-            return
-        for number, raw in enumerate(lines, 1):
+        text = self._text(name, "requirements file", where) or ""
+        for number, raw in enumerate(text.splitlines(), 1):
             line = re.sub(r"(?:^|\s+)#.*$", "", raw).strip()
             if line:
-                self.require(line, f"{name}:{number}")
+                self.require(line, f"{Path(name).as_posix()}:{number}")
 
     def _docker(self, key: str, value: Any) -> None:
         for name, each in self._mapping(value, self._options.where(key)).items():
@@ -324,13 +320,27 @@ class Carrying:
         for line in self._several(given.get("pip"), self._options.where(f"{key}.pip")):
             self.require(str(line), self._options.where(f"{key}.pip"))
         if file := given.get("environment_yml"):
-            self.python["requirements"] = Path(str(file)).as_posix()
-            self._took(f"{key}.environment_yml", f"requirements of {file}")
+            self._environment_yml(Path(str(file)).as_posix(), self._options.where(f"{key}.environment_yml"))
         if names := self._several(given.get("dependencies"), self._options.where(f"{key}.dependencies")):
             self._leave(
                 f"{key}.dependencies",
                 f"conda's {', '.join(map(str, names))}: name the same packages of PyPI in the requirements",
             )
+
+    def _environment_yml(self, name: str, where: str) -> None:
+        text = self._text(name, "environment file", where)
+        if text is not None:
+            self.python["requirements"] = name
+            self.texts[name] = text
+            self._notes.took(where, f"requirements of {name}")
+
+    def _text(self, name: str, what: str, where: str) -> str | None:
+        """Of a file of the project; None: it cannot be read, which is told."""
+        try:
+            return (self._folder / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            self._notes.leave(where, f"the {what} {Path(name).as_posix()} cannot be read")
+            return None
 
     def _several(self, value: Any, where: str) -> list[Any]:
         """A list, or one word without the brackets, which must not fall into its letters."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ def convert(bento: Path, folder: Path) -> Converted:
         ]
     texts[BUNDLEFILE] = carrying.text(f"{module}:{name}")
     if folder != bento:
+        texts |= carrying.texts
         _not_copied(source, bento, notes)
     write_files(folder, texts)
     return Converted(
@@ -80,7 +82,7 @@ def convert(bento: Path, folder: Path) -> Converted:
         files=list(texts),
         carried=notes.carried,
         left=sorted(notes.left, key=_place),
-        next_steps=_next_steps(folder, tags),
+        next_steps=_next_steps(bento, folder, tags),
     )
 
 
@@ -203,7 +205,20 @@ def _not_copied(source: Source, bento: Path, notes: Notes) -> None:
                 )
 
 
-def _next_steps(folder: Path, tags: list[str]) -> list[str]:
+def _next_steps(bento: Path, folder: Path, tags: list[str]) -> list[str]:
     enter = [f"cd {shlex.quote(str(folder))}"] if folder != Path.cwd() else []
-    save = [f"python train.py  # after tiffin.models.save in it, for {', '.join(tags)}"] if tags else []
+    save = []
+    if tags:
+        script = _training(bento)
+        what = f"tiffin.models.save, for {', '.join(tags)}"
+        command = f"python {shlex.quote(os.path.relpath(script, folder))}  # with {what}" if script else ""
+        save = [command or f"# where you train: {what}"]
     return [*enter, *save, "bundle doctor .", "bundle serve --reload", "bundle build"]
+
+
+def _training(bento: Path) -> Path | None:
+    """The script of the project that saves models."""
+    for path in sorted(bento.glob("*.py")):
+        if "save_model(" in path.read_text(encoding="utf-8", errors="replace"):
+            return path
+    return None

@@ -68,7 +68,7 @@ def _load(node: ast.Call, source: Source, edits: Edits, notes: Notes) -> list[st
     return [tag]
 
 
-def leftovers(text: str, source: Source, notes: Notes) -> bool:
+def leftovers(text: str, source: Source, notes: Notes) -> set[str]:
     """Tells of every use of BentoML that the new code has still, by its line in the old one.
 
     Args:
@@ -76,18 +76,18 @@ def leftovers(text: str, source: Source, notes: Notes) -> bool:
         source: the old code.
 
     Returns:
-        Whether there is one, so that its import has to stay.
+        Names whose imports have to stay.
     """
     tree = ast.parse(text)
     parts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    found = False
+    found: set[str] = set()
     for node in ast.walk(tree):
         if not isinstance(node, (ast.Attribute, ast.Name)) or node in parts:
             continue
         name = source.dotted(node)
         if name != BENTOML and not name.startswith(f"{BENTOML}."):
             continue
-        found = True
+        found.add(ast.unparse(node).partition(".")[0])
         short = name.removeprefix(f"{BENTOML}.")
         mend = next((words for key, words in _GONE.items() if short == key or short.endswith(f".{key}")), "")
         where = _old_place(source, name)
@@ -104,37 +104,44 @@ def _old_place(source: Source, name: str) -> str:
     return source.name
 
 
-def carry_imports(source: Source, edits: Edits, *, keep: bool, typing: bool) -> None:
+def carry_imports(source: Source, edits: Edits, *, keep: set[str], typing: bool) -> None:
     """`import bentoml` becomes `import tiffin`; what was imported from BentoML goes.
 
     Args:
-        keep: leave BentoML's imports too, because some of the code still needs them.
+        keep: names of BentoML's that some of the code still needs.
         typing: whether `Any` was written, which has to be imported then.
     """
     written = False
     more = ["from typing import Any"] if typing and source.names.get("Any") != "typing.Any" else []
     for node in source.tree.body:
-        if isinstance(node, ast.Import) and any(
-            alias.name.partition(".")[0] == BENTOML for alias in node.names
-        ):
-            others = [
-                ast.unparse(ast.Import([alias]))
-                for alias in node.names
-                if alias.name.partition(".")[0] != BENTOML
-            ]
-            old = [edits.source(node)] if keep else others
-            edits.replace(node, "\n".join([*more, *old, "import tiffin"] if not written else old))
-            written, more = True, []
-        elif (
-            isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == BENTOML and not keep
-        ):
-            if written:
-                edits.drop_lines(node.lineno, node.end_lineno or node.lineno)
-            else:
-                edits.replace(node, "\n".join([*more, "import tiffin"]))
-                written, more = True, []
+        if not isinstance(node, (ast.Import, ast.ImportFrom)) or not _of_bentoml(node):
+            continue
+        rest = _rest(node, keep)
+        lines = [*rest] if written else [*more, *rest, "import tiffin"]
+        if lines:
+            edits.replace(node, "\n".join(lines))
+        else:
+            edits.drop_lines(node.lineno, node.end_lineno or node.lineno)
+        written = True
     if not written:
         edits.insert_before(_first_code(source.tree), "\n".join([*more, "import tiffin", ""]))
+
+
+def _of_bentoml(node: ast.Import | ast.ImportFrom) -> bool:
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+    return any(name.partition(".")[0] == BENTOML for name in names)
+
+
+def _rest(node: ast.Import | ast.ImportFrom, keep: set[str]) -> list[str]:
+    """What stays of an import, a line each: of BentoML the names that are still used, of others all."""
+    if isinstance(node, ast.ImportFrom):
+        aliases = [alias for alias in node.names if (alias.asname or alias.name) in keep]
+        return [ast.unparse(ast.ImportFrom(node.module, aliases, node.level))] if aliases else []
+    return [
+        ast.unparse(ast.Import([alias]))
+        for alias in node.names
+        if alias.name.partition(".")[0] != BENTOML or (alias.asname or alias.name.partition(".")[0]) in keep
+    ]
 
 
 def _first_code(tree: ast.Module) -> int:

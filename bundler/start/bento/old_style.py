@@ -51,7 +51,7 @@ class OldStyle:
         Returns:
             Name of the new class.
         """
-        name = _class_name(self._service.name)
+        name = _class_name(self._service.name, self._taken())
         for runner in self._runners.values():
             self._drop(runner.node)
         self._drop(self._service.node)
@@ -77,6 +77,11 @@ class OldStyle:
         self._others()
         self._notes.took(self._source.where(self._service.node), f"{self._service.name} is the class {name}")
         return name
+
+    def _taken(self) -> set[str]:
+        """Names of the module: a second class of that name would hide the first, also from the workers."""
+        body = self._source.tree.body
+        return {*self._source.names, *(each.name for each in body if hasattr(each, "name"))}
 
     def _drop(self, node: ast.stmt) -> None:
         self._edits.drop_lines(node.lineno, node.end_lineno or node.lineno)
@@ -295,7 +300,10 @@ class OldStyle:
                 self._drop(node)
 
 
-def _class_name(name: str) -> str:
+def _class_name(name: str, taken: set[str]) -> str:
     words = re.findall(r"[A-Za-z0-9]+", name)
     found = "".join(word[:1].upper() + word[1:] for word in words)
-    return found if found[:1].isalpha() else f"Service{found}"
+    found = found if found[:1].isalpha() else f"Service{found}"
+    while found in taken:
+        found += "Service"
+    return found

@@ -268,3 +268,68 @@ def test_odd_values_are_told_and_words_are_not_taken_apart(tmp_path: Path) -> No
     assert "no mapping" in told["bentofile.yaml:4"]
     assert "keys and values belong here" in told["bentofile.yaml:6"]
     assert "cannot be read" in told["bentofile.yaml:9"]
+
+
+RUNNABLE = """\
+import bentoml
+import numpy as np
+from bentoml.io import File, Image, NumpyNdarray
+
+class Lucky(bentoml.Runnable):
+    @bentoml.Runnable.method(batchable=True)
+    def guess(self, x):
+        return x * 3
+
+lucky = bentoml.Runner(Lucky, name="lucky")
+clf = bentoml.sklearn.get("clf:latest").to_runner()
+svc = bentoml.Service("lucky", runners=[lucky, clf])
+
+@svc.api(input=NumpyNdarray(dtype="float32", shape=(-1, 2)), output=NumpyNdarray(dtype="float32"))
+async def play(x):
+    return await lucky.guess.async_run(x)
+"""
+
+
+def test_a_service_called_as_one_of_its_classes(tmp_path: Path) -> None:
+    """A second class of that name would hide the first, which the workers look for."""
+    old = write(tmp_path / "old", {"service.py": RUNNABLE})
+    made = convert(old, tmp_path / "new")
+    assert made.name == "LuckyService"
+    text = (tmp_path / "new" / "service.py").read_text()
+    assert "tiffin.runner(Lucky)" in text
+    assert "bentoml" not in text
+    tiffin.models.save("clf", Classifier(), methods=["predict"], example=np.ones((2, 2)))
+    info = tiffin.build(tmp_path / "new", lock=False).info
+    assert [runner.name for runner in info.service.runners] == ["lucky", "clf"]
+
+
+def test_imports_that_nothing_needs_go(tmp_path: Path) -> None:
+    code = (
+        RUNNABLE.replace("import bentoml\n", "import bentoml, json\n")
+        + "\nbentoml.server_context.worker_index\n"
+    )
+    convert(write(tmp_path / "old", {"service.py": code}), tmp_path / "new")
+    text = (tmp_path / "new" / "service.py").read_text()
+    assert "import bentoml\nimport json\n" in text  # the last line still says bentoml
+    assert "bentoml.io" not in text
+
+
+def test_only_scripts_that_are_there_are_named(tmp_path: Path) -> None:
+    old = write(tmp_path / "old", {"service.py": RUNNABLE})
+    save = "tiffin.models.save, for clf:latest"
+    assert convert(old, tmp_path / "a").next_steps[1] == f"# where you train: {save}"
+    write(old, {"make model.py": "bentoml.sklearn.save_model('clf', clf)"})
+    assert convert(old, tmp_path / "b").next_steps[1] == f"python '../old/make model.py'  # with {save}"
+
+
+def test_an_environment_of_conda_that_is_there_or_not(tmp_path: Path) -> None:
+    bentofile = "service: service:svc\nconda: {environment_yml: ./env/conda.yml}\n"
+    old = write(tmp_path / "old", {"service.py": RUNNABLE, "bentofile.yaml": bentofile})
+    made = convert(old, tmp_path / "a")
+    assert left(made)["bentofile.yaml:2"] == "the environment file env/conda.yml cannot be read\n"
+    assert "python" not in yaml.safe_load((tmp_path / "a/bundlefile.yaml").read_text())
+    write(old, {"env/conda.yml": "dependencies: [numpy]\n"})
+    made = convert(old, tmp_path / "b")
+    assert "env/conda.yml" in made.files
+    assert (tmp_path / "b/env/conda.yml").read_text() == "dependencies: [numpy]\n"
+    assert "env/conda.yml" not in convert(old, old).files
