@@ -122,7 +122,10 @@ def _named(kind: str) -> str:
 
 def _read(text: str) -> _File:
     package = _PACKAGE.search(text)
-    service, methods, messages, enums = "", {}, {}, {}
+    service = ""
+    methods: dict[str, tuple[str, str]] = {}
+    messages: dict[str, dict[str, _Field]] = {}
+    enums: dict[str, dict[str, int]] = {}
     open_blocks: list[tuple[str, str]] = []
     for raw in text.splitlines():
         line = raw.strip()
