@@ -117,7 +117,21 @@ PUSH_CAUSES = (
         "the registry was not reached: check its name and port in --tag, and the engine's DNS and proxy",
     ),
     _cause(
-        r"no space left on device|quota|\b413\b|too large", "the registry has no room for the image's layers"
+        r"no space left on device|quota|\b413\b|\b507\b|too large",
+        "the registry has no room for the image's layers",
+    ),
+    _cause(
+        r"name unknown|name_unknown|not known to registry",
+        "the registry has no such repository and does not make it by itself: create it there first",
+    ),
+    _cause(
+        r"too ?many ?requests|\b429\b",
+        "the registry counts requests: wait and push again, or log in, which allows more",
+    ),
+    _cause(
+        r"HTTP status:? 5\d\d|internal server error|\bEOF$|connection reset",
+        "the registry failed, or something between it and the engine: its log says why; push again, what it "
+        "has already is not sent twice",
     ),
 )
 

@@ -302,7 +302,12 @@ def test_a_push_that_is_refused(programs: Path) -> None:
         ("denied: requested access to the resource is denied", "docker login"),
         ("dial tcp: lookup nowhere: no such host", "was not reached"),
         ("no space left on device", "no room"),
-        ("received unexpected HTTP status: 500", ""),
+        ("received unexpected HTTP status: 500 Internal Server Error", "the registry failed"),
+        ("received unexpected HTTP status: 507 Insufficient Storage", "no room"),
+        ("initiating layer upload to /v2/iris: name unknown", "create it there first"),
+        ("toomanyrequests: You have reached your limit", "counts requests"),
+        ('Post "http://r/v2/iris/blobs/uploads/": EOF', "the registry failed"),
+        ("something else", ""),
     ],
 )
 def test_what_to_do_about_a_push(said: str, hint: str) -> None:
