@@ -112,14 +112,16 @@ def to_records(frame: Any) -> list[dict[Any, Any]]:
 
 def to_columns(frame: Any) -> list[tuple[str, list[Any]]]:
     """Name and Python values of each column; missing values are None."""
-    return [(str(name), _column(frame.iloc[:, at])) for at, name in enumerate(frame.columns)]
+    # All columns at once: pandas takes 0.1 ms for each that it is asked for by itself.
+    columns: list[list[Any]] = frame.to_numpy(dtype=object).T.tolist()
+    missing = frame.isna().to_numpy().T
+    for at in missing.any(axis=1).nonzero()[0].tolist():
+        pairs = zip(columns[at], missing[at].tolist(), strict=True)
+        columns[at] = [None if gone else value for value, gone in pairs]
+    return [(str(name), _plain(values)) for name, values in zip(frame.columns, columns, strict=True)]
 
 
-def _column(series: Any) -> list[Any]:
-    missing = series.isna()
-    values: list[Any] = series.astype(object).tolist()
-    if missing.any():
-        values = [None if gone else value for value, gone in zip(values, missing.tolist(), strict=True)]
+def _plain(values: list[Any]) -> list[Any]:
     return [value.isoformat() if hasattr(value, "isoformat") else value for value in values]
 
 
