@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 
 from ...errors import ServerError
-from ..image.cuda_table import known_releases, major, numbers, oldest_driver
-from ..image.demand import Demand, demand
+from ..image.cuda_table import major, numbers, oldest_driver, wheel
+from ..image.demand import Demand, Fact, demand
+from ..python.installed import public_version
 from .cores import plan_of
 from .finding import Finding
 from .patient import Patient
@@ -19,6 +20,9 @@ from .shared_objects import system_libraries
 
 NAME = "gpu"
 _INDEX = "https://download.pytorch.org/whl"
+_BUILDS = {11: "cu118", 12: "cu126", 13: "cu130"}
+"""Family of CUDA to the build of it that PyTorch publishes, or published, for the most versions; a release of
+CUDA need not have one: there is no cu125."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -68,8 +72,8 @@ def _driver(patient: Patient, wanted: Demand) -> Iterator[Finding]:
     runs = patient.machine.driver.cuda if patient.machine.driver else None
     if runs is not None and runs[0] >= major(release):
         return  # the libraries of cuda-compat are in use
-    fitting = [each for each in known_releases() if _older(each, driver)]
-    older = f"pip install torch --index-url {_INDEX}/cu{fitting[-1].replace('.', '')}" if fitting else ""
+    fitting = [family for family in _BUILDS if _runs(driver, f"{family}.0")]
+    older = f"pip install torch --index-url {_INDEX}/{_BUILDS[max(fitting)]}" if fitting else ""
     who = wanted.carrier or (wanted.linked.words if wanted.linked else "a package")
     yield Finding(
         check=NAME,
@@ -81,7 +85,7 @@ def _driver(patient: Patient, wanted: Demand) -> Iterator[Finding]:
     )
 
 
-def _older(release: str, driver: str) -> bool:
+def _runs(driver: str, release: str) -> bool:
     needed = oldest_driver(release)
     return bool(needed) and numbers(driver) >= numbers(needed)
 
@@ -92,18 +96,12 @@ def _packages(patient: Patient, wanted: Demand) -> Iterator[Finding]:
     if seen:
         for fact in wanted.cpu_only:
             runs = machine.driver.cuda if machine.driver is not None else None
-            fitting = [each for each in known_releases() if runs is None or numbers(each) <= runs]
-            index = (
-                f" --index-url {_INDEX}/cu{fitting[-1].replace('.', '')}"
-                if fact.package == "torch" and fitting
-                else ""
-            )
             yield Finding(
                 check=NAME,
                 severity="warning",
                 what=f"{fact.words} uses no GPU, and there is one here",
                 where=fact.package,
-                mend=f"pip install --force-reinstall {fact.package}{index}",
+                mend=f"pip install --force-reinstall {_build(fact, machine.arch, runs)}",
             )
     if not seen or machine.system != "linux":
         return
@@ -123,3 +121,20 @@ def _packages(patient: Patient, wanted: Demand) -> Iterator[Finding]:
             else f"pip install nvidia-cuda-runtime-cu{major(fact.cuda)} nvidia-cublas-cu{major(fact.cuda)} "
             f"nvidia-cudnn-cu{major(fact.cuda)}",
         )
+
+
+def _build(fact: Fact, arch: str, runs: tuple[int, int] | None) -> str:
+    """What pip is to install in place of a build for the CPU.
+
+    Args:
+        arch: `amd64`, `arm64`.
+        runs: the CUDA that the driver runs; it runs all of its family, and those before.
+    """
+    row = wheel(fact.package, fact.version)
+    cuda = (row.arm64 if arch == "arm64" else row.amd64) if row is not None else ""
+    if cuda and (runs is None or major(cuda) <= runs[0]):
+        return f"{fact.package}=={public_version(fact.version)}  # PyPI's is built for CUDA {cuda}"
+    if fact.package != "torch" or runs is None:
+        return fact.package
+    family = max(each for each in _BUILDS if each <= max(runs[0], min(_BUILDS)))
+    return f"torch --index-url {_INDEX}/{_BUILDS[family]}"

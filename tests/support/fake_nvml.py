@@ -19,7 +19,7 @@ static const char *names[] = {"NVIDIA H200", "NVIDIA A100", "A100 MIG 1g.10gb", 
 #define AT(device) ((int)(intptr_t)(device) - 100)
 int nvmlInit_v2(void) { running++; return INIT; }
 int nvmlShutdown(void) { return running-- > 0 ? 0 : 1; }
-int nvmlDeviceGetCount_v2(unsigned *count) { *count = 2; return running ? 0 : 1; }
+int nvmlDeviceGetCount_v2(unsigned *count) { *count = BOARDS; return running ? 0 : 1; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned i, void **device) {
     *device = (void *)(intptr_t)(100 + i);
     return 0;
@@ -47,19 +47,23 @@ int nvmlDeviceGetUUID(void *device, char *text, unsigned size) {
     return snprintf(text, size, "%s", uuids[AT(device)]) < (int)size ? 0 : 7;
 }
 int nvmlSystemGetDriverVersion(char *text, unsigned size) {
-    return snprintf(text, size, "550.54.15") < (int)size ? 0 : 7;
+    return snprintf(text, size, DRIVER) < (int)size ? 0 : 7;
 }
 int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = CUDA; return CUDA ? 0 : 12; }
 int still_running(void) { return running; }
 """
 
 
-def compiled(folder: Path, *, init: int = 0, cuda: int = 12040) -> Path | None:
+def compiled(
+    folder: Path, *, init: int = 0, cuda: int = 12040, driver: str = "550.54.15", boards: int = 2
+) -> Path | None:
     """The library's file; None when this machine has no C compiler.
 
     Args:
         init: what `nvmlInit_v2` answers.
         cuda: what `libcuda` runs, 1000 × major + 10 × minor; 0: there is no `libcuda`.
+        driver: its version.
+        boards: 1: without the one in MIG mode.
     """
     compiler = shutil.which("cc")
     if compiler is None:
@@ -67,7 +71,17 @@ def compiled(folder: Path, *, init: int = 0, cuda: int = 12040) -> Path | None:
     source = folder / "nvml.c"
     source.write_text(SOURCE)
     library = folder / "libnvidia-ml.so.1"
+    values = {"INIT": init, "CUDA": cuda, "DRIVER": f'"{driver}"', "BOARDS": boards}
     subprocess.run(
-        [compiler, "-shared", "-fPIC", f"-DINIT={init}", f"-DCUDA={cuda}", "-o", library, source], check=True
+        [
+            compiler,
+            "-shared",
+            "-fPIC",
+            *(f"-D{name}={value}" for name, value in values.items()),
+            "-o",
+            library,
+            source,
+        ],
+        check=True,
     )
     return library

@@ -211,7 +211,8 @@ def test_a_driver_that_was_updated() -> None:
 
 def test_a_build_for_the_cpu_beside_a_gpu() -> None:
     on = {"gpus": (H200,), "driver": Versions("570.26", (12, 8), 1), "packages": {"torch": "2.6.0+cpu"}}
-    assert "/cu128" in only(list(gpu.check(patient(on=on))), "warning").mend
+    found = only(list(gpu.check(patient(on=on))), "warning")
+    assert found.mend == "pip install --force-reinstall torch==2.6.0  # PyPI's is built for CUDA 12.4"
     assert list(gpu.check(patient(on={"packages": {"torch": "2.6.0+cpu"}}))) == []
 
 
