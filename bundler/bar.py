@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     import rich.progress
@@ -98,7 +98,7 @@ def in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def shown(text: str, ending: Callable[[T], str]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def shown(text: str, ending: Callable[[Any], str]) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorates a public function with a keyword `on_progress: Steps | None`: without one, a bar is drawn.
 
     Args:

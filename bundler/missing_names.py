@@ -12,7 +12,7 @@ import dis
 import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -48,6 +48,16 @@ class MissingName(msgspec.Struct, kw_only=True, frozen=True):
         return f"{self.path}:{self.line}: {self.function} reads {self.name}, which nothing defines{self.hint}"
 
 
+class _Function(NamedTuple):
+    """What runs when it is called."""
+
+    code: CodeType
+    name: str
+    """`Iris.classify`; empty: a lambda."""
+    near: tuple[str, ...]
+    """Its own names, and those of the functions around it."""
+
+
 def missing_names(
     text: str, path: str, module: ModuleType, others: Collection[str] = ()
 ) -> list[MissingName]:
@@ -72,11 +82,12 @@ def missing_names(
     known = {*names, *dir(builtins), *others, *_bound_later(code)}
     guarded, caught = list(_guarded(tree)), list(_caught(tree))
     unsure = "sys.modules" in text or any(
-        name in _BINDS_LATER for each, _ in functions for name, _ in _reads(each)
+        name in _BINDS_LATER for each in functions for name, _ in _reads(each.code)
     )
     found: dict[tuple[str, str], MissingName] = {}
-    for each, where in functions:
-        for name, line in _reads(each):
+    for each in functions:
+        where = each.name
+        for name, line in _reads(each.code):
             if name in known or name.startswith("__") or (where, name) in found or _within(guarded, line):
                 continue
             found[where, name] = MissingName(
@@ -84,7 +95,7 @@ def missing_names(
                 line=line,
                 function=where or "a lambda",
                 name=name,
-                hint=_hint(name, where, names),
+                hint=_hint(name, each, names),
                 sure=not unsure and not _within(caught, line),
             )
     return sorted(found.values(), key=lambda each: each.line)[:_MOST]
@@ -130,12 +141,13 @@ def set_on_modules(text: str, module: ModuleType) -> Iterator[tuple[str, str]]:
             yield there.__name__, node.attr
 
 
-def _hint(name: str, where: str, names: Mapping[str, Any]) -> str:
-    """A name of the module, or the attribute that `self.` was left out of."""
-    for part in where.split(".")[:-1]:
+def _hint(name: str, function: _Function, names: Mapping[str, Any]) -> str:
+    """A name of the function or of the module, or the attribute that `self.` was left out of."""
+    for part in function.name.split(".")[:-1]:
         if isinstance(cls := names.get(part), type) and hasattr(cls, name):
             return f"; did you mean 'self.{name}'?"
-    return nearest(name, [each for each in names if not each.startswith("__")])
+    known = (*function.near, *names)
+    return nearest(name, [each for each in known if not each.startswith(("_", "."))])
 
 
 def _inner(code: CodeType) -> Iterator[CodeType]:
@@ -143,16 +155,17 @@ def _inner(code: CodeType) -> Iterator[CodeType]:
 
 
 def _functions(
-    code: CodeType, inside: tuple[str, ...] = (), *, called: bool = False
-) -> Iterator[tuple[CodeType, str]]:
-    """What runs only when it is called, functions and what is in them, and its name: `Iris.classify`."""
+    code: CodeType, inside: tuple[str, ...] = (), near: tuple[str, ...] = (), *, called: bool = False
+) -> Iterator[_Function]:
+    """What runs only when it is called: functions, and what is in them."""
     for each in _inner(code):
         # A comprehension or a class outside of functions has run with the import.
         runs_later = called or (bool(each.co_flags & _FUNCTION) and each.co_name not in _COMPREHENSIONS)
         names = inside if each.co_name.startswith("<") else (*inside, each.co_name)
+        own = (*near, *each.co_varnames, *each.co_cellvars)
         if runs_later:
-            yield each, ".".join(names)
-        yield from _functions(each, names, called=runs_later)
+            yield _Function(each, ".".join(names), own)
+        yield from _functions(each, names, own, called=runs_later)
 
 
 def _reads(code: CodeType) -> Iterator[tuple[str, int]]:

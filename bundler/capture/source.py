@@ -188,7 +188,8 @@ def _render(pieces: Sequence[Piece], plan: Plan, title: str, services: Sequence[
             now = piece.cell
             text.add(f"\n\n# {now.name}" + (f", {now.id}" if now.id else ""))
         for line in plan.written.get(place, {}).values():
-            text.add_line(line)
+            # At half a place it stands in no statement's place: no cell binds it.
+            text.add_line(line, piece if float(place).is_integer() else None)
         for name in plan.by_value.get(place, ()):
             text.add_line(f'{name} = _value(__name__, "{name}")')
         if place in plan.source and piece is not None:
@@ -250,10 +251,15 @@ class _Text:
         self.lines += text.split("\n")
         self._before = ""
 
-    def add_line(self, text: str) -> None:
-        """Of our own making."""
+    def add_line(self, text: str, piece: Piece | None = None) -> None:
+        """Of our own making, in place of a statement of the piece."""
         self._space("line")
+        first = len(self.lines) + 1
         self.lines += text.split("\n")
+        if piece is not None:
+            self.spans += [
+                Span(line, line, piece.cell, piece.lines[0]) for line in range(first, len(self.lines) + 1)
+            ]
 
     def _space(self, kind: str) -> None:
         if self._before and "definition" in {kind, self._before}:

@@ -32,6 +32,10 @@ WRONG = {
         "def helper(): pass\nclass A:\n    def f(self):\n        return helpr()",
         "4: A.f reads helpr, which nothing defines; did you mean 'helper'?",
     ),
+    "a near name of the function's own": (
+        "isclose = 1\ndef f(classes):\n    return [clases for _ in classes]",
+        "3: f reads clases, which nothing defines; did you mean 'classes'?",
+    ),
     "self left out": (
         "class A:\n    forest = 1\n    def f(self):\n        return forest",
         "4: A.f reads forest, which nothing defines; did you mean 'self.forest'?",

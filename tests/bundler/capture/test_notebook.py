@@ -85,6 +85,16 @@ def test_errors_name_the_cell(tmp_path: Path) -> None:
     assert not (tmp_path / "home" / "bundles" / "echo").exists()
 
 
+def test_errors_in_what_stands_for_a_statement_name_its_cell(tmp_path: Path) -> None:
+    path = notebook(
+        tmp_path / "n.ipynb",
+        "import tiffin\n\nmodel = tiffin.models.save('none', max)",
+        service("return str(model.tag)"),
+    )
+    with pytest.raises(ServiceDefinitionError, match=r"\(cell 1, line 3\).*no model 'none'"):
+        build(path)
+
+
 def test_a_secret_in_a_cell(tmp_path: Path) -> None:
     path = notebook(tmp_path / "n.ipynb", "import tiffin\nK = 'AKIA" + "Q7" * 8 + "'", service("return K"))
     with pytest.raises(
