@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConfigError, IntegrityError, UsageError
 from ..runtime.signatures import (
-    MAX_KEY_BYTES,
     SIGNATURES_FILE,
     Signature,
     dump_signatures,
     encoded,
     missing,
+    other_kind,
     read_keys,
+    read_pem,
     read_signatures,
     statement,
 )
@@ -165,11 +166,7 @@ def _private_key(path: Path, ask: Callable[[], str] | None) -> Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     except ImportError as error:
         raise missing() from error
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_KEY_BYTES)
-    except OSError as error:
-        raise ConfigError(f"cannot read the key {path}: {error.strerror}") from error
+    data = read_pem(path, "key")
     if b"PRIVATE KEY-----" not in data:
         raise ConfigError(f"{path} holds no private key in PEM: bundle sign --new-key {path} makes one")
     closed = b"ENCRYPTED" in data
@@ -181,10 +178,7 @@ def _private_key(path: Path, ask: Callable[[], str] | None) -> Ed25519PrivateKey
         why = "the passphrase is wrong, or it is damaged" if closed else str(error)
         raise ConfigError(f"cannot read the key {path}: {why}") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError(
-            f"{path} holds a {type(key).__name__.strip('_')}, bundles are signed with Ed25519: "
-            "bundle sign --new-key makes one"
-        )
+        raise other_kind(path, key)
     return key
 
 

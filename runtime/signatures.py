@@ -205,6 +205,26 @@ def missing() -> MissingDependencyError:
     return error
 
 
+def read_pem(path: Path, what: str) -> bytes:
+    """
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_KEY_BYTES)
+    except OSError as error:
+        raise ConfigError(f"cannot read the {what} {path}: {error.strerror}") from error
+
+
+def other_kind(path: Path, key: object) -> ConfigError:
+    """For a key that bundles are not signed with."""
+    kind = type(key).__name__.strip("_")
+    return ConfigError(
+        f"{path} holds a {kind}, bundles are signed with Ed25519: bundle sign --new-key makes one"
+    )
+
+
 def _read_keys(path: Path) -> list[Ed25519PublicKey]:
     try:
         from cryptography.exceptions import UnsupportedAlgorithm
@@ -212,11 +232,7 @@ def _read_keys(path: Path) -> list[Ed25519PublicKey]:
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
     except ImportError as error:
         raise missing() from error
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_KEY_BYTES)
-    except OSError as error:
-        raise ConfigError(f"cannot read the public key {path}: {error.strerror}") from error
+    data = read_pem(path, "public key")
     blocks = [(match[0], match[1].decode()) for match in _PEM.finditer(data)]
     found = []
     for block, label in blocks:
@@ -229,10 +245,7 @@ def _read_keys(path: Path) -> list[Ed25519PublicKey]:
         except (ValueError, UnsupportedAlgorithm) as error:
             raise ConfigError(f"{path} holds a {label} that cannot be read: {error}") from error
         if not isinstance(key, Ed25519PublicKey):
-            kind = type(key).__name__.strip("_")
-            raise ConfigError(
-                f"{path} holds a {kind}, bundles are signed with Ed25519: bundle sign --new-key"
-            )
+            raise other_kind(path, key)
         found.append(key)
     if not found:
         raise ConfigError(f"{path} holds no public key in PEM (-----BEGIN PUBLIC KEY-----)")
