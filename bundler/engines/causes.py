@@ -11,6 +11,8 @@ from .command import mask
 from .steps import Steps
 
 SHOWN_LINES = 12
+_LINE = 300
+"""Longest line that is shown whole."""
 
 
 class Cause(NamedTuple):
@@ -157,9 +159,14 @@ def explain(engine: str, steps: Steps, code: int) -> str:
         lines = [step.error]
     ended = f"it was ended by {_signal(-code)}" if code < 0 else f"exit code {code}"
     head = f"{engine} could not build the image: " + (f"{step.text!r} failed" if step else ended)
-    said = "\n".join(f"  {line}" for line in lines[-SHOWN_LINES:])
+    said = "\n".join(f"  {_cut(line)}" for line in lines[-SHOWN_LINES:])
     hint = advice([*lines, reason, *steps.other, ended])
     return mask(head + (f"\n{said}" if said else "")) + (f"\n{hint}" if hint else "")
+
+
+def _cut(line: str) -> str:
+    """Buildah's errors can show whole structures; what went wrong stands at the end."""
+    return line if len(line) <= _LINE else f"{line[: _LINE // 3]} … {line[-_LINE // 2 :]}"
 
 
 def _signal(number: int) -> str:

@@ -46,5 +46,7 @@ def choose(name: str = "") -> Choice:
             said = f"{engine.name} {engine.version} answers"
             return Choice(engine, "; ".join([said, *reasons]))
     if name:
-        raise NoEngineError(f"{name} cannot be used: {reasons[0]}. Install it, or leave --engine out")
+        other = "leave --engine out to take another"
+        todo = f"install it, or {other}" if "not installed" in reasons[0] else other
+        raise NoEngineError(f"{name} cannot be used: {reasons[0]}; {todo}")
     raise NoEngineError(f"no container engine answers: {'; '.join(reasons)}. To get one: {INSTALL}")

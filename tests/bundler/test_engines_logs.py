@@ -213,6 +213,16 @@ def test_a_build_that_fails_before_its_first_step() -> None:
     assert "too old" in message
 
 
+def test_a_long_line_is_cut_in_its_middle() -> None:
+    line = f"storing: {'x' * 5000}: no space left on device"
+    steps, _ = read(PlainLog, FAILED_PLAIN.format(line=line))
+    shown = explain("docker", steps, 1).splitlines()
+    assert shown[1].startswith("  storing: xxx")
+    assert shown[1].endswith(": no space left on device")
+    assert len(shown[1]) < 350
+    assert "the disk is full" in shown[-1]
+
+
 def test_an_engine_that_dies() -> None:
     steps, _ = read(BuildahLog, "STEP 1/2: FROM python:3.11-slim\n")
     assert "it was ended by SIGKILL" in explain("podman", steps, -9)

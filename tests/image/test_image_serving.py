@@ -76,9 +76,17 @@ def test_nothing_that_only_builds_is_in_it(iris_image: Built) -> None:
 def test_a_plain_build_of_an_exported_bundle(
     engine: str, make: Make, iris_bundle: bundles.Bundle, tmp_path: Path
 ) -> None:
-    """No command of tiffin: the Dockerfile of the bundle, in the folder that its archive unpacks to."""
+    """No command of tiffin: its own Dockerfile, in the folder of its unpacked archive, and from that."""
     built = make(engine, iris_bundle)  # the images that it builds on are there, and its packages
     name = "tiffin-test/plain:1"
     with plain_build(engine, iris_bundle, name, tmp_path), Box(built.program, name) as box:
         box.wait_until_ready()
         assert box.post("/classify", FLOWERS).status_code == httpx.codes.OK
+    (tmp_path / "archive").mkdir()
+    asleep = ["--entrypoint", "sleep"]
+    with (
+        plain_build(engine, iris_bundle, name, tmp_path / "archive", from_archive=True),
+        Box(built.program, name, "1000", options=asleep) as box,
+    ):
+        manifest = (iris_bundle.path / "bundle.yaml").read_text()
+        assert box.run("cat /bundle/bundle.yaml") == manifest.strip()

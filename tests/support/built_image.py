@@ -67,13 +67,16 @@ class Make(Protocol):
 
 
 @contextmanager
-def plain_build(engine: str, bundle: Bundle, name: str, folder: Path) -> Iterator[None]:
+def plain_build(
+    engine: str, bundle: Bundle, name: str, folder: Path, *, from_archive: bool = False
+) -> Iterator[None]:
     """No command of tiffin: the Dockerfile of the bundle, in the folder that its archive unpacks to.
 
     The images that it builds on must be there. The image is removed at the end.
 
     Args:
         folder: to unpack into.
+        from_archive: the engine reads the archive itself.
     """
     archive = bundles.export(bundle.tag, folder / "bundle.tar")
     with tarfile.open(archive) as packed:
@@ -87,9 +90,16 @@ def plain_build(engine: str, bundle: Bundle, name: str, folder: Path) -> Iterato
         text = (unpacked / dockerfile).read_text()
         dockerfile = str(folder / "Dockerfile.plain")
         Path(dockerfile).write_text(text.replace("COPY --link", "COPY"))
-    command = [program, "build", "--network", "host", "-f", dockerfile, "-t", name, "."]
+        if from_archive and engine == "docker":  # which looks for it in there
+            with tarfile.open(archive, "a") as packed:
+                packed.add(dockerfile, "Dockerfile.plain")
+            dockerfile = "Dockerfile.plain"
+    context = "-" if from_archive else "."
+    command = [program, "build", "--network", "host", "-f", dockerfile, "-t", name, context]
     command[2:2] = ["--layers"] if engine == "buildah" else []  # steps from its cache, as docker has them
-    subprocess.run(command, cwd=unpacked, check=True, env={**os.environ, "DOCKER_BUILDKIT": "1"})
+    env = {**os.environ, "DOCKER_BUILDKIT": "1"}
+    with Path(archive if from_archive else os.devnull).open("rb") as stdin:
+        subprocess.run(command, cwd=unpacked, check=True, env=env, stdin=stdin)
     try:
         yield
     finally:
