@@ -243,3 +243,12 @@ def test_a_task_gives_all_labels(tmp_path: Path) -> None:
         found = module.Opinions().classify("good film")
     assert sorted(label.label for label in found) == ["no", "so", "yes"]
     assert sum(label.score for label in found) == pytest.approx(1)
+
+
+def test_weights_that_are_not_there_are_not_made_up(tmp_path: Path) -> None:
+    classifier().save_pretrained(tmp_path / "m")
+    with pytest.raises(ModelError, match=r"no weights for \d+ tensors of BertForMaskedLM .*random"):
+        models.save("m", tmp_path / "m", framework="transformers", options={"task": "fill-mask"})
+    assert models.list() == []
+    headless = {"task": "feature-extraction"}
+    assert models.save("m", tmp_path / "m", framework="transformers", options=headless, example=TEXTS)

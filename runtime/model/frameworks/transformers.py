@@ -23,6 +23,8 @@ from ..versions import distributions_of, versions_of
 
 _PIPELINE = "transformers.pipelines.base:Pipeline"
 _PARAMETERS = ("_preprocess_params", "_forward_params", "_postprocess_params")
+_WITHOUT_HEAD = "feature-extraction"
+"""The task whose models may lack weights that it does not use."""
 _PARTS = ("video_processor", "processor")
 """Beyond those that `Pipeline.save_pretrained` writes."""
 
@@ -48,7 +50,9 @@ class TransformersFramework:
             raise ModelError(f"options batch_size {size!r}: give a number from 1")
         if isinstance(obj, Path):
             check_safe(obj)
-            return Native(obj, _read(obj, options.get("task") or task_of(obj), None, "cpu", size))
+            pipe = _read(obj, options.get("task") or task_of(obj), None, "cpu", size)
+            _check_weights(pipe, obj)
+            return Native(obj, pipe)
         if "task" in options:
             raise ModelError("options task is for a folder; a pipeline tells its task itself")
         if not has_path(type(obj)):
@@ -172,6 +176,25 @@ def _task_of_class(cls: type) -> str:
 def _is_class(listed: Any, cls: type) -> bool:
     """Versions list the class, or its path."""
     return listed is cls or listed == f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _check_weights(pipe: Any, folder: Path) -> None:
+    """
+    Raises:
+        ModelError: weights are missing in the folder, and transformers has made them up.
+    """
+    if pipe.task == _WITHOUT_HEAD or pipe.model is None:
+        return
+    with quiet("transformers"):
+        _, told = type(pipe.model).from_pretrained(
+            str(folder), output_loading_info=True, use_safetensors=True, dtype="auto"
+        )
+    if missing := sorted(told["missing_keys"]):
+        raise ModelError(
+            f"{folder} has no weights for {len(missing)} tensors of {type(pipe.model).__qualname__} "
+            f"({missing[0]} …), which would be random numbers: train it for {pipe.task}, or name "
+            "the task that it was trained for, options={'task': …}"
+        )
 
 
 def _parameters(pipe: Any) -> list[dict[str, Any]]:
