@@ -44,7 +44,9 @@ from ..tags import Target
     "--no-provenance", is_flag=True, help="Do not note who, where and git (also TIFFIN_NO_PROVENANCE=1)."
 )
 @click.option(
-    "--check", is_flag=True, help="Keep it only when it gives the recorded outputs in a clean environment."
+    "--check",
+    is_flag=True,
+    help="Keep it only when models and routes give the same in a clean environment.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(

@@ -14,6 +14,7 @@ from projects import AddTwo, adder_project, write
 from tiffin.bundler import models
 from tiffin.bundler.check import check as check_module
 from tiffin.bundler.check.check import Report
+from tiffin.bundler.check.route_result import RouteResult
 from tiffin.cli.main import root
 from tiffin.runtime.model.replay import Replayed
 
@@ -174,10 +175,26 @@ def test_check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     assert (code, "needs locked requirements" in err) == (1, True)
     result = Replayed(model="adder:1", method="predict")
     report = Report(python="3.11.7", packages=3, cached=True, results=[result])
-    monkeypatch.setattr(check_module, "check", lambda *_, **__: report)
+    asked: list[bool] = []
+
+    def checked(*_: Any, routes: bool, **__: Any) -> Report:
+        asked.append(routes)
+        return report
+
+    monkeypatch.setattr(check_module, "check", checked)
+    report.routes = [
+        RouteResult(route="/same", status=200, compared=True),
+        RouteResult(route="/other", status=200),
+        RouteResult(route="/none", untried="no example could be made"),
+    ]
     code, out, err = run(capsys, "check", "adder:v1")
     assert (code, err) == (0, "")
-    assert "adder:1: predict()" in out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "same outputs adder:1: predict()" in lines
+    assert {"same answers /same", "answered /other", "not tried /none: no example could be made"} <= {*lines}
+    report.routes = []
+    run(capsys, "check", "adder:v1", "--no-routes")
+    assert asked == [True, False]
     result.differences.append(("output[1]", "was 1, is 2"))
     code, out, err = run(capsys, "check", "adder:v1", "--rtol", "0.1")
     assert (code, err) == (1, "error: adder:1 predict(): output[1] was 1, is 2\n")
