@@ -9,15 +9,21 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from .limits import hung_up
 from .serving import Serving
-from .websocket import GOING_AWAY, Socket
+from .websocket import GOING_AWAY, POLICY_VIOLATION, Socket
 from .websocket_handshake import TENANT
 
 if TYPE_CHECKING:
+    from websockets.frames import Frame
     from websockets.http11 import Request
 
     from .state import ServerState
 
 
+_SLICE_BYTES = 16 * 1024
+"""So much is looked at before a connection that misbehaves is seen to be closed."""
+_SMALL_BYTES = 64
+_NUISANCES = 5000
+"""Frames in a second that cost work and bring nothing: pings, pongs, small pieces of a message."""
 _NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -40,6 +46,8 @@ class ServedSocket(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self._tenant: Socket | None = None
         self._told = False
+        self._nuisances = 0
+        """Since the last sweep."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -52,7 +60,10 @@ class ServedSocket(WebSocketsSansIOProtocol):
             self._tenant.lost()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        for start in range(0, len(data), _SLICE_BYTES):
+            super().data_received(data[start : start + _SLICE_BYTES])
+            if self.transport.is_closing():
+                return
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             # The library has refused the head; uvicorn waits for a request that will not come.
             self.transport.write(b"".join(self.conn.data_to_send()) or _NO_HANDSHAKE)
@@ -64,10 +75,30 @@ class ServedSocket(WebSocketsSansIOProtocol):
         if scope is not None:  # else the handshake was none
             scope["extensions"][TENANT] = self._take_in
 
+    def handle_cont(self, event: Frame) -> None:
+        if len(event.data) < _SMALL_BYTES:
+            self._nuisance()
+        super().handle_cont(event)
+
+    def handle_ping(self) -> None:
+        self._nuisance()
+        super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        self._nuisance()
+        super().handle_pong(event)
+
+    def _nuisance(self) -> None:
+        self._nuisances += 1
+        if self._nuisances > _NUISANCES and not self.transport.is_closing():
+            self.conn.send_close(POLICY_VIOLATION, "too many frames that bring nothing")
+            self.handle_parser_exception()  # sends that, tells the application, and ends
+
     def _take_in(self, tenant: Socket) -> None:
         self._tenant = tenant
 
     def sweep(self, now: float) -> None:  # noqa: ARG002 - asked for by Swept
+        self._nuisances = 0
         if self.transport.is_closing():
             return
         if self.read_paused and hung_up(self.transport):

@@ -11,6 +11,9 @@ from .kind import Kind
 from .wrong import WrongValueError
 
 CSV = "text/csv"
+MOST_COLUMNS = 50_000
+"""pandas takes up to 0.1 ms for each, whatever is in it, and nobody else computes meanwhile."""
+_HEADER_LINES = 10
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -29,8 +32,10 @@ class DataFrameKind(Kind):
         if isinstance(value, pd.DataFrame):
             return value
         if isinstance(value, dict):
+            _check_width(len(value))
             _check_columns(value)
         elif isinstance(value, list):
+            _check_width(len(value[0]) if value and isinstance(value[0], dict) else 0)
             _check_records(value)
         else:
             raise WrongValueError(
@@ -46,6 +51,9 @@ class DataFrameKind(Kind):
 
         if not body.strip():
             raise MalformedInputError("the CSV is empty: it needs at least a line with the column names")
+        # Of the rows only the first few: pandas makes columns of them and of the header, and refuses others.
+        first = body.lstrip().split(b"\n", _HEADER_LINES)[:_HEADER_LINES]
+        _check_width(1 + max(line.count(b",") for line in first))
         try:
             return pd.read_csv(BytesIO(body))
         except Exception as error:
@@ -66,6 +74,13 @@ class DataFrameKind(Kind):
 
     def example(self) -> Any:
         return [{"a": 1.5, "b": "x"}]
+
+
+def _check_width(columns: int) -> None:
+    if columns > MOST_COLUMNS:
+        raise WrongValueError(
+            f"expected at most {MOST_COLUMNS:,} columns, got {columns:,}; send them as an array"
+        )
 
 
 def _check_columns(columns: dict[Any, Any]) -> None:

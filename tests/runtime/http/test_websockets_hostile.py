@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from socket_client import asked, opened, received
 from stream_service import stream_state
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tiffin.errors import RequestError
@@ -195,3 +197,32 @@ def test_a_handshake_too_large_is_answered(path: str, more: str, status: int, tm
             await asyncio.wait_for(client.reader.read(), 10)  # to the end
 
     asyncio.run(ask())
+
+
+@served
+async def test_frames_that_bring_nothing_end_the_connection(server: Running) -> None:
+    def masked(head: int, data: bytes = b"") -> bytes:
+        return bytes([head, 0x80 | len(data)]) + bytes(4) + data
+
+    ping, pong, begin, more = masked(0x89, b"x"), masked(0x8A, b"x"), masked(0x01, b"{"), masked(0x00)
+    for flood in (ping * 6000, pong * 6000, begin + more * 6000):
+        async with await server.connect() as client:
+            await client.send(get("/total", *HANDSHAKE))
+            assert (await client.head())[0] == 101
+            client.writer.write(flood)
+            said = b""
+            with suppress(ConnectionResetError):  # when a piece comes behind the end
+                while piece := await asyncio.wait_for(client.reader.read(65536), 20):
+                    said += piece
+                assert b"too many frames that bring nothing" in said
+    async with await server.connect() as client:
+        await client.send(get("/livez"))
+        assert (await client.answer()).status == 200
+
+
+@served
+async def test_messages_in_many_pieces_are_taken(server: Running) -> None:
+    async with connect(f"ws://127.0.0.1:{server.port}/total") as socket:
+        text = '{"numbers": [' + ",".join(["1"] * 500) + "]}"
+        await socket.send(iter(text))
+        assert "500" in str(await asyncio.wait_for(socket.recv(), 20))

@@ -403,6 +403,22 @@ def test_raw_bodies() -> None:
     assert refused(of(table), "text/csv", b'a,b\n"').status == 400
 
 
+def test_tables_of_too_many_columns_are_refused_before_they_are_read() -> None:
+    def table(frame: pd.DataFrame) -> None: ...
+
+    compiled = Inputs.of(table, where="test")
+    wide = {str(at): [1] for at in range(50_001)}
+    for media, body in (
+        ("text/csv", b",".join([b"1"] * 50_001)),
+        ("text/csv", b"a\n" + b",".join([b"1"] * 50_001)),  # pandas makes an index of what has no name
+        ("application/json", json.dumps({"frame": wide}).encode()),
+        ("application/json", json.dumps({"frame": [dict.fromkeys(wide, 1)]}).encode()),
+    ):
+        error = refused(compiled, media, body)
+        assert (error.status, error.path) == (422, "$.frame"), media
+        assert "50,001" in str(error)
+
+
 def test_unknown_media_types_name_the_known() -> None:
     error = refused(FLOWERS, "application/xml", b"<x/>")
     assert isinstance(error, UnsupportedMediaTypeError)
