@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..errors import ConfigError, NoEngineError, UsageError
+from ..errors import ConfigError, ImageError, NoEngineError, UsageError
 from ..runtime.service.image_options import ImageOptions, changed, is_reference
 from ..runtime.tag import Tag
 from . import bundles
@@ -153,6 +153,7 @@ def build_image(wish: Wish, choice: Choice, names: Sequence[str], how: How, prog
     )
     image_id = engine.build(_request(wish, plan, names, how), progress)
     facts = engine.inspect(names[0])
+    _check_platform(wish.platform, facts.platform, engine, plan.base.image)
     return Image(
         bundle=str(wish.bundle.tag),
         tags=list(names),
@@ -200,6 +201,16 @@ def dockerfile_of(
         for warning in plan.warnings:
             on_warning(warning)
     return render(plan)
+
+
+def _check_platform(asked: str, made: str, engine: Engine, base: str) -> None:
+    """Engines take the base of another platform when it is all that they have, and steps from their cache
+    that another platform's build has made (Buildah 1.28 below `FROM scratch`)."""
+    if asked and asked.split("/")[:2] != made.split("/")[:2]:
+        raise ImageError(
+            f"{engine.name} made an image for {made}, where {asked} was asked for: check that {base} exists "
+            "for it, and build with --no-cache"
+        )
 
 
 def _check(tags: Sequence[str], push: bool, outputs: Sequence[Output]) -> None:

@@ -41,21 +41,26 @@ def programs(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path / "bin"
 
 
+def described(architecture: str) -> str:
+    found = {
+        "Id": ID,
+        "Size": 123_456_789,
+        "Os": "linux",
+        "Architecture": architecture,
+        "RootFS": {"Layers": ["sha256:1", "sha256:2"]},
+        "Config": {"ExposedPorts": {"3000/tcp": {}}},
+    }
+    return json.dumps([found])
+
+
 @pytest.fixture
 def podman(programs: Path) -> FakeProgram:
     """Says that it built and has the image."""
     fake = FakeProgram(programs, "podman")
     fake.say("version", stdout="4.3.1\n")
     fake.say("build", files={"--iidfile": ID})
-    found = {
-        "Id": ID,
-        "Size": 123_456_789,
-        "Os": "linux",
-        "Architecture": "amd64",
-        "RootFS": {"Layers": ["sha256:1", "sha256:2"]},
-        "Config": {"ExposedPorts": {"3000/tcp": {}}},
-    }
-    fake.say("image", "inspect", stdout=json.dumps([found]))
+    fake.say("image", "inspect", stdout=described("amd64"))
+    fake.say("image", "inspect", f"{NAME}-arm64", stdout=described("arm64"))
     fake.say("push", files={"--digestfile": "sha256:" + "7" * 64})
     return fake
 
@@ -131,6 +136,16 @@ def test_several_platforms(capsys: pytest.CaptureFixture[str], podman: FakeProgr
     assert (code, found["tags"], found["digests"]) == (0, [NAME, "r.example.com/echo"], {})
     code, out, _ = run(capsys, *arguments, "--quiet")
     assert out == f"{ID}\n{ID}\n"
+
+
+def test_an_image_for_another_platform_is_none(
+    capsys: pytest.CaptureFixture[str], podman: FakeProgram
+) -> None:
+    code, out, err = run(capsys, "containerize", "echo", "--platform", "linux/arm64")
+    assert (code, out) == (1, "")
+    said = " ".join(err.split())
+    assert "podman made an image for linux/amd64, where linux/arm64 was asked for: check that python:" in said
+    assert run(capsys, "containerize", "echo", "--platform", "linux/amd64", "--quiet")[0] == 0
 
 
 def test_one_of_several_platforms_fails(capsys: pytest.CaptureFixture[str], podman: FakeProgram) -> None:
