@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import InvalidInputError
 from ..http.dialect import Written
+from ..protocols.oip.asked_outputs import check_output
 from ..protocols.oip.binary import octets
 from ..protocols.oip.classification import classified
 from ..protocols.oip.places import REGION, region_of
-from ..service.options import nearest
 from . import wire
 from .messages import message
 from .parameters import plain
@@ -55,14 +55,7 @@ class Reply:
         known = [spec.name for spec in endpoint.outputs.specs]
         for at, each in enumerate(asked.outputs):
             path = f"$.outputs[{at}]"
-            if each.name not in known:
-                shown = each.name[:100]
-                raise InvalidInputError(
-                    f"unexpected output {shown!r}{nearest(shown, known)} (outputs: {', '.join(known)})",
-                    path=f"{path}.name",
-                )
-            if each.name in self._wanted:
-                raise InvalidInputError(f"output {each.name!r} is there twice", path=f"{path}.name")
+            check_output(each.name, known, self._wanted, path)
             self._wanted[each.name] = _wanted(plain(each.parameters), f"{path}.parameters")
         begin = ModelInferResponse(model_name=asked.model_name, model_version=endpoint.version, id=asked.id)
         self._begin: bytes = begin.SerializeToString()

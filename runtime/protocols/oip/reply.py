@@ -13,10 +13,10 @@ from ...http.dialect import Written
 from ...schema.encode import PIECE_BYTES, array_bytes
 from ...schema.file import OCTETS
 from ...schema.media import JSON
-from ...service.options import nearest
 from ..datatypes import BF16, BYTES
 from ..tensor import Tensor
 from . import binary
+from .asked_outputs import check_output
 from .classification import classified
 from .places import REGION, region_of
 
@@ -69,19 +69,11 @@ class Reply:
         """What a request says of its answer; raises InvalidInputError with the path."""
         parameters = asked.parameters or {}
         default = Wanted(_flag(parameters, "binary_data_output", False, "$.parameters"))
-        known = endpoint.outputs.specs
+        known = [spec.name for spec in endpoint.outputs.specs]
         wanted: dict[str, Wanted] = {}
         for at, each in enumerate(asked.outputs or ()):
             path = f"$.outputs[{at}]"
-            if all(each.name != spec.name for spec in known):
-                names = [spec.name for spec in known]
-                shown = each.name[:100]
-                raise InvalidInputError(
-                    f"unexpected output {shown!r}{nearest(shown, names)} (outputs: {', '.join(names)})",
-                    path=f"{path}.name",
-                )
-            if each.name in wanted:
-                raise InvalidInputError(f"output {each.name!r} is there twice", path=f"{path}.name")
+            check_output(each.name, known, wanted, path)
             wanted[each.name] = _wanted(each, default.binary, path)
         return cls(endpoint, asked.id, wanted, default, regions)
 
