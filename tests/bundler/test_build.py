@@ -112,7 +112,7 @@ def test_what_a_bundle_holds(tmp_path: Path, home: Path) -> None:
 def test_equal_inputs_have_equal_digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = build(echo_project(tmp_path / "one", **{"data/x.bin": b"\0\1"}))
     monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "elsewhere"))
-    monkeypatch.setattr(build_module, "noted", lambda _: {"host": "another"})
+    monkeypatch.setattr(build_module, "noted", lambda *_, **__: {"host": "another"})
     other = echo_project(tmp_path / "a" / "b", **{"data/x.bin": b"\0\1"})
     os.utime(other / "service.py", (1, 1))
     two = build(other, name="other", version="v1", labels={"a": "b"})
