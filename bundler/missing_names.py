@@ -70,7 +70,8 @@ def missing_names(
 
     Returns:
         By line, each name once a function. What `except NameError` or a condition about Python's version or
-        the system stands around is left out; so are names that some function binds by `global`.
+        the system stands around is left out; so are names that some function binds by `global`, and those
+        that the module binds on a way that was not taken: `try: import regex`.
     """
     try:
         tree = ast.parse(text)
@@ -78,17 +79,18 @@ def missing_names(
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # it was imported from something else
         return []
     names = vars(module)
-    functions = list(_functions(code))
-    known = {*names, *dir(builtins), *others, *_bound_later(code)}
+    functions = [(each, list(_reads(each.code))) for each in _functions(code)]
+    known = {*names, *dir(builtins), *others, *_bound_later(code), *_bound_elsewhere(code)}
     guarded, caught = list(_guarded(tree)), list(_caught(tree))
-    unsure = "sys.modules" in text or any(
-        name in _BINDS_LATER for each in functions for name, _ in _reads(each.code)
-    )
+    unsure = "sys.modules" in text or any(name in _BINDS_LATER for _, reads in functions for name, _ in reads)
     found: dict[tuple[str, str], MissingName] = {}
-    for each in functions:
+    for each, reads in functions:
         where = each.name
-        for name, line in _reads(each.code):
-            if name in known or name.startswith("__") or (where, name) in found or _within(guarded, line):
+        asked_for = {name for name, line in reads if _within(guarded, line)}
+        # Helpers of the import that are deleted after it are not called any more.
+        is_there = where.partition(".")[0] in (*names, "")
+        for name, line in reads:
+            if name in known or name in asked_for or name.startswith("__") or (where, name) in found:
                 continue
             found[where, name] = MissingName(
                 path=path,
@@ -96,7 +98,7 @@ def missing_names(
                 function=where or "a lambda",
                 name=name,
                 hint=_hint(name, each, names),
-                sure=not unsure and not _within(caught, line),
+                sure=is_there and not unsure and not _within(caught, line),
             )
     return sorted(found.values(), key=lambda each: each.line)[:_MOST]
 
@@ -184,9 +186,19 @@ def _bound_later(code: CodeType) -> set[str]:
     """Names that functions bind by `global`."""
     found = set()
     for each in _inner(code):
-        found |= {one.argval for one in dis.get_instructions(each) if one.opname == "STORE_GLOBAL"}
+        if each.co_names:  # else it binds none
+            found |= {one.argval for one in dis.get_instructions(each) if one.opname == "STORE_GLOBAL"}
         found |= _bound_later(each)
     return found
+
+
+def _bound_elsewhere(code: CodeType) -> set[str]:
+    """Names that the module binds at its top, whatever way is taken, and does not delete."""
+    names: dict[str, set[str]] = {"STORE_NAME": set(), "DELETE_NAME": set()}
+    for each in dis.get_instructions(code):
+        if each.opname in names:
+            names[each.opname].add(each.argval)
+    return names["STORE_NAME"] - names["DELETE_NAME"]
 
 
 def _guarded(tree: ast.AST) -> Iterator[tuple[int, int]]:

@@ -97,6 +97,14 @@ RIGHT = {
     "asked for among others": (
         "def f():\n    try:\n        return gone\n    except (KeyError, NameError):\n        return 1"
     ),
+    "an import that may fail": (
+        "try:\n    import nowhere_at_all as regex\nexcept ImportError:\n    has = False\n"
+        "def f():\n    return regex"
+    ),
+    "a way that was not taken": "import os\nif os.sep == '?':\n    import m\ndef g(): return m",
+    "asked for, then read": (
+        "def f():\n    try:\n        shell\n    except NameError:\n        return 1\n    return shell"
+    ),
     "another Python": "import sys\ndef f(x):\n    return unicode(x) if sys.version_info < (3,) else str(x)",
     "another system": "import os\ndef f():\n    if os.name == 'nt':\n        return WindowsOnly",
 }
@@ -124,6 +132,7 @@ def test_types_are_looked_up_when_they_are_asked_for(case: str) -> None:
         "def make(): globals()['made'] = 1\ndef f(): return made",
         "import sys\ndef make(): setattr(sys.modules[__name__], 'made', 1)\ndef f(): return made",
         "def f():\n    try:\n        return made\n    except Exception:\n        return 1",
+        "made = 1\ndef f(): return made\nx = f()\ndel f, made",
     ],
 )
 def test_what_may_be_right_is_a_note(text: str) -> None:
