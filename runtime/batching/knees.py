@@ -43,7 +43,7 @@ class Knees:
 
     def __init__(self) -> None:
         self.safe = 0
-        """The size that does most rows a second on average over all places; 0: the larger, the better.
+        """The size that does most rows a second on average over all places; 0: none is known.
 
         It lies below the likeliest knee where a batch too large costs more than one too small.
         """
@@ -51,11 +51,12 @@ class Knees:
         self._sums: list[float] = []
         self._turn = 0.0
 
-    def believe(self, bends: list[Bend]) -> None:
+    def believe(self, bends: list[Bend], most: int) -> None:
         """Takes what is known now.
 
         Args:
-            bends: at least one; the weight of the likeliest is 1.
+            bends: at least one; the weight of the likeliest is about 1. Without a steep part: no knee.
+            most: the largest size that may be chosen.
         """
         self._bends = likely = [bend for bend in bends if bend.weight > UNLIKELY]
         total = 0.0
@@ -63,13 +64,10 @@ class Knees:
         for bend in likely:
             total += bend.weight
             self._sums.append(total)
-        if sum(bend.weight for bend in likely if not bend.best) > 0.5 * total:
-            self.safe = 0
-            return
-        knees = sorted(bend.knee for bend in likely)
-        least, most = max(1, knees[0] * 2 // 3), knees[-1]
+        knees = sorted(bend.best for bend in likely if bend.best)
+        least, last = (max(1, knees[0] * 2 // 3), min(most, knees[-1])) if knees else (most, most)
         pace = 0.0
-        for rows in range(least, most + 1, 1 + (most - least) // (2 * FARTHER)):
+        for rows in [*range(least, last + 1, 1 + max(0, last - least) // (2 * FARTHER)), most]:
             took = 0.0
             for bend in likely:
                 took += bend.weight * bend.seconds(rows)

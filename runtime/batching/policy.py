@@ -24,8 +24,10 @@ SHORTER = 0.95
 """Rows are shared out among idle workers when that makes the batch at least 5 % shorter."""
 AS_GOOD = 0.97
 """A smaller batch is as productive as a larger one when it does that part of its rows a second."""
-GROWS = 4
+GROWS = 2
 """Under load no batch is that many times larger than any before: a first one past a knee leaves a backlog."""
+STRIDE = 0.25
+"""Nor larger than any before by more than that part of `max_rows`, if that is more."""
 BUSY = 0.7
 """Load is when that part of the rows that can be done at the best size tried arrives."""
 LONGEST_HOLD = 1.5
@@ -103,8 +105,9 @@ class AdaptivePolicy:
         self._batches += 1
         self._held = None
         times = self._times
-        if self._batches > max(1, self.workers):  # the first batch of a worker is warm-up, not its pace
-            times.learn(max(1, rows), max(0.0, service_s))
+        # The first batch of a worker is warm-up, not its pace; a clock that was set back tells nothing.
+        if self._batches > max(1, self.workers) and 0.0 <= service_s < inf:
+            times.learn(max(1, rows), service_s)
             self._full_s = times(times.cap)
             if self._batches > MIN_BATCHES and self.max_latency_s < inf:
                 self._sure = times.cap
@@ -122,7 +125,7 @@ class AdaptivePolicy:
         if pace == 0:  # the first batches are not learned from, but a little they tell
             pace = rows / service_s if service_s > 0 else inf
         busy = self._returns.rate > BUSY * pace * max(1, self.workers)
-        return GROWS * self._largest if busy else inf
+        return max(GROWS * self._largest, self._largest + STRIDE * self.max_rows) if busy else inf
 
     def _next_span(self, now: float) -> None:
         limit = self.max_latency_s

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from .service_times import ServiceTimes
 
 GOES_ON = 0.7
 """Half a batch that does that many of the rows a second of the whole: try a quarter as well."""
 PARTS = (0.75, 1.25, 0.88, 1.12)
 """Neighbours of the cap to try, as parts of it."""
-BELOW = (0.88, 0.94, 0.6, 0.75)
+BELOW = (0.94, 0.88)
 """Where a knee is known: the line below it is what its place is told by."""
+BEYOND = 1.5
+"""A knee is believed once a size that many times as large was tried."""
 USUAL = 0.75
 """Part of the mean batch from which a batch is a usual one."""
 SURE = 4
@@ -54,7 +58,10 @@ class Probes:
         return size
 
     def _about_the_knee(self, times: ServiceTimes, room: float) -> int:
-        size = times.hopeful(room) if self._full % HOPES == 0 else 0
+        size = 0
+        if self._full % HOPES == 0:
+            beyond = ceil(BEYOND * room)  # what looks like a knee may be the end of a step
+            size = beyond if times.shape.largest < beyond <= times.max_rows else times.hopeful(room)
         if size == 0 and self._full >= self._below:
             self._below = self._full + max(HOPES, self._full // 3)
             self._turn += 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 from typing import ClassVar
 
-from .shape import LARGEST, Shape
+from .shape import Shape
 
 
 def bucket_of(rows: float) -> int:
@@ -38,7 +38,8 @@ SURE = 16
 
 EARLY = 2
 """Up to that many batches one may be a slow first call."""
-HALF = 0.5
+HALF, SLOW = 0.5, 1.5
+"""It does less than that of the best rows a second, and takes that many times as long as a larger size."""
 FAR_WORSE = 0.8
 """A size that does less than that of the best rows a second counts though it was tried once."""
 HOPE = 1.5
@@ -122,7 +123,7 @@ class ServiceTimes:
         """Of the recent batches."""
         self.spread = 0.0
         """Mean relative deviation of a sample."""
-        self.shape = Shape()
+        self.shape = Shape(max(1, int(max_rows)))
         self._buckets: dict[int, Bucket] = {}
         self._soon = self._next = 0
         """Batches at which the curve is drawn anew, if one took surprisingly long or short, or anyhow."""
@@ -198,8 +199,15 @@ class ServiceTimes:
 
     def promising(self, rows: float) -> bool:
         """Whether that size would be the best if it took no longer than a smaller one that was tried."""
-        place = bisect_right(self._at, rows)
-        return place == 0 or rows * (1.05 + self.spread) > self.best_pace * self._seconds[place - 1]
+        at, seconds = self._at, self._seconds
+        place = bisect_right(at, rows)
+        if place:
+            least = seconds[place - 1]
+        elif len(at) > 1:  # a row saves no more below the sizes tried than among them
+            least = seconds[0] - (at[0] - rows) * (seconds[1] - seconds[0]) / (at[1] - at[0])
+        else:
+            return True
+        return rows * (1.05 + self.spread) > self.best_pace * least
 
     def between(self) -> int:
         """A promising size in a gap beside the best one, the wider gap first; 0: there is none."""
@@ -222,7 +230,8 @@ class ServiceTimes:
         best, size = room / seconds, 0
         here, doubt = bucket_of(room), HOPE * max(0.02, self.spread)
         for number, bucket in self._buckets.items():
-            hope = bucket.pace * (1 + doubt / sqrt(bucket.samples))
+            took = self(bucket.rows)  # beside its neighbours: one quick batch of a small size is luck
+            hope = bucket.rows / took * (1 + doubt / sqrt(bucket.samples)) if took > 0 else inf
             if hope > best and number != here and self.promising(bucket.rows):
                 best, size = hope, round(bucket.rows)
         return min(size, int(self.max_rows))
@@ -237,11 +246,16 @@ class ServiceTimes:
         A slow first call is not the pace of its size; nor is what was last seen thousands of batches ago.
         """
         best = max([bucket.pace for bucket in self._buckets.values()])
-        doubtful = [
-            b.number
-            for b in self._buckets.values()
-            if (b.samples == 1 and b.first <= EARLY and b.pace < HALF * best) or b.last < self.samples - OLD
-        ]
+        old = self.samples - OLD
+        doubtful: list[int] = []
+        least = inf  # seconds of the larger sizes
+        for number in sorted(self._buckets, reverse=True):
+            b = self._buckets[number]
+            slow = b.pace < HALF * best and (b.seconds > SLOW * least or least == inf)
+            if (b.samples == 1 and b.first <= EARLY and slow) or b.last < old:
+                doubtful.append(number)
+            else:
+                least = min(least, b.seconds)
         for number in doubtful:
             del self._buckets[number]
             self.shape.forget(upper_edge(number - 1) + 1 if number else 1, upper_edge(number))
@@ -282,8 +296,9 @@ class ServiceTimes:
         shape = self.shape
         shape.suspect(bent=largest.pace * doubt < self.WORSE * best.pace)
         if shape.knee:
-            self.cap = float(shape.best(min(int(self.max_rows), LARGEST)))
-        elif shape.bent and not shape.sure:
+            best_rows = shape.knees.safe
+            self.cap = float(best_rows) if best_rows < shape.most else self.max_rows
+        elif shape.bent and shape.step == 1:  # what began a step is no knee
             self.cap = min(self.max_rows, upper_edge(best.number))
         else:
             self.cap = self.max_rows

@@ -10,26 +10,29 @@ from bisect import bisect_right
 from math import ceil, exp, log
 from typing import ClassVar
 
+from . import lines
 from .knees import Bend, Knees, places
+from .lines import Point
 
 STEPS = (2, 4, 8, 16, 32, 64)
 SHARPER = 12.0
 """A shape must be that much likelier than a line: in -2 log likelihood, its parameters paid for."""
 SURE = 64
 STAYS = 8.0
-"""A shape that was found is given up only when a line is likelier by more than the rest."""
+"""Steps that were found are given up only when a line is likelier by more than the rest."""
+DOUBTFUL = 0.05
+"""How likely a line is, beside what its errors say, once the largest size does far worse than the best."""
 SOONEST, PATIENT = 4, 128
 """Batches from one look at a surprise to the next; doubles while looking changes nothing."""
+FIRST_FIT = 12
 LONGEST_GAP = 256
 """Batches from one look to the next without any surprise."""
-Point = tuple[float, float, float]
-"""Mean rows, mean seconds, weight."""
-Sums = tuple[float, float, float, float, float, float]
-"""Of the weights w, w x, w y, w x², w x y, w y²: x are rows, y seconds."""
 LARGEST = 256
 """Above that many rows no shape is looked for: buckets are fine enough."""
 MOST_POINTS = 64
 """Neighbouring sizes are taken together where there are more: looking takes no longer for more of them."""
+TRUST = 8
+"""A size is as long as the shape says, at so many samples: what its errors are measured by."""
 NEWS = 32
 """A size seen 2, 4, 8 … times is worth another look after that part of all batches so far."""
 
@@ -69,12 +72,15 @@ class Shape:
         "fixed",
         "knee",
         "knees",
+        "most",
         "row",
         "steep",
         "step",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = LARGEST) -> None:
+        self.most = min(most, LARGEST)
+        """The largest batch that a knee could forbid."""
         self.fixed = 0.0
         self.row = 0.0
         self.step = 1
@@ -87,7 +93,7 @@ class Shape:
         """Whether a knee is known to be there, and only its place is asked for."""
         self._sizes: dict[int, Size] = {}
         self._samples = 0
-        self._next_fit = 12
+        self._next_fit = FIRST_FIT
         self._soonest = 8
         self._fitted = 0
         self._patience = SOONEST
@@ -119,9 +125,14 @@ class Shape:
             del self._sizes[number]
 
     @property
-    def sure(self) -> bool:
-        """Whether enough was seen of enough sizes that a knee would show."""
-        return self._samples >= SURE and len(self._sizes) >= 8
+    def known(self) -> bool:
+        """Whether there is any."""
+        return self.fixed > 0 or self.row > 0
+
+    @property
+    def largest(self) -> int:
+        """Most rows seen."""
+        return max(self._sizes, default=0)
 
     def suspect(self, *, bent: bool) -> None:
         """Whether the largest size does far worse than the best; looks for the knee when that is new."""
@@ -129,6 +140,9 @@ class Shape:
             self.bent = True
             self._fit()
         self.bent = bent
+        if bent and not self.knee and self._samples >= FIRST_FIT:  # every batch may show where it is
+            self._soonest = self._samples
+            self._next_fit = min(self._next_fit, self._samples + SOONEST)
 
     def __call__(self, rows: float) -> float:
         """Seconds of a batch of that many rows, by the shape."""
@@ -153,22 +167,22 @@ class Shape:
             return f"knee at {self.knee}"
         return f"steps of {self.step}" if self.step > 1 else "line"
 
-    def best(self, most: int) -> int:
-        """The rows up to `most` that do most rows a second, when there is a knee."""
-        return min(self.knees.safe, most) if self.knees.safe else most
-
     def _points(self) -> tuple[list[Point], int, float]:
         """(the sizes, smallest first; samples of all; weighted squares around the mean of each)."""
         # Relative errors count: the noise of a batch grows with its length.
         points: list[Point] = []
         total, within = 0, 0.0
+        known = self.known
         width = ceil(max(self._sizes, default=1) / MOST_POINTS)
         last = -1
         for n in sorted(self._sizes):
             size = self._sizes[n]
             if size.mean <= 0:
                 continue
-            weight = size.samples / (size.mean * size.mean)
+            usual = size.mean
+            if known:  # one batch does not tell its own scale: else a long one would hardly count
+                usual = (TRUST * self(n) + size.samples * usual) / (TRUST + size.samples)
+            weight = size.samples / (usual * usual)
             within += weight * size.square
             total += size.samples
             group = (n - 1) // width  # its end may be the end of a step
@@ -189,83 +203,37 @@ class Shape:
         def score(rest: float, parameters: int) -> float:
             return total * log((within + max(0.0, rest)) / total) + parameters * log(total)
 
-        sums = _running(points, 1)
-        fixed, row, rest = _line(sums[-1])
-        best = score(rest, 2) - SHARPER
+        sums = lines.running(points, 1)
+        fixed, row, rest = lines.straight(sums[-1])
+        line = score(rest, 2)
+        best = line - SHARPER
         had_step, had_knee = self.step, self.knee
         self.fixed, self.row, self.step, self.knee, self.steep = fixed, row, 1, 0, 0.0
+        straight = Bend(1.0, fixed, row, 0.0, self.most)
         largest = ceil(points[-1][0])
         for step in STEPS:
             if step > 2 * largest:
                 break
-            fixed, row, rest = _line(_running(points, step)[-1])
+            fixed, row, rest = lines.straight(lines.running(points, step)[-1])
             value = score(rest, 3) - (STAYS if step == had_step else 0.0)
             if value < best:
                 best = value
                 self.fixed, self.row, self.step = fixed, row, step
         if len(points) > 3:
             sizes = [point[0] for point in points]
-            place = min(range(1, len(points) - 1), key=lambda at: _bent(sums, at + 1, sizes[at])[3])
-            above = ceil(sizes[place + 1])
-            around = range(min(above - 1, ceil(max(2, sizes[place - 1] + 1, sizes[1]))), above)
-            knee = min(around, key=lambda at: _bent(sums, bisect_right(sizes, at), at)[3])
-            fixed, row, steep, rest = _bent(sums, bisect_right(sizes, knee), knee)
-            bonus = SHARPER if self.bent else STAYS if had_knee else 0.0
-            if score(rest, 4) - bonus < best and steep > 0:
+            knee = lines.likeliest(sums, sizes)
+            fixed, row, steep, rest = lines.bent(sums, bisect_right(sizes, knee), knee)
+            found = score(rest, 4)
+            stepped = self.step > 1 and best < found - (SHARPER if self.bent else 0.0)
+            if found < line and steep > 0 and not stepped:
                 self.fixed, self.row, self.step, self.knee, self.steep = fixed, row, 1, knee, steep
-                bends: list[Bend] = []
+                odds = exp((found - line) / 2) * (DOUBTFUL if self.bent else 1.0)
+                bends = [straight._replace(weight=odds)]
                 for at, wide in places(knee, max(2, ceil(sizes[1])), ceil(sizes[-1]) - 1):
-                    line, slope, more, left = _bent(sums, bisect_right(sizes, at), at)
-                    if more > 0:
-                        odds = exp(min(0.0, (score(rest, 4) - score(left, 4)) / 2))
-                        bends.append(Bend(wide * odds, line, slope, more, at))
-                self.knees.believe(bends)
+                    fixed, row, steep, rest = lines.bent(sums, bisect_right(sizes, at), at)
+                    if steep > 0:
+                        odds = exp(min(0.0, (found - score(rest, 4)) / 2))
+                        bends.append(Bend(wide * odds, fixed, row, steep, at))
+                self.knees.believe(bends, self.most)
         changed = (self.step, self.knee) != (had_step, had_knee)
         self._patience = SOONEST if changed or self._samples < SURE else min(2 * self._patience, PATIENT)
-
-
-def _running(points: list[Point], step: int) -> list[Sums]:
-    """Sums over the first 1, 2, 3 … points, their rows rounded up to `step`."""
-    w0 = wx = wy = wxx = wxy = wyy = 0.0
-    sums: list[Sums] = []
-    for n, y, w in points:
-        x = -(-n // step) * step
-        v = w * x
-        u = w * y
-        w0 += w
-        wx += v
-        wy += u
-        wxx += v * x
-        wxy += v * y
-        wyy += u * y
-        sums.append((w0, wx, wy, wxx, wxy, wyy))
-    return sums
-
-
-def _bent(sums: list[Sums], below: int, knee: float) -> tuple[float, float, float, float]:
-    """(fixed, row, steep, weighted squares left): the line up to the knee, then one from its end.
-
-    Args:
-        below: points up to the knee.
-    """
-    fixed, row, rest = _line(sums[below - 1])
-    w0, wx, wy, wxx, wxy, wyy = (whole - part for whole, part in zip(sums[-1], sums[below - 1], strict=True))
-    at_knee = fixed + row * knee
-    above = wxy - knee * wy - at_knee * wx + at_knee * knee * w0
-    squares = wxx - 2 * knee * wx + knee * knee * w0
-    slope = above / squares
-    left = wyy - 2 * at_knee * wy + at_knee * at_knee * w0 - slope * above
-    return fixed, row, slope - row, rest + max(0.0, left)
-
-
-def _line(sums: Sums) -> tuple[float, float, float]:
-    """(fixed, row, weighted squares left) of the best line with row >= 0 and fixed >= 0."""
-    w0, wx, wy, wxx, wxy, wyy = sums
-    spread = w0 * wxx - wx * wx
-    row = (w0 * wxy - wx * wy) / spread if spread > 1e-12 * w0 * wxx else 0.0
-    row = max(0.0, row)
-    fixed = (wy - row * wx) / w0
-    if fixed < 0:
-        fixed, row = 0.0, wxy / wxx
-    rest = wyy - 2 * fixed * wy - 2 * row * wxy + fixed * fixed * w0 + 2 * fixed * row * wx + row * row * wxx
-    return fixed, row, rest

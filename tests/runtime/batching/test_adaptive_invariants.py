@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isnan, nan
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +12,9 @@ from tiffin.runtime.batching.policy import AdaptivePolicy
 
 STEP = st.tuples(
     st.sampled_from(["arrive", "arrive", "arrive", "complete", "cancel", "decide", "decide", "workers"]),
-    st.sampled_from([0.0, 0.0, 1e-5, 3e-4, 2e-3, 0.05, 0.3, 20.0]),  # time that passes before
-    st.integers(1, 40),
-    st.sampled_from([0.0, 1e-6, 2e-4, 3e-3, 0.08, 5.0]),  # service time
+    st.sampled_from([0.0, 0.0, 1e-5, 3e-4, 2e-3, 0.05, 0.3, 20.0, -1e-6, -1e-3]),  # time that passes before
+    st.sampled_from([0, *range(1, 41), 10**9]),
+    st.sampled_from([0.0, 1e-6, 2e-4, 3e-3, 0.08, 5.0, -1.0, inf, nan]),  # service time
     st.integers(-1, 5),  # idle
 )
 
@@ -36,7 +36,7 @@ def test_answers_make_sense_whatever_happens(
     for what, passes, rows, service_s, idle in steps:
         now += passes
         if what == "arrive":
-            size = rows if scale > 1 else 1 + rows // 35
+            size = rows if scale > 1 else 1 + min(rows, 40) // 35
             if policy.on_arrival(now, size):
                 queue.append(Request(now, size, 0))
         elif what == "complete":
@@ -55,7 +55,9 @@ def test_answers_make_sense_whatever_happens(
             assert rest > now
             assert limit == inf or rest <= queue[0].arrival + limit + 1e-3
             now = rest
-    policy.explain()
+    explained = policy.explain()
+    assert not isnan(explained["spread"])
+    assert all(0 <= row["seconds"] < inf for row in explained["service_s"])
 
 
 def _decide_until_rest(

@@ -12,7 +12,7 @@ from tiffin.benchmarks.batching.service import Service
 from tiffin.benchmarks.batching.simulator import Driven, Request, SimulatedQueue, simulate
 from tiffin.benchmarks.batching.sources import Poisson
 from tiffin.runtime.batching.knees import Bend, Knees, places
-from tiffin.runtime.batching.policy import GROWS, AdaptivePolicy
+from tiffin.runtime.batching.policy import GROWS, STRIDE, AdaptivePolicy
 from tiffin.runtime.batching.service_times import ServiceTimes
 from tiffin.runtime.batching.shape import Shape
 
@@ -67,7 +67,7 @@ def test_first_batches_grow_step_by_step_under_load() -> None:
     outcome = simulate(policy, service.sample, source, workers=1, seconds=0.5)
     largest = 1
     for rows in outcome.batches:
-        assert rows <= GROWS * largest
+        assert rows <= max(GROWS * largest, largest + STRIDE * 64)
         largest = max(largest, rows)
     assert policy.explain()["cap"] == 12
     assert sum(rows > 16 for rows in outcome.batches) <= 3, "few batches tell that they are past the knee"
@@ -89,7 +89,7 @@ def test_a_large_request_lifts_the_limit_on_growth() -> None:
         for _ in range(100):
             policy.on_arrival(0.01 * batch, 1)
         policy.on_complete(0.01 * batch + 0.01, 1, 0.01)
-    assert policy.decide(1.0, queue_of(64, 1.0), 1).dispatch == GROWS
+    assert policy.decide(1.0, queue_of(64, 1.0), 1).dispatch == 1 + STRIDE * 64
     policy.on_complete(1.1, 64, 0.02)
     assert policy.decide(1.2, queue_of(64, 1.2), 1).dispatch == 64
 
@@ -131,18 +131,25 @@ def test_a_size_with_few_samples_gets_the_benefit_of_the_doubt() -> None:
     assert times.hopeful(16) == 0
 
 
-@pytest.mark.parametrize("steep, safe", [(0.020, 20), (0.00025, 24)])
+@pytest.mark.parametrize("steep, safe", [(0.020, 20), (0.00025, 24), (0.0001, 64)])
 def test_the_safe_size_weighs_what_each_mistake_costs(steep: float, safe: int) -> None:
     knees = Knees()
-    knees.believe([Bend(1.0, 0.004, 0.0002, steep, knee) for knee in (20, 22, 24)])
+    knees.believe([Bend(1.0, 0.004, 0.0002, steep, knee) for knee in (20, 22, 24)], 64)
     assert knees.safe == safe
-    assert {knees.draw() for _ in range(30)} == {20, 22, 24}
+    assert {knees.draw() for _ in range(30)} == ({20, 22, 24} if safe < 64 else {0})
 
 
 def test_a_bend_that_leaves_larger_batches_better_is_no_knee() -> None:
     knees = Knees()
-    knees.believe([Bend(1.0, 0.050, 0.0002, 0.0001, 20)])
-    assert (knees.safe, knees.draw()) == (0, 0)
+    knees.believe([Bend(1.0, 0.050, 0.0002, 0.0001, 20)], 64)
+    assert (knees.safe, knees.draw()) == (64, 0)
+
+
+@pytest.mark.parametrize("line, safe", [(0.1, 20), (20.0, 64)])
+def test_that_there_may_be_no_knee_counts_as_far_as_it_is_likely(line: float, safe: int) -> None:
+    knees = Knees()
+    knees.believe([Bend(line, 0.010, 0.0001, 0.0, 64), Bend(1.0, 0.010, 0.0001, 0.001, 20)], 64)
+    assert knees.safe == safe
 
 
 def test_places_stand_for_all_sizes_around_the_likeliest() -> None:
@@ -178,4 +185,4 @@ def test_large_sizes_seen_once_tell_of_a_knee(most: int) -> None:
     for _ in range(300):
         learn(rng.randint(1, knee))
     assert abs(shape.knee - knee) <= 3
-    assert abs(shape.best(most) - knee) <= 4
+    assert abs(shape.knees.safe - knee) <= 4
