@@ -21,7 +21,8 @@ from .names import model_name, names_of
 from .recognise import known_model, models_in, recognise
 from .saving import save_apart
 from .source import MODULE, Served, write_service
-from .task_source import OWN_WORDS, supposed_input
+from .task_input import supposed_input
+from .task_source import OWN_WORDS
 from .wishes import FileOptions, read_classes
 
 

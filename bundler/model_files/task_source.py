@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ...errors import UsageError
 from ...runtime.manifest import MethodSpec, ModelInfo, TypeSpec
 from .hints import NUMPY, PANDAS, PILLOW, Imports, input_hint
 from .inputs import parameter
+from .task_input import OF_TEXTS, check_input
 
 _RATE, _WINDOW, _HOP = 16_000, 400, 160
 """Of `tiffin.tasks.Sound`."""
 _SCORES = ("predict_proba", "predict")
-_OF_TEXTS = "text-classification"
 _BEST = "The likeliest classes of {}, the best first."
 _LABELS = "list[tiffin.tasks.Label]"
 _IMAGE = "Image.Image"
@@ -69,7 +68,7 @@ class _Subject:
     @property
     def tells_best(self) -> bool:
         """Whether the model gives the likeliest class alone unless it is asked for more."""
-        return self.info.framework == "transformers" and self.info.options.get("task") == _OF_TEXTS
+        return self.info.framework == "transformers" and self.info.options.get("task") == OF_TEXTS
 
     def run(self, *, with_inputs: bool = False) -> str:
         """Inputs to results, with `{0}` where the list of inputs goes."""
@@ -95,50 +94,8 @@ def task_source(
     """
     method = next((name for name in _SCORES if name in info.methods), next(iter(info.methods)))
     subject = _Subject(info, method, runner, attribute, words, imports)
-    if len(subject.spec.inputs) > 1:
-        raise UsageError(
-            f"--task {task} gives the model one input, and it takes {', '.join(subject.spec.inputs)}: "
-            "leave --task out, or write a service"
-        )
-    _check_input(task, subject.input, info)
+    check_input(task, subject.spec, info)
     return TASKS[task](subject)
-
-
-def supposed_input(task: str, info: ModelInfo) -> str:
-    """What a task gives a model that does not say what it takes: `x:float32[n,24]`; empty: it says so, or
-    nothing is usual for the task."""
-    method = next(iter(info.methods.values()), MethodSpec())
-    known = any(spec.kind != "array" or spec.shape is not None for spec in method.inputs.values())
-    if known or len(method.inputs) > 1 or task not in _USUAL:
-        return ""
-    return f"{next(iter(method.inputs), 'x')}:{_USUAL[task]}"
-
-
-def _check_input(task: str, spec: TypeSpec, info: ModelInfo) -> None:
-    """Says now what each request would end in. What is open in the model's input is let through."""
-    own = info.options.get("task") if info.framework == "transformers" else None
-    if own is not None and not own == task == _OF_TEXTS:
-        raise UsageError(
-            f"--task {task} does not go with a pipeline of transformers, whose task is {own} and which "
-            "prepares what comes in itself: leave --task out"
-        )
-    if task not in _GIVES:
-        return
-    gives, axes = _GIVES[task]
-    if spec.kind == "dataframe":
-        fits, takes = task == "tabular", "a table"
-    elif info.framework == "sklearn" and spec.json_schema.get("items") == {"type": "string"}:
-        fits, takes = task == "text-classification", "texts"  # words of a vectorizer
-    elif spec.kind != "array" or spec.shape is None or "..." in spec.shape:
-        return
-    else:
-        fits = len(spec.shape) in axes and (spec.dtype == "str") == (task == "text-classification")
-        takes = f"{spec.dtype}[{', '.join(map(str, spec.shape))}]"
-    if not fits:
-        raise UsageError(
-            f"--task {task} gives the model {gives}, and it takes {takes}: choose another task, or say with "
-            "--input what goes in"
-        )
 
 
 def _image_classification(subject: _Subject) -> TaskSource:
@@ -341,26 +298,5 @@ TASKS: dict[str, Callable[[_Subject], TaskSource]] = {
     "audio-classification": _audio_classification,
     "ocr": _ocr,
 }
-_GIVES: dict[str, tuple[str, set[int]]] = {
-    **dict.fromkeys(
-        ("image-classification", "object-detection", "segmentation", "ocr"),
-        ("images, float32[n, channels, height, width]", {4}),
-    ),
-    "text-classification": ("texts, str[n]", {1}),
-    "tabular": ("tables, float32[n, columns]", {2}),
-    "time-series": ("series, float32[n, window]", {2, 3}),
-    "audio-classification": ("recordings, float32[n, samples] or float32[n, mels, frames]", {2, 3}),
-}
-"""What the model gets, in words and as the number of axes; an embedding takes anything."""
-_USUAL = {
-    "image-classification": "float32[n,3,224,224]",
-    "object-detection": "float32[n,3,640,640]",
-    "segmentation": "float32[n,3,512,512]",
-    "ocr": "float32[n,1,32,256]",
-    "text-classification": "str[n]",
-    "time-series": "float32[n,24]",
-    "audio-classification": "float32[n,16000]",
-}
-"""What a model is given when it does not say what it takes: the sizes above, as `--input` is written."""
 OWN_WORDS = frozenset({"object-detection", "ocr"})
 """Their models give other numbers than one score a word, so the words are kept in the service."""

@@ -121,9 +121,10 @@ def _read(path: Path) -> Any:
     lightgbm = _lightgbm()
     try:
         text = path.read_text(encoding="utf-8")
-        # LightGBM reads trees in threads, and an error in one of them ends the process.
-        if "\ntree_sizes=" in text and "\nend of trees" not in text:
-            raise ModelError(f"{path} is cut: its last trees are missing; save it again")
+        # LightGBM reads trees in threads, and an error in one of them ends the process; so does a cut end.
+        for begun, ended in (("\ntree_sizes=", "\nend of trees"), ("\nparameters:", "\nend of parameters")):
+            if begun in text and ended not in text:
+                raise ModelError(f"{path} is cut: {ended.strip()!r} is missing; save it again")
         return lightgbm.Booster(model_str=text)
     except (OSError, UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
         raise ModelError(f"{path} cannot be read as a LightGBM model in text form: {error}") from error
