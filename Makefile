@@ -54,7 +54,6 @@ WORKERS ?= 2
 test: lint $(VENV)/.typescript ## lint, then every test
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-# Docker has a process of its own, podman and buildah, which share their images, another.
 # make test-image ENGINES=docker: with that engine only; podman is one, too. ARM64=1: an image for an emulated
 # processor as well, for which qemu-user-static and binfmt-support are needed, and many minutes.
 ENGINES ?= docker buildah
@@ -62,8 +61,7 @@ ARM64 ?=
 
 .PHONY: test-image
 test-image: $(VENV)/.dev ## build, run and change real images; needs root, docker, buildah, podman, debootstrap
-	TIFFIN_TEST_ENGINES="$(ENGINES)" TIFFIN_TEST_ARM64="$(ARM64)" $(BIN)/python -m pytest tests/image \
-		--numprocesses $(WORKERS) --dist loadgroup
+	TIFFIN_TEST_ENGINES="$(ENGINES)" TIFFIN_TEST_ARM64="$(ARM64)" $(BIN)/python -m pytest tests/image
 
 # Heavy libraries in an environment of their own, which sees the other one: torch is there once.
 FRAMEWORKS := .venv-frameworks

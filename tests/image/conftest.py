@@ -39,13 +39,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.engine)
             item.add_marker(pytest.mark.timeout(900))
-            item.add_marker(pytest.mark.xdist_group(_store(item)))
-
-
-def _store(item: pytest.Item) -> str:
-    """Where a test's engine keeps its images. Tests of one store share them, and run one after the other."""
-    call = getattr(item, "callspec", None)
-    return "containers" if call and call.params.get("engine") in {"podman", "buildah"} else "docker"
 
 
 @pytest.fixture(scope="session")
