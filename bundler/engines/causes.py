@@ -41,12 +41,18 @@ CAUSES = (
         "a downloaded file is not the one that was locked: the index has changed it, or a proxy has; lock "
         "again with `bundle build`, and look twice when it happens again",
     ),
+    _cause(  # before the network's: what breaks off there is no connection to the engine
+        r"error reading from server|transport is closing|code = unavailable|unexpected EOF(?! in archive)|"
+        r"(?:read|write) unix|cannot connect to the docker daemon",
+        "the engine ended while it built, or the connection to it broke off: its log says why (for Docker: "
+        "`journalctl -u docker`); start it and build again, finished steps come from its cache",
+    ),
     _cause(
         r"temporary failure (?:in name resolution|resolving)|could not resolve|name resolution|dns error|"
         r"no such host|network is unreachable|failed to lookup address|connection refused|i/o timeout|"
-        r"operation timed out|error sending request",
-        "a step of the build has no network: try --network host, or check the proxy (HTTPS_PROXY) and DNS of "
-        "the engine",
+        r"operation timed out|error sending request|connection reset",
+        "a step of the build has no network, or lost it: build again, try --network host, or check the proxy "
+        "(HTTPS_PROXY) and DNS of the engine",
     ),
     _cause(
         r"manifest (?:for \S+ |unknown)|not found: manifest|pull access denied|repository does not exist|"
@@ -86,13 +92,8 @@ CAUSES = (
         "the oldest that can build it",
     ),
     _cause(
-        r"error reading from server|transport is closing|code = unavailable|unexpected EOF|connection reset|"
-        r"cannot connect to the docker daemon",
-        "the engine ended while it built, or the connection to it broke off: its log says why (for Docker: "
-        "`journalctl -u docker`); start it and build again, finished steps come from its cache",
-    ),
-    _cause(
-        r"exit (?:code|status):? 137|killed|oom|SIGKILL", "the step was killed, most likely for its memory"
+        r"exit (?:code|status):? 137|\bkilled\b|\boom\b|SIGKILL",
+        "the step was killed, most likely for its memory",
     ),
 )
 

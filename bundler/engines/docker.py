@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from ...errors import ImageError, MissingDependencyError, NotFoundError
 from .buildkit_log import PlainLog, RawJsonLog
@@ -185,14 +187,13 @@ class DockerEngine:
         """Whether the engine may speak plain HTTP with the registry of a name; its client asks anew."""
         with _words(name):
             known = self._sdk.info()["RegistryConfig"]
-        registry = name.partition("/")[0]
+        registry, slash, _ = name.partition("/")
+        if not slash or not (set(".:") & set(registry) or registry == "localhost"):
+            return False  # of Docker Hub
         if registry in known["IndexConfigs"]:
             return not known["IndexConfigs"][registry]["Secure"]
-        try:
-            address = ipaddress.ip_address(registry.rpartition(":")[0].strip("[]"))
-        except ValueError:
-            return False
-        return any(address in ipaddress.ip_network(net) for net in known["InsecureRegistryCIDRs"])
+        networks = [ipaddress.ip_network(net) for net in known["InsecureRegistryCIDRs"]]
+        return any(address in net for address in _addresses(registry) for net in networks)
 
     def save(self, image: str, path: Path, on_progress: Progress) -> None:
         total = self.inspect(image).size_bytes
@@ -294,6 +295,15 @@ def first_port(exposed: Mapping[str, object] | None) -> int:
     """Of `{"3000/tcp": {}}`; 0: none."""
     ports = [int(text.partition("/")[0]) for text in exposed or {} if re.fullmatch(r"\d+(?:/tcp)?", text)]
     return min(ports, default=0)
+
+
+def _addresses(registry: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Of `localhost:5000`, as the engine looks it up; none when nobody knows it."""
+    with suppress(ValueError, OSError):
+        host = urlsplit(f"//{registry}").hostname or ""
+        found = {str(each[4][0]).partition("%")[0] for each in socket.getaddrinfo(host, None)}
+        return [ipaddress.ip_address(each) for each in found]
+    return []
 
 
 def _said(call: Any) -> Any:

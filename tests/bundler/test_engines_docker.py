@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -81,7 +82,15 @@ def joining(program: Path, insecure: list[str]) -> tuple[DockerEngine, list[tupl
     return DockerEngine(cast(Any, sdk), "20.10.24", _Client(str(program), False, False)), tagged
 
 
-def test_a_name_for_several_platforms(tmp_path: Path) -> None:
+def looked_up(host: str, _port: None) -> list[Any]:
+    known = {"localhost": ["::1", "127.0.0.1"], "ghcr.io": ["140.82.121.33"]}
+    if host in known or host[:1] in "1:":
+        return [(2, 1, 6, "", (address, 0)) for address in known.get(host, [host])]
+    raise socket.gaierror(-2, "Name or service not known")
+
+
+def test_a_name_for_several_platforms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     fake = FakeProgram(tmp_path, "docker")
     fake.say("manifest")
     fake.say("manifest", "rm", stderr="no such manifest", code=1)
@@ -92,9 +101,13 @@ def test_a_name_for_several_platforms(tmp_path: Path) -> None:
     assert tagged == [("r/iris:1-amd64", "r/iris:1")]
     for name, plain in (
         ("127.0.0.1:5000/iris:1", True),
+        ("127.0.0.1/iris:1", True),
+        ("localhost:5000/iris:1", True),
         ("r.example.com/iris:1", True),
         ("[::1]:5000/iris:1", False),
         ("ghcr.io/iris:1", False),
+        ("r.nowhere.example/iris:1", False),
+        ("team/iris:1", False),
         ("iris:1", False),
     ):
         assert one.push_joined(name, images, lambda *_: None) == "sha256:7"

@@ -10,7 +10,7 @@ import pytest
 
 from tiffin.bundler.engines.buildah_log import BuildahLog
 from tiffin.bundler.engines.buildkit_log import PlainLog, RawJsonLog
-from tiffin.bundler.engines.causes import explain
+from tiffin.bundler.engines.causes import advice, explain
 from tiffin.bundler.engines.steps import Steps
 
 # What docker 20.10 printed for a Dockerfile of two stages.
@@ -229,6 +229,21 @@ def test_an_engine_that_dies() -> None:
     assert "most likely for its memory" in explain("podman", steps, -9)
     steps, _ = read(PlainLog, "error reading from server: EOF\n")
     assert "the engine ended while it built" in explain("docker", steps, 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("ConnectionResetError(104, 'Connection reset by peer')", "has no network, or lost it"),
+        ("read unix @->/run/docker.sock: read: connection reset by peer", "the engine ended"),
+        ("tar: Unexpected EOF in archive", ""),
+        ("error: bloom-filter is in no room", ""),
+        ("cc1: out of memory: OOM killed", "for its memory"),
+    ],
+)
+def test_words_that_several_causes_share(line: str, told: str) -> None:
+    assert told in (said := advice([line]))
+    assert bool(told) == bool(said)
 
 
 def test_a_base_that_does_not_exist() -> None:
