@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import IO, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 A = TypeVar("A", bound=msgspec.Struct)
 _OUTPUT_LINES = 20
+_OUTPUT_BYTES = 1024 * 1024
 
 
 class Reply(NamedTuple, Generic[A]):
@@ -19,7 +24,7 @@ class Reply(NamedTuple, Generic[A]):
     answer: A | None
     """None: the process ended without one."""
     output: str
-    """What it printed."""
+    """What it printed; of more than 1 MiB the end."""
     code: int
     """Its exit code; below 0 the signal that ended it."""
 
@@ -62,16 +67,40 @@ def ask(
     Raises:
         TimeoutExpired: it took longer, and was killed; has the output.
     """
-    done = subprocess.run(
-        [str(each) for each in command],
-        cwd=cwd,
-        env=dict(environment),
-        input=msgspec.msgpack.encode(question),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=timeout_s,
-        check=False,
-    )
+    # A pipe would be waited for as long as a process has it that the user's code started and left.
+    with tempfile.TemporaryFile() as output:
+        try:
+            done = subprocess.run(
+                [str(each) for each in command],
+                cwd=cwd,
+                env=dict(environment),
+                input=msgspec.msgpack.encode(question),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            error.output = _written(output)
+            raise
+        text = _written(output).decode(errors="replace")
     path = Path(question.answer)
     answer = msgspec.msgpack.decode(path.read_bytes(), type=kind) if path.exists() else None
-    return Reply(answer, done.stdout.decode(errors="replace"), done.returncode)
+    return Reply(answer, text, done.returncode)
+
+
+def put_answer(path: str, answer: msgspec.Struct) -> None:
+    """The last that such a process does: writes its answer, and ends where a thread of the user's code would
+    keep it, as one of a scheduler does."""
+    Path(path).write_bytes(msgspec.msgpack.encode(answer))
+    if any(not each.daemon for each in threading.enumerate() if each is not threading.main_thread()):
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(0)
+
+
+def _written(output: IO[bytes]) -> bytes:
+    """The end of it."""
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - _OUTPUT_BYTES))
+    return output.read()

@@ -15,6 +15,7 @@ from .. import errors
 from ..errors import TiffinError
 from ..runtime.manifest import ServiceSpec
 from ..runtime.supervisor.control import Target
+from .child_process import put_answer
 from .missing_names import MissingName, missing_names, set_on_modules
 from .python.observed import Observed
 
@@ -59,7 +60,7 @@ def main() -> None:
     question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
     sys.path[:] = [entry for entry in sys.path if entry not in {"", os.getcwd()}]  # noqa: PTH109 - as -m writes it
     answer = _describe(Target(source=question.source, service=question.service))
-    Path(question.answer).write_bytes(msgspec.msgpack.encode(answer))
+    put_answer(question.answer, answer)
 
 
 def _describe(target: Target) -> Description:

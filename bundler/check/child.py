@@ -16,6 +16,7 @@ from ...runtime.model.recorded import Recorded, read_examples
 from ...runtime.model.replay import Replayed, replay
 from ...runtime.service.service import ServiceInfo
 from ...runtime.supervisor.control import Target
+from ..child_process import put_answer
 from .called import Called
 from .route_result import RouteResult, route_result
 
@@ -70,7 +71,7 @@ def main() -> None:
             _check(question, info, answer)
     except TiffinError as error:
         answer.error = str(error)
-    Path(question.answer).write_bytes(msgspec.msgpack.encode(answer))
+    put_answer(question.answer, answer)
 
 
 def _service(question: Question) -> ServiceInfo:
