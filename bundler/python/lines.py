@@ -40,10 +40,13 @@ def yaml_lines(text: str, key: str) -> list[int | list[int]]:
     Args:
         text: YAML that can be read.
         key: of the list.
+
+    Returns:
+        Empty when the list comes from elsewhere: `<<: *base`.
     """
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    found = next((value for name, value in pairs if name.value == key), None)
+    found = next((value for name, value in reversed(pairs) if name.value == key), None)  # the last counts
     return [_lines(node) for node in found.value] if isinstance(found, yaml.SequenceNode) else []
 
 

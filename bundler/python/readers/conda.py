@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def read_conda(path: Path, where: Environment) -> Needs:
         raise BuildError(f"{path} has no list of dependencies")
     needs = Needs(source=path.name)
     absent: list[str] = []
-    for entry, line in zip(entries, yaml_lines(text, "dependencies"), strict=True):
+    lines = yaml_lines(text, "dependencies") or repeat(0)
+    for entry, line in zip(entries, lines, strict=False):
         if isinstance(entry, dict):
             needs.add(_pip(entry.get("pip"), path, line if isinstance(line, list) else []))
         elif isinstance(entry, str):
@@ -70,7 +72,7 @@ def conda_python(path: Path) -> str:
 
 def _pip(lines: Any, path: Path, numbers: Sequence[int]) -> Needs:
     needs = Needs(source=path.name)
-    for line, number in zip(lines if isinstance(lines, list) else [], numbers, strict=False):
+    for line, number in zip(lines if isinstance(lines, list) else [], numbers or repeat(0), strict=False):
         text = " ".join(str(line).split())
         if included := _INCLUDE.fullmatch(text):
             needs.add(read_requirements_txt(path.parent / included[1], path.parent, (path.resolve(),)))

@@ -522,6 +522,18 @@ def test_an_environment_of_conda(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "dependencies: [scipy]\ndependencies:\n  - numpy\n  - {pip: [httpx]}\n",
+        "base: &base\n  dependencies:\n  - numpy\n  - {pip: [httpx]}\n<<: *base\n",
+    ],
+    ids=["twice", "merged"],
+)
+def test_a_list_of_conda_that_is_not_where_it_seems(tmp_path: Path, text: str) -> None:
+    assert texts(read(write(tmp_path, {"environment.yml": text}))) == ["numpy", "httpx"]
+
+
+@pytest.mark.parametrize(
     ("conda", "pip"),
     [("", ""), ("*", ""), ("=1.2", "==1.2.*"), ("==1.2", "==1.2"), ("=1.2.*", "==1.2.*"),
      ("!=1.3.*", "!=1.3.*"),
