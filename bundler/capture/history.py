@@ -15,6 +15,8 @@ from .cell import Cell
 from .notebook import SUFFIX, read_notebook
 from .script import script_cell, script_path
 
+_SHELL = frozenset({"In", "Out", "exit", "get_ipython", "open", "quit"})
+"""Names that IPython binds in every session; `open` is one that refuses the kernel's own files."""
 _PROMPT = re.compile(r"<python-input-(\d+)>")
 
 
@@ -61,9 +63,15 @@ def notebook_path(namespace: Mapping[str, Any]) -> Path | None:
 
 
 def shell_names(namespace: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What IPython has put into a session of its own; of another there is none."""
+    """What IPython has put into a session of its own; of another there is none.
+
+    It hides what the user's startup files bind, too: that is the user's.
+    """
     shell = _shell(namespace)
-    return {} if shell is None else dict(shell.user_ns_hidden)
+    if shell is None:
+        return {}
+    hidden = shell.user_ns_hidden.items()
+    return {name: value for name, value in hidden if name in _SHELL or name.startswith("_")}
 
 
 def _shell(namespace: Mapping[str, Any]) -> Any:

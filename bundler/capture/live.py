@@ -37,7 +37,7 @@ class LiveSession:
         self._of_shell = shell_names(namespace)
 
     def has(self, name: str) -> bool:
-        # `__name__` and its like are each module's own; IPython has an `open` of its own.
+        # `__name__` and its like are each module's own.
         if name not in self._namespace or (name.startswith("__") and name.endswith("__")):
             return False
         return self._of_shell.get(name, _ABSENT) is not self._namespace[name]

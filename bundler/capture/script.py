@@ -34,7 +34,7 @@ def script_cell(path: Path, namespace: Mapping[str, Any]) -> Cell:
         BuildError: the file was changed since it was started, so that it says nothing of what ran.
     """
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")  # Windows puts a mark before it
         tree = parse(text)
     except (OSError, ValueError, SyntaxError) as error:
         raise BuildError(f"cannot read {path}, which runs: {error}") from error
@@ -57,7 +57,7 @@ def is_service_file(path: Path) -> bool:
     module = service.rpartition(":")[0] or service
     if module.removesuffix(".py").replace(".", "/") != path.stem:
         return False
-    return not _builds_when_imported(parse(path.read_text(encoding="utf-8")))
+    return not _builds_when_imported(parse(path.read_text(encoding="utf-8-sig")))
 
 
 def _builds_when_imported(tree: ast.Module) -> bool:

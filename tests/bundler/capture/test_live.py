@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import linecache
+import math
+import sys
+from types import SimpleNamespace
 
 import pytest
 from cells import execute, from_kernel, said, service
@@ -147,6 +150,16 @@ def test_names_of_the_module_itself() -> None:
     found, _ = from_kernel(service("return __name__"))
     assert said(found) == "captured_by_test"
     assert (found.by_value, found.written) == ((), ())
+
+
+def test_names_of_a_startup_file_are_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    namespace = {"open": len, "In": [""], "SCALE": 3, "math": math, "_dh": []}
+    shell = SimpleNamespace(user_ns=namespace, user_ns_hidden=dict(namespace))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    session = LiveSession(namespace)
+    assert [name for name in namespace if session.has(name)] == ["SCALE", "math"]
+    namespace["open"] = max
+    assert session.has("open")
 
 
 def test_a_prompt_without_history_keeps_nothing() -> None:

@@ -87,6 +87,12 @@ def test_a_script_that_was_changed_while_it_ran(tmp_path: Path) -> None:
         run(tmp_path / "train.py")
 
 
+def test_a_script_with_the_mark_of_windows(tmp_path: Path) -> None:
+    text = "import tiffin\n" + service("return text") + CAPTURE + "SEEN = look()\n"
+    (tmp_path / "train.py").write_text(text, encoding="utf-8-sig")
+    assert run(tmp_path / "train.py")[0].startswith('"""Captured from train.py')
+
+
 def test_what_comes_later_is_not_there(tmp_path: Path) -> None:
     text = "import tiffin\n" + service("return late()") + CAPTURE + "SEEN = look()\ndef late(): return 'a'\n"
     write(tmp_path, {"train.py": text})
