@@ -77,7 +77,9 @@ def terminal_bar(text: str, total: float | None) -> Iterator[Bar]:
     console = Console(
         file=sys.stderr, color_system="auto" if colours else None, highlight=False, markup=False
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    # rich would write what the user's code prints to the console: to stderr, past `> log.txt`.
+    redirected = sys.stdout.isatty()
+    with Progress(*columns, console=console, transient=True, redirect_stdout=redirected) as bar:
         yield _TerminalBar(bar, bar.add_task(text, total=total))
 
 

@@ -41,6 +41,15 @@ def test_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "50%" in terminal.getvalue()
 
 
+def test_what_the_code_prints_goes_where_it_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, log = looked_at(monkeypatch), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", log)
+    with terminal_bar("import", None):
+        print("loaded")
+    assert log.getvalue() == "loaded\n"
+    assert "loaded" not in terminal.getvalue()
+
+
 def test_a_dumb_terminal_and_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = looked_at(monkeypatch)
     monkeypatch.setenv("TERM", "dumb")
