@@ -61,13 +61,12 @@ def _left_out(folder: Path, *, generated: bool) -> Callable[[str], bool]:
     """
     for parent in (folder, *folder.parents):
         try:
-            wishes = find_bundlefile(parent)
-        except ConfigError:  # nobody knows what it would leave out; a build says what is wrong with it
-            return lambda _: True
-        ignored = ignored_in(parent)
-        if wishes is not None or ignored:
+            wishes, ignored = find_bundlefile(parent), ignored_in(parent)
             said = wishes or BundleFile()
             out = leaves_out([] if generated else said.include, [*said.exclude, *ignored])
+        except ConfigError:  # nobody knows what it would leave out; a build says what is wrong with it
+            return lambda _: True
+        if wishes is not None or ignored:
             return lambda path: out((folder / path).relative_to(parent).as_posix())
         if (parent / ".git").exists():
             break

@@ -367,9 +367,10 @@ def test_models_keep_to_the_patterns_of_the_project_around_them(
     found = models.save("m", max).info.provenance["git"]
     assert "+d = 1\n" in found["diff"]
     assert "HIDDEN" not in str(found)
-    write(repository, {"bundlefile.yaml": "exclude: 7\n"})
-    found = models.save("m", max).info.provenance["git"]
-    assert "diff" not in found, "nobody knows what it would leave out"
+    for wrong in ("exclude: 7\n", "exclude: ['!']\n"):
+        write(repository, {"bundlefile.yaml": wrong})
+        found = models.save("m", max).info.provenance["git"]
+        assert "diff" not in found, "nobody knows what it would leave out"
 
 
 def test_a_diff_with_cells_can_be_applied(repository: Path) -> None:
