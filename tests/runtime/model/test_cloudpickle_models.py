@@ -107,7 +107,8 @@ def test_what_belongs_to_this_process_is_named() -> None:
         with lock:
             return rows
 
-    with pytest.raises(ModelError, match=r"function → lock is a lock, which belongs to this process.*runner class"):
+    told = r"function → lock is a lock, which belongs to this process.*runner class"
+    with pytest.raises(ModelError, match=told):
         models.save("m", locked)
     assert models.list() == []
 
