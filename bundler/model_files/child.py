@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,10 +15,12 @@ import msgspec
 
 from ... import errors
 from ...errors import ModelError, TiffinError
+from ...runtime.supervisor.process import SAFE_PATH
 
 LIMIT_S = 300.0
 """For reading a file, with imports of its library on a slow disk; and as many seconds more as it has MB."""
 _BYTES_PER_S = 1e6
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -57,7 +59,7 @@ def ask(
         limit_s = LIMIT_S + _size_bytes(subject) / _BYTES_PER_S
         try:
             done = subprocess.run(
-                [sys.executable, "-m", module, str(place)],
+                [sys.executable, *SAFE_PATH, "-m", module, str(place)],
                 env=environment,
                 input=msgspec.msgpack.encode(question),
                 stdout=2,  # what a pickle prints is no output of the command
@@ -92,6 +94,14 @@ def question_and_place(kind: type[Q]) -> tuple[Q, Path]:
 def tell(answer: Answer, place: Path) -> None:
     """In the process: answers."""
     place.write_bytes(msgspec.msgpack.encode(answer))
+
+
+def run(main: Callable[[], None]) -> None:
+    """In the process: Ctrl-C reaches it too, and ends it without a word, for the command tells of it."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
 
 
 def name_of(error: TiffinError) -> str:

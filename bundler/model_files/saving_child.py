@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...errors import TiffinError
 from .. import models
-from .child import Said, name_of, question_and_place, tell
+from .child import Said, name_of, question_and_place, run, tell
 from .saving import Question, Saved
 
 
@@ -35,4 +35,4 @@ def _saved(question: Question) -> Saved:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sys
+from pathlib import Path
 
 import msgspec
 
 from ...errors import TiffinError
 from ..build import build
 from ..words import NOTES
-from .child import Answer, Said, name_of, question_and_place, tell
+from .child import Answer, Said, name_of, question_and_place, run, tell
 from .wishes import FileOptions
 
 
@@ -34,6 +36,7 @@ def main() -> None:
     said = Said()
     logging.basicConfig(level=logging.WARNING, handlers=[said])
     question, place = question_and_place(Question)
+    sys.path.append(str(Path.cwd()))  # classes of a pickle may lie there; last, to shadow nothing
     answer = _made(question)
     for note in answer.notes:
         if note not in said.texts:
@@ -51,4 +54,4 @@ def _made(question: Question) -> Made:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

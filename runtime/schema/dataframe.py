@@ -14,6 +14,8 @@ CSV = "text/csv"
 MOST_COLUMNS = 50_000
 """pandas takes up to 0.1 ms for each, whatever is in it, and nobody else computes meanwhile."""
 _HEADER_LINES = 10
+_SHOWN = 10
+"""Columns that an error names."""
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -110,13 +112,19 @@ def _check_records(records: list[Any]) -> None:
         elif record.keys() != names:
             odd = sorted(map(str, names ^ record.keys()))
             raise WrongValueError(
-                f"expected the fields of the first record; differing: {', '.join(odd)}", f"[{row}]"
+                f"expected the fields of the first record; differing: {_listed(odd)}", f"[{row}]"
             )
         for name, cell in record.items():
             if not isinstance(cell, _SCALARS):
                 raise WrongValueError(
                     f"expected a plain value, got `{type(cell).__name__}`", f"[{row}].{name}"
                 )
+
+
+def _listed(names: list[str]) -> str:
+    """As an error names them: a caller may send as many as it likes, and as long."""
+    shown = ", ".join(name if len(name) <= 60 else f"{name[:57]}..." for name in names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN:,} more"
 
 
 def to_records(frame: Any) -> list[dict[Any, Any]]:

@@ -17,7 +17,7 @@ import msgspec
 
 from .control import CONTROL_FD, Message, Reader, encode
 
-_SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []
+SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []
 """The folder the command was typed in must not shadow anybody's modules; the service's own is added later."""
 
 
@@ -151,7 +151,7 @@ class Child:
         with theirs, contextlib.ExitStack() as undo:
             undo.callback(self._control.close)
             self._process = subprocess.Popen(
-                [sys.executable, *_SAFE_PATH, "-m", module],
+                [sys.executable, *SAFE_PATH, "-m", module],
                 stdin=subprocess.DEVNULL,
                 stdout=2,
                 env={**environ, CONTROL_FD: str(theirs.fileno()), "PYTHONUNBUFFERED": "1"},

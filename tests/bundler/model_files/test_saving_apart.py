@@ -69,3 +69,27 @@ def test_a_model_and_an_error_come_back(
         save_apart("notes", tmp_path / "notes.txt")
     with pytest.raises(NotFoundError):
         models.get("notes")
+
+
+def test_files_in_the_working_folder_are_not_taken_for_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if sys.version_info < (3, 11):
+        pytest.skip("Python 3.10 has no -P")
+    monkeypatch.chdir(tmp_path)
+    for name in ("queue", "tiffin"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('taken')\n")
+    with pytest.raises(ModelError, match=r"notes\.txt seems to be a text file"):
+        (tmp_path / "notes.txt").write_text("notes")
+        save_apart("notes", tmp_path / "notes.txt")
+    assert "taken" not in capfd.readouterr().err
+
+
+def test_ctrl_c_is_no_traceback_of_the_process(capfd: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        child.run(interrupted)
+    assert ended.value.code == 130
+    assert capfd.readouterr().err == ""

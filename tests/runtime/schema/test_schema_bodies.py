@@ -419,6 +419,19 @@ def test_tables_of_too_many_columns_are_refused_before_they_are_read() -> None:
         assert "50,001" in str(error)
 
 
+def test_records_that_differ_in_many_fields_are_told_shortly() -> None:
+    def table(frame: pd.DataFrame) -> None: ...
+
+    records = [{}, {f"{at:05}{'x' * 200}": 1 for at in range(1000)}]
+    error = refused(
+        Inputs.of(table, where="test"), "application/json", json.dumps({"frame": records}).encode()
+    )
+    assert error.path == "$.frame[1]"
+    assert str(error).startswith("expected the fields of the first record; differing: 00000xxx")
+    assert "... and 990 more" in str(error)
+    assert len(str(error)) < 1000
+
+
 def test_unknown_media_types_name_the_known() -> None:
     error = refused(FLOWERS, "application/xml", b"<x/>")
     assert isinstance(error, UnsupportedMediaTypeError)
