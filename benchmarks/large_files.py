@@ -16,10 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from builds import TORCHSCRIPT, forget, run
 from large_model import used_bytes
 from report import Report
-
-from build import TORCHSCRIPT, forget, run
 
 BLOCK = 64 * 1024 * 1024
 COLUMNS = 1000

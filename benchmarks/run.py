@@ -11,7 +11,7 @@ from pathlib import Path
 
 from machine import machine
 
-ALONE = ["import_time.py", "start.py", "large_model.py", "build.py", "wire.py", "hop.py", "codecs.py"]
+ALONE = ["import_time.py", "start.py", "large_model.py", "builds.py", "wire.py", "hop.py", "codecs.py"]
 BESIDE_PEERS = "side_by_side.py"
 
 

@@ -1,7 +1,7 @@
 """How long a build takes: the iris project beside `bentoml build` of the same, a notebook, many files that
 stay out, much data that goes in, and a large model file.
 
-    python benchmarks/build.py [--rounds 5] [--megabytes 2000]
+    python benchmarks/builds.py [--rounds 5] [--megabytes 2000]
 
 Whole commands, interpreter start included, in interleaved rounds; locks come from a warm cache on both sides.
 The bars: iris under 2 s, a notebook under 5 s, 100,000 files in an excluded folder within the noise, a 2 GB
