@@ -257,6 +257,17 @@ def test_what_a_manifest_keeps() -> None:
             kept(info(checked=damaged))
 
 
+def test_no_secret_gets_into_a_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "correct horse")
+    monkeypatch.setenv("MONKEY", "short")
+    monkeypatch.setenv("PLACE", "everywhere")
+    bodies = [b'{"a":"correct horse"}', b'"ghp_' + b"a1" * 18 + b'"', b'"short, everywhere"']
+    found = kept(info(checked={"routes": to_keep([answer(each) for each in bodies])}))
+    assert [(each.body, each.steady) for each in found] == [(b"", False), (b"", False), (bodies[2], True)]
+    (failed,) = kept(info(checked={"routes": to_keep([answer(b'{"detail":"no host db.corp"}', 500)])}))
+    assert (failed.status, failed.body) == (500, b"")
+
+
 WRITER = """
 import pathlib
 import tiffin
