@@ -119,10 +119,13 @@ def _lost(source: Path) -> list[MissingName]:
     for name, (module, _) in modules.items():
         for there, attribute in set_on_modules(texts[name], module):
             set_on[there].add(attribute)
+    everywhere = set_on["builtins"]
     return [
         each
         for name, (module, file) in modules.items()
-        for each in missing_names(texts[name], file.relative_to(source).as_posix(), module, set_on[name])
+        for each in missing_names(
+            texts[name], file.relative_to(source).as_posix(), module, set_on[name] | everywhere
+        )
     ]
 
 

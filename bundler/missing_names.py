@@ -24,6 +24,8 @@ _BINDS_LATER = frozenset({"exec", "globals"})
 """What a function may bind names of the module with, out of sight."""
 _VERSIONS = frozenset({"TYPE_CHECKING", "version_info", "hexversion", "platform", "system", "PY2", "PY3"})
 """A condition about these keeps code for another system or Python, which does not run here."""
+_GETTEXT = "_"
+"""Put among the builtins by `gettext.install()`, whenever that is called."""
 _CATCHES_ALL = frozenset({"Exception", "BaseException"})
 _FUNCTION = inspect.CO_OPTIMIZED
 _COMPREHENSIONS = frozenset({"<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"})
@@ -98,7 +100,7 @@ def missing_names(
                 function=where or "a lambda",
                 name=name,
                 hint=_hint(name, each, names),
-                sure=is_there and not unsure and not _within(caught, line),
+                sure=is_there and not unsure and name != _GETTEXT and not _within(caught, line),
             )
     return sorted(found.values(), key=lambda each: each.line)[:_MOST]
 

@@ -158,6 +158,12 @@ def test_what_another_module_sets() -> None:
     assert missing_names(text, "m.py", imported(text), {"MODEL"}) == []
 
 
+def test_gettext_may_be_installed_later() -> None:
+    text = "def f(): return _('a')"
+    (found,) = missing_names(text, "m.py", imported(text))
+    assert not found.sure
+
+
 def test_what_is_no_python() -> None:
     assert missing_names("def (", "m.py", ModuleType("m")) == []
     assert list(set_on_modules("def (", ModuleType("m"))) == []
@@ -171,8 +177,9 @@ def test_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "service.py": SERVICE.replace("import tiffin", "import tiffin\nimport helpers", 1).replace(
                 "return text * times", "return text * tmes"
             ),
-            "helpers.py": "def old(): return unicode('a')\ndef f(): return SET\n",
-            "other.py": "import helpers\ndef start(): helpers.SET = 1\n",
+            "helpers.py": "def old(): return unicode('a')\ndef f(): return SET, EVERYWHERE\n",
+            "other.py": "import builtins, helpers\n"
+            "def start():\n    helpers.SET = 1\n    builtins.EVERYWHERE = 2\n",
         },
     )
     with pytest.raises(BuildError, match=r"service\.py:\d+: Echo\.say reads tmes, which nothing defines"):
