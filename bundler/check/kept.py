@@ -36,8 +36,10 @@ class _Kept(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
 
 
 def to_keep(calls: Sequence[Called]) -> list[dict[str, Any]]:
-    """The small ones that are text, for `options.checked.routes`; of one that failed, or seems to have a secret
-    in it, only the status."""
+    """The small ones that are text, for `options.checked.routes`.
+
+    Of one that failed, or seems to have a secret in it, only the status.
+    """
     return [msgspec.to_builtins(each) for each in _kept(calls)]
 
 
