@@ -39,7 +39,8 @@ NEVER_FOLDERS = frozenset(
         "node_modules",
     }
 )
-NEVER_PATTERNS = ("*.egg-info", "*.pyc", ".DS_Store", ".git")
+NEVER_PATTERNS = ("*.context.tar", "*.egg-info", "*.pyc", ".DS_Store", ".git")
+"""The first is what `bundle containerize` leaves where there is no engine: the bundle, and its models."""
 _ENVIRONMENT_MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
 _ALL_INSIDE = re.compile(r"/\*\*(/?)\s*$")
 _SHOWN = 10

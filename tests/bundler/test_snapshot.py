@@ -114,6 +114,7 @@ def test_what_never_goes_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "conda/conda-meta/history",
         "conda/lib/x.py",
         ".DS_Store",
+        "iris-6f3k2q.context.tar",
         "store/models/iris/1/model.yaml",
     )
     monkeypatch.setenv("TIFFIN_HOME", str(folder / "store"))
