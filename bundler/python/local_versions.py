@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import math
 import os
 import re
 import subprocess
@@ -29,13 +30,14 @@ from .installed import public_version
 from .line import has_password, name_of
 from .needs import Index, Needs, Wanted, canonical
 from .resolve import resolve, write_inputs
-from .uv import find_uv
+from .uv import find_uv, unreached
 
 _TORCH = {"torch", "torchaudio", "torchvision"}
 _TORCH_LABEL = re.compile(r"cpu|cu\d+|rocm[\d.]+|xpu")
 _TORCH_INDEX = "https://download.pytorch.org/whl/"
-_ASK_AGAIN_S = 86_400.0
-"""What nobody had, or nobody could be asked for, is asked for again after a day."""
+_HAS, _HAS_NOT, _SILENT = "has", "has not", "did not answer"
+_KNOWN_S = {_HAS: math.inf, _HAS_NOT: 86_400.0, _SILENT: 300.0}
+"""Seconds that an answer counts: who could not be reached may be there soon."""
 
 
 def add_local_versions(
@@ -69,8 +71,8 @@ def add_local_versions(
         index = origin(name, version, where, needs.indexes)
         if index is None:
             needs.notes.append(
-                f"{name} is {version} here, which no index has that this machine knows: the bundle gets "
-                f"another build, {public_version(version)}; name the index in bundlefile.yaml: "
+                f"{name} is {version} here, which no index has that this machine knows and reaches: the "
+                f"bundle gets another build, {public_version(version)}; name the index in bundlefile.yaml: "
                 "python: {indexes: […]}"
             )
             continue
@@ -97,12 +99,12 @@ def origin(name: str, version: str, where: Environment, indexes: Sequence[Index]
     for index in _candidates(name, version, indexes):
         text = " ".join((name, version, where.python, where.machine, index.url))
         kept = home() / "cache" / "origins" / hashlib.sha256(text.encode()).hexdigest()
-        known = _known(kept)
-        has = _asked(uv, index, f"{name}=={version}", where) if known is None else known
-        if known is None:
+        answer = _known(kept)
+        if not answer:
+            answer = _asked(uv, index, f"{name}=={version}", where)
             kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text("has" if has else "has not", encoding="utf-8")
-        if has:
+            kept.write_text(answer, encoding="utf-8")
+        if answer == _HAS:
             return index
     return None
 
@@ -155,21 +157,21 @@ def _pip_files() -> list[str]:
     return [*places, f"{sys.prefix}/pip.conf"]
 
 
-def _known(kept: Path) -> bool | None:
-    """What was found out; None: nothing, or too long ago."""
+def _known(kept: Path) -> str:
+    """What was found out; empty: nothing, or too long ago."""
     try:
-        has = kept.read_text(encoding="utf-8") == "has"
-        old = time.time() - kept.stat().st_mtime > _ASK_AGAIN_S
+        answer, age_s = kept.read_text(encoding="utf-8"), time.time() - kept.stat().st_mtime
     except OSError:
-        return None
-    return None if old and not has else has
+        return ""
+    return answer if age_s < _KNOWN_S.get(answer, 0) else ""
 
 
-def _asked(uv: str, index: Index, requirement: str, where: Environment) -> bool:
+def _asked(uv: str, index: Index, requirement: str, where: Environment) -> str:
     with tempfile.TemporaryDirectory(prefix="tiffin-origin-") as name:
         needs = Needs(indexes=[index], routed={name_of(requirement): index.name})
         write_inputs(Path(name), requirement, needs)
         try:
-            return not resolve(uv, Path(name), where, [index], "--no-deps").words
+            words = resolve(uv, Path(name), where, [index], "--no-deps").words
         except subprocess.TimeoutExpired:
-            return False
+            return _SILENT
+    return _SILENT if unreached(words) else _HAS_NOT if words else _HAS

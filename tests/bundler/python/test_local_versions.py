@@ -152,6 +152,19 @@ def test_a_build_for_the_cpu_is_of_no_use_to_runners_with_gpus(cpu: SimpleIndex)
     assert needs.notes == ["torchlike is 1.0+cpu here, and runners ask for GPUs: the bundle gets 1.0"]
 
 
+def test_who_does_not_answer_is_asked_again_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: SimpleIndex
+) -> None:
+    down = Index("down", "http://127.0.0.1:9/simple", explicit=True)
+    assert origin("torchlike", "1.0+cpu", environment(), [down]) is None
+    (kept,) = (tmp_path / "home/cache/origins").iterdir()
+    monkeypatch.setattr(local_versions_module, "_asked", lambda *_: "has")
+    assert origin("torchlike", "1.0+cpu", environment(), [down]) is None
+    minutes_ago = kept.stat().st_mtime - 400
+    os.utime(kept, (minutes_ago, minutes_ago))
+    assert origin("torchlike", "1.0+cpu", environment(), [down]) == down
+
+
 def test_no_index_is_asked_without_a_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: SimpleIndex
 ) -> None:
@@ -165,7 +178,7 @@ def test_builds_of_pytorch_are_on_its_own_index(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("TIFFIN_HOME", str(tmp_path))
     asked: list[str] = []
     monkeypatch.setattr(
-        local_versions_module, "_asked", lambda uv, index, what, where: asked.append(index.url) or True
+        local_versions_module, "_asked", lambda uv, index, what, where: asked.append(index.url) or "has"
     )
     for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
