@@ -329,7 +329,10 @@ class Carrying:
 
     def _environment_yml(self, name: str, where: str) -> None:
         text = self._text(name, "environment file", where)
-        if text is not None:
+        if text is not None and not (self._folder / name).resolve().is_relative_to(self._folder.resolve()):
+            mend = f"copy it, and name it in bundlefile.yaml: python: {{requirements: {Path(name).name}}}"
+            self._notes.leave(where, f"the environment file {name} lies outside of the folder: {mend}")
+        elif text is not None:
             self.python["requirements"] = name
             self.texts[name] = text
             self._notes.took(where, f"requirements of {name}")

@@ -333,3 +333,7 @@ def test_an_environment_of_conda_that_is_there_or_not(tmp_path: Path) -> None:
     assert "env/conda.yml" in made.files
     assert (tmp_path / "b/env/conda.yml").read_text() == "dependencies: [numpy]\n"
     assert "env/conda.yml" not in convert(old, old).files
+    write(old, {"bentofile.yaml": bentofile.replace("./env/", "../"), "../conda.yml": "dependencies: []\n"})
+    made = convert(old, tmp_path / "c/d")
+    assert "../conda.yml lies outside of the folder: copy it" in left(made)["bentofile.yaml:2"]
+    assert {path.name for path in (tmp_path / "c").rglob("*") if path.is_file()} == set(made.files)
