@@ -9,10 +9,11 @@ from __future__ import annotations
 import io
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from types import CellType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 _KINDS = {
     "_thread.lock": "a lock",
@@ -36,6 +37,7 @@ _KINDS = {
     "asyncio.futures.Future": "a task",
 }
 """By the full name of a class, so that none of these modules is imported; classes derived from it count."""
+_FILE = "an open file"
 _STREAMS = ("stdin", "stdout", "stderr")
 _MOST_LOOKED_AT = 20_000
 WAY_OUT = (
@@ -46,15 +48,19 @@ WAY_OUT = (
 
 def bound_kind(obj: Any) -> str:
     """`an open file`, `a lock` …; empty: it may travel."""
-    if isinstance(obj, io.IOBase):
-        return "" if isinstance(obj, (io.BytesIO, io.StringIO)) or stream_name(obj) else _file(obj)
-    if isinstance(obj, type):
-        return ""
-    for each in type(obj).__mro__:
-        kind = _KINDS.get(f"{each.__module__}.{each.__qualname__}")
-        if kind:
-            return kind
-    return ""
+    kind = _kind_of(cast(Hashable, type(obj)))
+    if kind != _FILE:
+        return kind
+    return "" if stream_name(obj) else _file(obj)
+
+
+@lru_cache(maxsize=1024)  # of the many objects of a pickle, few have a class of their own
+def _kind_of(cls: Any) -> str:
+    """That of its objects; `_FILE` where it depends on the object."""
+    if issubclass(cls, io.IOBase):
+        return "" if issubclass(cls, (io.BytesIO, io.StringIO)) else _FILE
+    names = (f"{each.__module__}.{each.__qualname__}" for each in cls.__mro__)
+    return next((_KINDS[name] for name in names if name in _KINDS), "")
 
 
 def stream_name(obj: Any) -> str:
@@ -84,7 +90,7 @@ def path_to(root: Any, found: Callable[[Any], bool], name: str) -> str:
 
 def _file(obj: Any) -> str:
     named = getattr(obj, "name", None)
-    return f"an open file ({named})" if isinstance(named, str) else "an open file"
+    return f"{_FILE} ({named})" if isinstance(named, str) else _FILE
 
 
 def _inside(obj: Any) -> Iterator[tuple[str, Any]]:
