@@ -24,8 +24,9 @@ class Schemas:
     """
 
     def __init__(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        self._old, self._new = old, new
+        self._old, self._new = _rooted(old), _rooted(new)
         self._left = MAX_PARTS
+        self._open: set[tuple[str, str]] = set()
 
     def facts(self) -> list[Fact]:
         """In the order of the documents."""
@@ -37,8 +38,18 @@ class Schemas:
             return
         old, new = _resolved(old, self._old), _resolved(new, self._new)
         self._left -= 1  # types that hold themselves in several places branch without end
-        if self._left < 0 or depth > MAX_DEPTH or words(old) == words(new):
+        pair = (words(old), words(new))
+        # The same words may refer to what is another now. What holds itself is compared once.
+        same = pair[0] == pair[1] and '"$ref"' not in pair[0]
+        if self._left < 0 or depth > MAX_DEPTH or same or pair in self._open:
             return
+        self._open.add(pair)
+        try:
+            yield from self._parts(old, new, path, depth)
+        finally:
+            self._open.discard(pair)
+
+    def _parts(self, old: Mapping[str, Any], new: Mapping[str, Any], path: str, depth: int) -> Iterator[Fact]:
         if any(key in schema for key in ("anyOf", "oneOf") for schema in (old, new)):
             yield from self._choices(old, new, path, depth)
             return
@@ -115,7 +126,10 @@ class Schemas:
 
     def _others(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
         before, after = old.get("additionalProperties", True), new.get("additionalProperties", True)
-        if before == after or "object" not in {old.get("type"), new.get("type")}:
+        if (isinstance(before, bool) and before is after) or "object" not in {
+            old.get("type"),
+            new.get("type"),
+        }:
             return
         if after is False:
             yield Fact(path, "narrower", "other fields are refused")
@@ -151,6 +165,22 @@ def _is_map(schema: Mapping[str, Any]) -> bool:
     """Whether it has values under names that nobody listed."""
     free = schema.get("additionalProperties", True)
     return isinstance(free, Mapping) or (free is True and not schema.get("properties"))
+
+
+def _rooted(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the definitions of its parts at the root, where references look for them: `P | None` has them in
+    the alternative."""
+    found: dict[str, Any] = {}
+    pending: list[Any] = [schema]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Mapping):
+            defined = part.get("$defs")
+            found = {**(defined if isinstance(defined, Mapping) else {}), **found}
+            pending += part.values()
+        elif isinstance(part, list):
+            pending += part
+    return {**schema, "$defs": found} if found else schema
 
 
 def _resolved(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:

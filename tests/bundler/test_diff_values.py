@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -186,3 +187,37 @@ def test_a_schema_is_like_itself_however_it_is_written(schema: Any) -> None:
     titled = {**schema, "title": "T", "description": "words"}
     assert Schemas(schema, titled).facts() == []
     assert Schemas({"$ref": "#/$defs/S", "$defs": {"S": schema}}, schema).facts() == []
+
+
+def behind(schema: Any, way: str) -> dict[str, Any]:
+    """A schema whose own words are the same whatever it refers to."""
+    part, defined = {"$ref": "#/$defs/S"}, {"$defs": {"S": schema}}
+    ways: dict[str, dict[str, Any]] = {
+        "list": {"type": "array", "items": part, **defined},
+        "list in a field": {
+            "type": "object",
+            "properties": {"q": {"type": "array", "items": {"$ref": "#/$defs/R"}}},
+            "$defs": {"R": {"type": "object", "properties": {"s": part}}, "S": schema},
+        },
+        "map": {"type": "object", "additionalProperties": part, **defined},
+        "alternative": {"type": "object", "properties": {"p": {"anyOf": [{**part, **defined}]}}},
+    }
+    return ways[way]
+
+
+@pytest.mark.parametrize("way", ["list", "list in a field", "map", "alternative"])
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(pairs())
+def test_what_a_reference_leads_to_is_compared_wherever_it_stands(way: str, pair: tuple[Any, Any]) -> None:
+    one, other = ({"type": "object", "properties": {"x": each}, "required": ["x"]} for each in pair)
+    kinds = [fact.kind for fact in Schemas(one, other).facts()]
+    found = [fact.kind for fact in Schemas(behind(one, way), behind(other, way)).facts()]
+    assert set(found) == set(kinds)
+
+
+def test_a_type_that_holds_itself_is_compared_once() -> None:
+    kids = {"type": "array", "items": {"$ref": "#/$defs/P"}}
+    old = {"type": "object", "properties": {"kids": kids}}
+    new = {**old, "properties": {"kids": kids, "z": {}}, "required": ["z"]}
+    found = Schemas(*({"$ref": "#/$defs/P", "$defs": {"P": each}} for each in (old, new))).facts()
+    assert [(fact.path, fact.kind) for fact in found] == [(".z", "narrower")]
