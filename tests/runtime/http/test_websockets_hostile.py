@@ -205,7 +205,8 @@ async def test_frames_that_bring_nothing_end_the_connection(server: Running) -> 
         return bytes([head, 0x80 | len(data)]) + bytes(4) + data
 
     ping, pong, begin, more = masked(0x89, b"x"), masked(0x8A, b"x"), masked(0x01, b"{"), masked(0x00)
-    for flood in (ping * 6000, pong * 6000, begin + more * 6000):
+    many = 11_000  # enough on one side of a sweep, which may come in their midst and forgets
+    for flood in (ping * many, pong * many, begin + more * many):
         async with await server.connect() as client:
             await client.send(get("/total", *HANDSHAKE))
             assert (await client.head())[0] == 101
