@@ -37,8 +37,6 @@ class CommandEngine:
     name: str
     link_since: tuple[int, ...]
     """First version that knows `COPY --link`."""
-    forget = ("untag",)
-    """Takes a name from an image."""
     streamed = False
     joins = True
 
@@ -92,12 +90,19 @@ class CommandEngine:
         except ImageError as error:
             raise ImageError(push_failed(self.name, image, str(error))) from error
 
+    def forget(self, name: str) -> list[str]:
+        """Arguments that take a name from an image, which stays where it has other names."""
+        return ["untag", name, name]  # with the image alone it would lose all of them
+
     def join(self, name: str, images: Sequence[str]) -> None:
         """As a manifest list, https://docs.podman.io/en/latest/markdown/podman-manifest.1.html."""
         stored = [self.inspect(image).id.removeprefix("sha256:") for image in images]
-        for command in (["manifest", "rm"], self.forget):  # the list of an earlier build, or its image
+        for command in (
+            ["manifest", "rm", name],
+            self.forget(name),
+        ):  # the list of an earlier build, or its image
             with suppress(ImageError):
-                ask([self.program, *command, name])
+                ask([self.program, *command])
         ask([self.program, "manifest", "create", name])
         try:
             for each in stored:
@@ -111,7 +116,6 @@ class CommandEngine:
         on_progress(f"push {name}", 0, 0)
         with tempfile.TemporaryDirectory(prefix="tiffin-image-") as scratch:
             file = Path(scratch) / "digest"
-            file.touch()  # Buildah 1.28 does not say the digest of a list
             command = ["manifest", "push", "--all", "--format", "v2s2", "--digestfile", str(file)]
             self.send(command, name, f"docker://{name}")
             return file.read_text().strip()

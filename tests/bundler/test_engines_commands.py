@@ -166,22 +166,25 @@ def test_join(programs: Path) -> None:
     own["Docker"]["rootfs"] = {"diff_ids": []}  # type: ignore[index]
     bud.say("inspect", stdout=json.dumps(own))
     bud.say("images", stdout=json.dumps([{"size": "1.5 MB"}]))
-    for fake, forget in ((pod, "untag"), (bud, "rmi")):
+    for fake, forget, digest in (
+        (pod, ["untag", "iris:1", "iris:1"], "sha256:7"),
+        (bud, ["rmi", "iris:1"], ""),
+    ):
         fake.say("manifest")
         fake.say("manifest", "rm", stderr="no such list", code=125)
-        fake.say(forget, stderr="no such image", code=125)
+        fake.say(forget[0], stderr="no such image", code=125)
         engine = choose(fake.path.name).engine
         engine.join("iris:1", images)
-        calls = [call["arguments"] for call in fake.calls if call["arguments"][0] in {"manifest", forget}]
+        calls = [call["arguments"] for call in fake.calls if call["arguments"][0] in {"manifest", forget[0]}]
         add = ["manifest", "add", "iris:1", f"containers-storage:{'5' * 64}"]
         assert calls == [
             ["manifest", "rm", "iris:1"],
-            [forget, "iris:1"],
+            forget,
             ["manifest", "create", "iris:1"],
             *(add, add),
         ]
-        fake.say("manifest", "push", files={"--digestfile": "sha256:7\n"})
-        assert engine.push_joined("iris:1", images, silent) == "sha256:7"
+        fake.say("manifest", "push", files={"--digestfile": "sha256:7\n"} if digest else {})
+        assert engine.push_joined("iris:1", images, silent) == digest
         push = fake.arguments("manifest", "push")
         assert (push[2:5], push[-2:]) == (["--all", "--format", "v2s2"], ["iris:1", "docker://iris:1"])
         fake.say("manifest", "add", stderr="disk full", code=125)
