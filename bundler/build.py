@@ -53,6 +53,7 @@ def build(
     metrics: Mapping[str, Any] | None = None,
     provenance: bool = True,
     check: bool = False,
+    routes: bool = True,
 ) -> Bundle:
     """Makes a bundle of a service, its models and what it needs.
 
@@ -79,6 +80,7 @@ def build(
         check: try it before it is kept: in a clean environment made from its lock the service is imported,
             the models' recorded examples are run, and each route is called, which must answer as it does in
             this environment.
+        routes: False: the check calls no routes; for those that write to a database, or ask others.
 
     Raises:
         ConfigError: there is nothing to build there, the bundlefile is wrong, or so is a platform.
@@ -98,6 +100,8 @@ def build(
         Tag(name, version or "0")
     if check and lock is False:
         raise UsageError("a check is made with locked requirements: leave out lock=False")
+    if not routes and not check:
+        raise UsageError("routes are called by a check only: leave out routes=False, or say check=True")
     lock = True if check else lock
     if platforms and lock is False:
         raise UsageError("requirements are locked for the platforms that are named: leave out lock=False")
@@ -122,7 +126,7 @@ def build(
         info = _manifest(content, wishes, labels or {}, origin, said)
         _put_dockerfile(draft, info, content.texts, platforms)
         if check:
-            info.options[CHECKED] = _check(draft, info, Path(origin.target.source), progress)
+            info.options[CHECKED] = _check(draft, info, Path(origin.target.source), progress, routes=routes)
         progress("write to the store", 0, 0)
         info.name = name or origin.name or wishes.name or content.spec.name
         path = draft.commit(info.name, version, finish=lambda allotted: _finish(info, draft.folder, allotted))
@@ -208,12 +212,15 @@ def _said(
     return {**tools(), **given_only(origin.provenance), **said}
 
 
-def _check(draft: Draft, info: BundleInfo, project: Path, progress: Progress) -> dict[str, Any]:
+def _check(
+    draft: Draft, info: BundleInfo, project: Path, progress: Progress, *, routes: bool
+) -> dict[str, Any]:
     from .check.check import check, demand, record
 
-    progress("call the routes", 0, 0)
-    calls = record(draft.folder, info, project)
-    report = check(draft.folder, info, calls=calls, on_step=lambda step: progress(step, 0, 0))
+    if routes:
+        progress("call the routes", 0, 0)
+    calls = record(draft.folder, info, project) if routes else []
+    report = check(draft.folder, info, routes=routes, calls=calls, on_step=lambda step: progress(step, 0, 0))
     demand(report)
     found: dict[str, Any] = {"python": report.python, "packages": report.packages}
     return {**found, "examples": len(report.results), ROUTES: to_keep(calls)}

@@ -48,6 +48,11 @@ from ..tags import Target
     is_flag=True,
     help="Keep it only when models and routes give the same in a clean environment.",
 )
+@click.option(
+    "--no-routes",
+    is_flag=True,
+    help="Let --check call no routes: they would write to a database, or ask others.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     target: str,
@@ -65,6 +70,7 @@ def command(
     metrics: tuple[str, ...],
     no_provenance: bool,
     check: bool,
+    no_routes: bool,
     as_json: bool,
 ) -> None:
     """Make a bundle: service, models and dependencies, one version.
@@ -94,6 +100,7 @@ def command(
             metrics=dict(_metric(text) for text in metrics),
             provenance=not no_provenance,
             check=check,
+            routes=not no_routes,
             on_progress=show,
         )
     locked = bool(made.info.options.get("locked"))

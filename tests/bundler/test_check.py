@@ -209,7 +209,13 @@ def test_a_build_that_fails_its_check_leaves_nothing(
     wrong = Report(
         python="3", packages=0, cached=True, results=[Replayed(model="m:1", method="p", error="no")]
     )
-    monkeypatch.setattr(check_module, "check", lambda *_, **__: wrong)
+    asked: list[bool] = []
+
+    def checked(*_: Any, routes: bool, **__: Any) -> Report:
+        asked.append(routes)
+        return wrong
+
+    monkeypatch.setattr(check_module, "check", checked)
     monkeypatch.setattr("tiffin.bundler.content.dependencies", _without_index)
     with pytest.raises(BuildError, match=r"m:1 p\(\) raises no"):
         build(project, check=True)
@@ -232,8 +238,14 @@ def test_a_build_that_fails_its_check_leaves_nothing(
         "routes": kept_routes,
     }
     assert [(call.route, call.body) for call in kept(made.info)] == [("/say", b'"text"')]
+    asked.clear()
+    uncalled = build(project, check=True, routes=False)
+    assert asked == [False]
+    assert uncalled.info.options["checked"]["routes"] == []
     with pytest.raises(UsageError, match="leave out lock=False"):
         build(project, check=True, lock=False)
+    with pytest.raises(UsageError, match="leave out routes=False"):
+        build(project, routes=False)
 
 
 def _without_index(*arguments: Any, **options: Any) -> Any:
