@@ -33,6 +33,10 @@ class Iris:
         return ["setosa"] * len(flowers)
 
     @tiffin.api
+    async def predict(self, pixels: Float32[np.ndarray, "n 784"]) -> Float32[np.ndarray, "n 10"]:
+        return pixels[:, :10]
+
+    @tiffin.api
     async def watch(self, rounds: int) -> AsyncIterator[float]:
         for round_ in range(rounds):
             yield round_ * 1.5
@@ -66,8 +70,9 @@ def test_the_python_runs(server: Server, capsys: pytest.CaptureFixture[str]) -> 
 def test_the_typescript_compiles(server: Server, tmp_path: Path) -> None:
     with tiffin.Client(server.base_url) as client:
         (tmp_path / "iris-client.ts").write_text(client_code(client.schema(), "typescript"))
-    (snippet,) = blocks("typescript")
-    (tmp_path / "use.ts").write_text(f"{snippet}console.log(species, ServerError);\n")
+    snippets = "".join(blocks("typescript"))
+    last = "console.log(species, ServerError, scores.shape[0], scores.data[0]);\n"
+    (tmp_path / "use.ts").write_text(snippets + last)
     assert typescript.compile_strictly(tmp_path / "use.ts") == []
 
 
