@@ -206,6 +206,8 @@ def _manifest(path: Path) -> dict[str, Any]:
         ModelError: there is none, or it has no flavor that `mlflow.pyfunc` can call.
     """
     file = path / _MANIFEST
+    if not file.is_file():
+        raise ModelError(f"{path} is no folder of an MLflow model: it has no file {_MANIFEST}")
     try:
         found = yaml.safe_load(settings_bytes(file))
     except (UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
