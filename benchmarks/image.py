@@ -225,6 +225,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tiffin-bench-image-") as scratch:
         folder = Path(scratch)
         models = train(folder, arguments.rounds + 1)
+        here = Path.cwd()
         os.chdir(folder)  # models remember the repository that they were trained in
         sides: list[Side] = [Tiffin(folder), BentoML(folder)]
         try:
@@ -232,6 +233,8 @@ def main() -> int:
         except CannotStandInError as error:
             print(f"there are no images to build on: {error}", file=sys.stderr)
             return 1
+        finally:
+            os.chdir(here)
         found["model_bytes"] = {"model": models[1].stat().st_size}
     report.section(f"Images of a forest of {found['model_bytes']['model'] / 1e6:.1f} MB, by {ENGINE}")
     ours, theirs = (side.title for side in sides)
