@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .change import Fact, Kind, words
@@ -10,6 +10,8 @@ from .change import Fact, Kind, words
 MAX_DEPTH = 24
 MAX_PARTS = 5_000
 """Parts that are compared."""
+_FELT = {"narrower", "wider", "other", "removed"}
+"""Kinds of facts that a caller may feel."""
 _LOWEST = ("minLength", "minItems", "minProperties")
 _HIGHEST = ("maxLength", "maxItems", "maxProperties")
 _EXACT = ("pattern", "format", "multipleOf", "contentEncoding", "contentMediaType", "uniqueItems")
@@ -64,6 +66,9 @@ class Schemas:
         before, after = _alternatives(old), _alternatives(new)
         lost = [one for one in before if not any(self._covers(one, other, depth) for other in after)]
         gained = [one for one in after if not any(self._covered(other, one, depth) for other in before)]
+        for one in before:
+            if one not in lost:
+                yield from self._told_of_the_same(one, after, path, depth)
         for one in [*lost]:  # what became of one is said in detail
             heir = next((other for other in [*gained, *after] if self._is_heir(one, other)), None)
             if heir is not None:
@@ -79,6 +84,13 @@ class Schemas:
             yield Fact(path, "narrower", f"no longer {_names(lost)}")
         if gained:
             yield Fact(path, "wider", f"may be {_names(gained)}, too")
+
+    def _told_of_the_same(self, one: Any, after: Sequence[Any], path: str, depth: int) -> Iterator[Fact]:
+        """What differs in an alternative that allows the same as before: a default, for example."""
+        told = [[*self._differ(one, other, path, depth + 1)] for other in after if self._is_heir(one, other)]
+        same = [facts for facts in told if not {fact.kind for fact in facts} & _FELT]
+        if same:
+            yield from min(same, key=len)
 
     def _is_heir(self, one: Any, other: Any) -> bool:
         """Whether people would say that it is the same alternative, in another form."""
