@@ -125,6 +125,10 @@ def shown(text: str, ending: Callable[[Any], str]) -> Callable[[Callable[P, T]],
     return decorate
 
 
+def silent(step: str, done: int, total: int) -> None:
+    """Nobody asked for progress."""
+
+
 def _bar(text: str) -> AbstractContextManager[Bar]:
     if in_notebook():
         from .notebook_bar import notebook_bar

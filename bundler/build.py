@@ -16,7 +16,7 @@ from ..runtime.manifest import BUNDLE_FILE, BundleInfo, dump_yaml
 from ..runtime.service.bundlefile import BundleFile, find_bundlefile
 from ..runtime.tag import Tag
 from ..runtime.verify import bundle_digest
-from .bar import shown
+from .bar import shown, silent
 from .bundles import Bundle, bundle_store
 from .check.kept import CHECKED, ROUTES, to_keep
 from .content import Content, Progress, fill, put
@@ -107,7 +107,7 @@ def build(
         raise UsageError("requirements are locked for the platforms that are named: leave out lock=False")
     for each in ("", *platforms):
         environment(python, each)
-    progress = on_progress or _silent
+    progress = on_progress or silent
     progress("look for files", 0, 0)
     store = bundle_store()
     with origin_of(target, files=files, name=name) as origin, store.begin() as draft:
@@ -239,7 +239,3 @@ def _checked(labels: dict[str, str]) -> dict[str, str]:
 def _finish(info: BundleInfo, folder: Path, version: str) -> None:
     info.version = version
     (folder / BUNDLE_FILE).write_text(dump_yaml(info), encoding="utf-8")
-
-
-def _silent(step: str, done: int, total: int) -> None:
-    """Nobody asked for progress."""

@@ -14,6 +14,7 @@ from typing import IO, Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 A = TypeVar("A", bound=msgspec.Struct)
+Q = TypeVar("Q", bound=msgspec.Struct)
 _OUTPUT_LINES = 20
 _OUTPUT_BYTES = 1024 * 1024
 
@@ -50,9 +51,10 @@ def ask(
     question: Any,
     kind: type[A],
     *,
-    cwd: Path,
-    environment: Mapping[str, str],
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
     timeout_s: float,
+    aloud: bool = False,
 ) -> Reply[A]:
     """Runs a module that reads a question from stdin and writes its answer to the file that this names.
 
@@ -60,9 +62,10 @@ def ask(
         command: the interpreter, and what it runs.
         question: with `answer`, the path of that file.
         kind: of the answer.
-        cwd: working folder.
-        environment: all of it.
+        cwd: working folder; None: this process's.
+        environment: all of it; None: this process's.
         timeout_s: seconds.
+        aloud: what it prints goes to stderr at once, and is not kept.
 
     Raises:
         TimeoutExpired: it took longer, and was killed; has the output.
@@ -73,9 +76,9 @@ def ask(
             done = subprocess.run(
                 [str(each) for each in command],
                 cwd=cwd,
-                env=dict(environment),
+                env=None if environment is None else dict(environment),
                 input=msgspec.msgpack.encode(question),
-                stdout=output,
+                stdout=2 if aloud else output,
                 stderr=subprocess.STDOUT,
                 timeout=timeout_s,
                 check=False,
@@ -87,6 +90,11 @@ def ask(
     path = Path(question.answer)
     answer = msgspec.msgpack.decode(path.read_bytes(), type=kind) if path.exists() else None
     return Reply(answer, text, done.returncode)
+
+
+def read_question(kind: type[Q]) -> Q:
+    """In the process: what is asked."""
+    return msgspec.msgpack.decode(sys.stdin.buffer.read(), type=kind)
 
 
 def put_answer(path: str, answer: msgspec.Struct) -> None:

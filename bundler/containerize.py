@@ -13,7 +13,7 @@ from ..errors import ConfigError, ImageError, NoEngineError, UsageError
 from ..runtime.service.image_options import ImageOptions, changed, is_reference
 from ..runtime.tag import Tag
 from . import bundles
-from .bar import shown
+from .bar import shown, silent
 from .bundles import Bundle
 from .engines.choose import Choice, choose
 from .engines.engine import BuildRequest, Engine, Progress, Secret
@@ -302,7 +302,3 @@ def _run_command(engine: Engine, name: str, port: int, options: Sequence[str]) -
     if program == "podman":
         extra = extra.replace("--gpus all", "--device nvidia.com/gpu=all")
     return " ".join(filter(None, [program, "run --rm", f"-p {port}:{port}" if port else "", extra, name]))
-
-
-def silent(step: str, done: int, total: int) -> None:
-    """Nobody asked for progress."""

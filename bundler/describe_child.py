@@ -15,7 +15,7 @@ from .. import errors
 from ..errors import TiffinError
 from ..runtime.manifest import ServiceSpec
 from ..runtime.supervisor.control import Target
-from .child_process import put_answer
+from .child_process import put_answer, read_question
 from .missing_names import MissingName, missing_names, set_on_modules
 from .python.observed import Observed
 
@@ -57,7 +57,7 @@ class Description(msgspec.Struct, kw_only=True):
 
 
 def main() -> None:
-    question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
+    question = read_question(Question)
     sys.path[:] = [entry for entry in sys.path if entry not in {"", os.getcwd()}]  # noqa: PTH109 - as -m writes it
     answer = _describe(Target(source=question.source, service=question.service))
     put_answer(question.answer, answer)

@@ -28,7 +28,7 @@ from ..runtime.model.framework import framework as framework_named
 from ..runtime.model.model import Model, model_digest, read_info
 from ..runtime.model.versions import here
 from ..runtime.tag import Tag
-from .bar import Steps, shown
+from .bar import Steps, shown, silent
 from .model_facts import check_classes, label_file, plain_labels, plain_metadata
 from .model_files.describe import describe_model
 from .model_files.facts import file_facts
@@ -106,7 +106,7 @@ def save(
         StoreError: the disk is full or may not be written.
     """
     _check_tag(name, version)
-    tell = on_progress or _silent
+    tell = on_progress or silent
     settings = dict(options or {})
     tell(f"look at {name}", 0, 0)
     chosen, ready = _prepared(obj, framework, settings)
@@ -264,10 +264,6 @@ def import_(path: Path | str, *, on_progress: Progress | None = None) -> Model:
             if present.info.digest != info.digest:
                 raise
             return present
-
-
-def _silent(step: str, done: int, total: int) -> None:
-    """Nobody asked for progress."""
 
 
 def _prepared(obj: Any, name: str | None, settings: dict[str, Any]) -> tuple[Framework, Any]:

@@ -10,8 +10,9 @@ import msgspec
 
 from ..errors import ImageError, NotFoundError, UsageError
 from ..runtime.tag import Tag
+from .bar import silent
 from .bundles import Bundle
-from .containerize import How, Image, Wish, build_image, image_names, silent, wish_of
+from .containerize import How, Image, Wish, build_image, image_names, wish_of
 from .engines.choose import Choice, choose
 from .engines.engine import Engine, Progress, Secret
 from .image.plan import image_plan, platforms_of
@@ -84,6 +85,7 @@ def containerize_platforms(
     bundle = wishes[0].bundle
     names = image_names(bundle.tag, tags)
     jobs = [_Job(wish, image_names(None, [_own(name, wish.platform) for name in names])) for wish in wishes]
+    own = {name: [_own(name, wish.platform) for wish in wishes] for name in names}
     choice = choose(engine)
     if not choice.engine.joins:
         raise ImageError(
@@ -95,14 +97,11 @@ def containerize_platforms(
     how = How(build_args or {}, secrets, network, no_cache)
     images = [_build(job, choice, how, progress) for job in jobs]
     for name in names:
-        choice.engine.join(name, [_own(name, wish.platform) for wish in wishes])
+        choice.engine.join(name, own[name])
     digests = {}
     if push:
-        pushed = [_pushed(image, choice.engine, progress) for image in images]
-        for name in tags:
-            own = [_own(name, wish.platform) for wish in wishes]
-            digests[name] = choice.engine.push_joined(name, own, progress)
-        images = pushed
+        images = [_pushed(image, choice.engine, progress) for image in images]
+        digests = {name: choice.engine.push_joined(name, own[name], progress) for name in tags}
     return PlatformImages(
         bundle=str(bundle.tag),
         tags=names,

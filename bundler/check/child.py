@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import platform
-import sys
 from pathlib import Path
 
 import msgspec
@@ -16,7 +15,7 @@ from ...runtime.model.recorded import Recorded, read_examples
 from ...runtime.model.replay import Replayed, replay
 from ...runtime.service.service import ServiceInfo
 from ...runtime.supervisor.control import Target
-from ..child_process import put_answer
+from ..child_process import put_answer, read_question
 from .called import Called
 from .route_result import RouteResult, route_result
 
@@ -61,7 +60,7 @@ class Answer(msgspec.Struct, kw_only=True):
 
 
 def main() -> None:
-    question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
+    question = read_question(Question)
     answer = Answer(python=platform.python_version())
     try:
         info = _service(question)

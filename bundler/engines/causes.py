@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -153,12 +152,14 @@ def push_failed(engine: str, image: str, said: str) -> str:
 
 def explain(engine: str, steps: Steps, code: int) -> str:
     """Why a build failed: the step, its last lines, and what to change."""
+    from ...runtime.supervisor.process import Exit
+
     step = steps.failed
     lines = list(step.lines if step else steps.other)
     reason = step.error if step else ""
     if step and not lines:  # errors of the engine itself: no program printed anything
         lines = [step.error]
-    ended = f"it was ended by {_signal(-code)}" if code < 0 else f"exit code {code}"
+    ended = f"it was ended by {Exit(code).signal}" if code < 0 else f"exit code {code}"
     head = f"{engine} could not build the image: " + (f"{step.text!r} failed" if step else ended)
     said = "\n".join(f"  {_cut(line)}" for line in lines[-SHOWN_LINES:])
     hint = advice([*lines, reason, *steps.other, ended])
@@ -168,9 +169,3 @@ def explain(engine: str, steps: Steps, code: int) -> str:
 def _cut(line: str) -> str:
     """Buildah's errors can show whole structures; what went wrong stands at the end."""
     return line if len(line) <= _LINE else f"{line[: _LINE // 3]} … {line[-_LINE // 2 :]}"
-
-
-def _signal(number: int) -> str:
-    """`SIGKILL`"""
-    known = {each.value: each.name for each in signal.Signals}
-    return known.get(number, f"signal {number}")

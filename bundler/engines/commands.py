@@ -97,10 +97,7 @@ class CommandEngine:
     def join(self, name: str, images: Sequence[str]) -> None:
         """As a manifest list, https://docs.podman.io/en/latest/markdown/podman-manifest.1.html."""
         stored = [self.inspect(image).id.removeprefix("sha256:") for image in images]
-        for command in (
-            ["manifest", "rm", name],
-            self.forget(name),
-        ):  # the list of an earlier build, or its image
+        for command in (["manifest", "rm", name], self.forget(name)):  # an earlier build's list, or image
             with suppress(ImageError):
                 ask([self.program, *command])
         ask([self.program, "manifest", "create", name])

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import logging
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import TypeVar
 
 import msgspec
 
 from ... import errors
 from ...errors import ModelError, TiffinError
-from ...runtime.supervisor.process import SAFE_PATH
+from ...runtime.supervisor.process import SAFE_PATH, Exit
+from .. import child_process
 
 LIMIT_S = 300.0
 """For reading a file, with imports of its library on a slow disk; and as many seconds more as it has MB."""
 _BYTES_PER_S = 1e6
 _INTERRUPTED = 128 + signal.SIGINT
+
+
+class Question(msgspec.Struct, kw_only=True):
+    """Comes on stdin, as msgpack."""
+
+    answer: str = ""
+    """File to write the `Answer` to, as msgpack; `ask` names it. stdout belongs to what a pickle prints."""
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -36,7 +44,7 @@ A = TypeVar("A", bound=Answer)
 
 def ask(
     module: str,
-    question: msgspec.Struct,
+    question: Question,
     answer: type[A],
     subject: Path,
     environment: Mapping[str, str] | None = None,
@@ -44,7 +52,7 @@ def ask(
     """Runs a module that reads a model file.
 
     Args:
-        module: it calls `question_and_place` and `tell`.
+        module: it calls `child_process.read_question` and `put_answer`.
         question: for it.
         answer: what it tells.
         subject: the file or folder.
@@ -54,46 +62,33 @@ def ask(
         TiffinError: what the module raised.
         ModelError: the process ended without an answer, or did not end.
     """
+    limit_s = LIMIT_S + _size_bytes(subject) / _BYTES_PER_S
     with tempfile.TemporaryDirectory(prefix="tiffin-answer-") as folder:
-        place = Path(folder) / "answer"
-        limit_s = LIMIT_S + _size_bytes(subject) / _BYTES_PER_S
+        question.answer = str(Path(folder) / "answer")
         try:
-            done = subprocess.run(
-                [sys.executable, *SAFE_PATH, "-m", module, str(place)],
-                env=environment,
-                input=msgspec.msgpack.encode(question),
-                stdout=2,  # what a pickle prints is no output of the command
-                check=False,
-                timeout=limit_s,
+            reply = child_process.ask(
+                (sys.executable, *SAFE_PATH, "-m", module),
+                question,
+                answer,
+                environment=environment,
+                timeout_s=limit_s,
+                aloud=True,
             )
-        except subprocess.TimeoutExpired as error:
+        except TimeoutExpired as error:
             raise ModelError(
                 f"{subject.name} was not read in {limit_s:.0f} s and reading it was given up: it is damaged, "
                 "or the machine is too slow for it"
             ) from error
-        if not place.exists():
-            raise ModelError(
-                f"loading {subject.name} ended the process ({_status(done.returncode)}): is it damaged, or "
-                "too large for the memory?"
-            )
-        found = msgspec.msgpack.decode(place.read_bytes(), type=answer)
+    if (found := reply.answer) is None:
+        status = Exit(reply.code).signal or f"status {reply.code}"
+        raise ModelError(
+            f"loading {subject.name} ended the process ({status}): is it damaged, or too large for the "
+            "memory?"
+        )
     if found.error:
         kind: type[TiffinError] = getattr(errors, found.error)
         raise ModelError(found.message) if kind is errors.MissingDependencyError else kind(found.message)
     return found
-
-
-Q = TypeVar("Q", bound=msgspec.Struct)
-
-
-def question_and_place(kind: type[Q]) -> tuple[Q, Path]:
-    """In the process: what is asked, and the file for the answer."""
-    return msgspec.msgpack.decode(sys.stdin.buffer.read(), type=kind), Path(sys.argv[1])
-
-
-def tell(answer: Answer, place: Path) -> None:
-    """In the process: answers."""
-    place.write_bytes(msgspec.msgpack.encode(answer))
 
 
 def run(main: Callable[[], None]) -> None:
@@ -121,16 +116,6 @@ class Said(logging.Handler):
         self.texts.add(text)
         sys.stderr.write(f"warning: {text}\n")
         sys.stderr.flush()
-
-
-def _status(code: int) -> str:
-    """`SIGSEGV`, `status 1`."""
-    if code < 0:
-        try:
-            return signal.Signals(-code).name
-        except ValueError:  # a real-time signal
-            return f"signal {-code}"
-    return f"status {code}"
 
 
 def _size_bytes(path: Path) -> int:

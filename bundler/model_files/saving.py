@@ -6,16 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from ...runtime.model.model import Model
 from .. import models
+from . import child
 from .child import Answer, ask
 
 
-class Question(msgspec.Struct, kw_only=True):
-    """Comes on stdin, as msgpack."""
-
+class Question(child.Question, kw_only=True):
     name: str
     target: str
     """Absolute path of a model file, or of a folder that is one model."""

@@ -8,15 +8,16 @@ from pathlib import Path
 
 from ...errors import TiffinError
 from .. import models
-from .child import Said, name_of, question_and_place, run, tell
+from ..child_process import put_answer, read_question
+from .child import Said, name_of, run
 from .saving import Question, Saved
 
 
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[Said()])
-    question, place = question_and_place(Question)
+    question = read_question(Question)
     sys.path[:] = question.modules
-    tell(_saved(question), place)
+    put_answer(question.answer, _saved(question))
 
 
 def _saved(question: Question) -> Saved:

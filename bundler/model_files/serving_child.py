@@ -10,14 +10,14 @@ import msgspec
 
 from ...errors import TiffinError
 from ..build import build
+from ..child_process import put_answer, read_question
 from ..words import NOTES
-from .child import Answer, Said, name_of, question_and_place, run, tell
+from . import child
+from .child import Answer, Said, name_of, run
 from .wishes import FileOptions
 
 
-class Question(msgspec.Struct, kw_only=True):
-    """Comes on stdin, as msgpack."""
-
+class Question(child.Question, kw_only=True):
     target: str
     """Absolute path of a model file, or of a folder of them."""
     name: str | None
@@ -35,13 +35,13 @@ class Made(Answer, kw_only=True):
 def main() -> None:
     said = Said()
     logging.basicConfig(level=logging.WARNING, handlers=[said])
-    question, place = question_and_place(Question)
+    question = read_question(Question)
     sys.path.append(str(Path.cwd()))  # classes of a pickle may lie there; last, to shadow nothing
     answer = _made(question)
     for note in answer.notes:
         if note not in said.texts:
             logging.getLogger(__name__).warning("%s", note)
-    tell(answer, place)
+    put_answer(question.answer, answer)
 
 
 def _made(question: Question) -> Made:
