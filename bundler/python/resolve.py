@@ -6,15 +6,15 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
 
 from .environment import Environment
 from .indexes import index_flags
+from .info_folders import info_folders, versions_of
 from .installed import public_version
 from .line import name_of
-from .needs import Index, Needs, canonical
+from .needs import Index, Needs
 from .uv import run_uv
 from .wheel import Wheel
 
@@ -94,9 +94,5 @@ def resolve(uv: str, folder: Path, where: Environment, indexes: Sequence[Index],
 
 def _installed() -> str:
     """What is installed here, as pins; without the local part (`+cpu`), which indexes do not have."""
-    pins = set()
-    for distribution in distributions():
-        name = distribution.metadata["Name"]
-        if name:
-            pins.add(f"{canonical(name)}=={public_version(distribution.version)}\n")
-    return "".join(sorted(pins))
+    found = versions_of(info_folders())
+    return "".join(f"{name}=={public_version(version)}\n" for name, version in sorted(found.items()))
