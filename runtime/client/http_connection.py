@@ -8,18 +8,16 @@ import socket
 import ssl
 import threading
 import time
-from collections import deque
 
 from ...errors import ConnectionFailedError
 from ..schema.kind import Buffer
 from .address import Address
 from .answer import Answer
+from .idle_connections import IdleConnections
 from .patience import remaining_s, too_late
 
 _READ_BYTES = 256 * 1024
 _TOGETHER_BYTES = 64 * 1024
-_IDLE_S = 60.0
-"""Below the 75 s after which servers close what is idle."""
 
 
 class Connection:
@@ -44,7 +42,6 @@ class Connection:
         self._address = address
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
-        self.used = time.monotonic()
 
     def send(self, head: bytes, body: list[Buffer], deadline: float) -> None:
         """Raises ConnectionFailedError; the server did not get the whole request then."""
@@ -100,7 +97,7 @@ class Connection:
 
     def is_fresh(self) -> bool:
         """Whether nothing came since the last answer: neither the end nor what nobody asked for."""
-        return time.monotonic() - self.used < _IDLE_S and not self._poll.poll(0)
+        return not self._poll.poll(0)
 
     def close(self) -> None:
         self._socket.close()
@@ -135,37 +132,27 @@ class Pool:
 
     def _renew(self) -> None:
         self._pid = os.getpid()
-        self._idle: deque[Connection] = deque()
+        self._idle: IdleConnections[Connection] = IdleConnections()
         self._free = threading.BoundedSemaphore(self._most)
 
-    def take(self, deadline: float) -> tuple[Connection, bool]:
-        """A connection, and whether it is new."""
+    def take(self, deadline: float) -> Connection:
         if os.getpid() != self._pid:
             self._renew()  # after a fork: the sockets are the parent's too
         if not self._free.acquire(timeout=remaining_s(deadline)):
             raise too_late()
         try:
-            while True:
-                try:
-                    found = self._idle.pop()
-                except IndexError:
-                    return Connection(self._address, self._context, deadline), True
-                if found.is_fresh():
-                    return found, False
-                found.close()
+            return self._idle.take() or Connection(self._address, self._context, deadline)
         except BaseException:
             self._free.release()
             raise
 
     def give(self, connection: Connection, *, usable: bool) -> None:
         if usable:
-            connection.used = time.monotonic()
-            self._idle.append(connection)
+            self._idle.keep(connection)
         else:
             connection.close()
         self._free.release()
 
     def close(self) -> None:
         """Closes what is idle; what is in use is closed when it is given back by its user."""
-        while self._idle:
-            self._idle.pop().close()
+        self._idle.close()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
-from collections import deque
 
 from ...errors import ConnectionFailedError, TiffinError
 from ..schema.kind import Buffer
 from .address import Address
 from .answer import Answer
 from .http_connection import together
+from .idle_connections import IdleConnections
 from .patience import remaining_s, too_late
 
-_IDLE_S = 60.0
 _MOST_WAITING_BYTES = 1024 * 1024
 """Of a stream that nobody takes: reading stops until somebody does."""
 
@@ -29,8 +27,8 @@ class HttpProtocol(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._failure: TiffinError | None = None
         self._paused = False
+        self._streams = False
         self.lost = False
-        self.used = time.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # of a stream
@@ -101,11 +99,10 @@ class HttpProtocol(asyncio.Protocol):
 
     def is_fresh(self) -> bool:
         closing = self._transport is None or self._transport.is_closing()
-        return not (self.lost or closing) and time.monotonic() - self.used < _IDLE_S
+        return not (self.lost or closing)
 
     def done(self) -> None:
         self._answer = None
-        self.used = time.monotonic()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -137,8 +134,6 @@ class HttpProtocol(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
-    _streams = False
-
 
 class AsyncPool:
     """Connections to one server, in one event loop.
@@ -153,13 +148,13 @@ class AsyncPool:
         self._context = context
         self._most = most
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._idle: deque[HttpProtocol] = deque()
+        self._idle: IdleConnections[HttpProtocol] = IdleConnections()
         self._free = asyncio.Semaphore(most)
 
     async def take(self, deadline: float) -> HttpProtocol:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # another asyncio.run: the connections went with the loop before
-            self._loop, self._idle, self._free = loop, deque(), asyncio.Semaphore(self._most)
+            self._loop, self._idle, self._free = loop, IdleConnections(), asyncio.Semaphore(self._most)
         if self._free.locked():
             try:
                 await asyncio.wait_for(self._free.acquire(), remaining_s(deadline))
@@ -168,12 +163,7 @@ class AsyncPool:
         else:
             await self._free.acquire()
         try:
-            while self._idle:
-                found = self._idle.pop()
-                if found.is_fresh():
-                    return found
-                found.close()
-            return await self._connect(loop, deadline)
+            return self._idle.take() or await self._connect(loop, deadline)
         except BaseException:
             self._free.release()
             raise
@@ -194,11 +184,10 @@ class AsyncPool:
     def give(self, protocol: HttpProtocol, *, usable: bool) -> None:
         protocol.done()
         if usable:
-            self._idle.append(protocol)
+            self._idle.keep(protocol)
         else:
             protocol.close()
         self._free.release()
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        self._idle.close()

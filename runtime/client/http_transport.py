@@ -46,7 +46,7 @@ class HttpTransport:
 
     def stream(self, outgoing: Outgoing) -> Iterator[Reply]:
         head = self._heads.call(outgoing)
-        connection, _ = self._pool.take(outgoing.deadline)
+        connection = self._pool.take(outgoing.deadline)
         usable = False
         try:
             answer = Answer()
@@ -62,7 +62,7 @@ class HttpTransport:
             self._pool.give(connection, usable=usable)
 
     def _ask(self, head: bytes, body: list[Buffer], deadline: float) -> Answer:
-        connection, _ = self._pool.take(deadline)
+        connection = self._pool.take(deadline)
         answer = Answer()
         try:
             _send(connection, head, body, deadline, answer)
