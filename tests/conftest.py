@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import httpx
 from hypothesis import HealthCheck, settings
 
 # The machine is shared and slow at times: how long an example takes says nothing about the code.
@@ -11,6 +12,11 @@ settings.register_profile(
     "tiffin", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("tiffin")
+
+# The five seconds that httpx gives an answer where a test says nothing are too few for a busy machine.
+PATIENCE_S = 60.0
+for phase in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE_S)
 
 # Under `nohup`, or in the background of a script, these are ignored, and every process that a test starts
 # would inherit that.

@@ -176,7 +176,6 @@ async def kill_workers(server: Server, killed: list[int], outcomes: Counter[str]
 
 @pytest.mark.chaos
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_ten_thousand_requests_under_fire(tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(SERVICE)
     outcomes: Counter[str] = Counter()

@@ -31,7 +31,7 @@ def test_every_example_is_listed() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", sorted(SAYS))
 def test_example(name: str, tmp_path: Path) -> None:
     run = subprocess.run(

@@ -23,7 +23,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Future[Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", LIGHT)
 def test_a_template_from_init_to_an_answer(name: str, answers: dict[str, Future[Any]]) -> None:
     answer = answers[name].result()

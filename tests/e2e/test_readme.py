@@ -55,7 +55,7 @@ def test_the_first_commands_are_the_two_that_do_everything() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_the_journey(newcomer: Path) -> None:
     assert set(code_blocks()) == {"train.py", "service.py"}
     assert re.search(r"^iris:\w+$", python(newcomer, "train.py"), re.MULTILINE)
