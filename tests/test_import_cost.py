@@ -29,7 +29,7 @@ def imported_by(code: str, *args: str, **env: str) -> set[str]:
         capture_output=True,
         text=True,
         env={**os.environ, **env},
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

@@ -303,7 +303,7 @@ def test_a_class_of_a_script(tmp_path: Path) -> None:
     folder = echo_project(tmp_path / "project")
     write(folder, {"service.py": SERVICE + tail})
     done = subprocess.run(
-        [sys.executable, "service.py"], cwd=folder, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "service.py"], cwd=folder, capture_output=True, text=True, check=True, timeout=240
     )
     assert done.stdout == "service:Echo\n"
 

@@ -46,7 +46,7 @@ def test_200_kills_leave_no_half_model(tmp_path: Path, monkeypatch: pytest.Monke
                     checked.add(str(model.tag))
             assert not temporary.exists() or not list(temporary.iterdir()), "the next command sweeps"
         saver.stdin.close()
-        saver.wait(10)
+        saver.wait(60)
     for model in models.list():
         model.verify()
     # Otherwise the kills came at harmless moments and this test has shown nothing.

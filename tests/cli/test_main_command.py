@@ -21,7 +21,7 @@ BIN = Path(sys.executable).parent
 
 def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **env}, timeout=60, check=False
+        command, capture_output=True, text=True, env={**os.environ, **env}, timeout=240, check=False
     )
 
 
@@ -73,7 +73,7 @@ def test_a_closed_pipe_is_quiet() -> None:
                 stdout=write,
                 stderr=subprocess.PIPE,
                 text=True,
-                timeout=60,
+                timeout=240,
                 check=False,
             )
         finally:

@@ -61,7 +61,7 @@ def counted(server: Server, name: str, label: str = "") -> Counter[str]:
 
 
 def until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not reached():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.05)

@@ -39,7 +39,7 @@ def test_example(name: str, tmp_path: Path) -> None:
         env={**os.environ, "TIFFIN_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=500,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr

@@ -90,7 +90,7 @@ def test_a_body_that_is_not_as_long_as_it_says(server: Server) -> None:
     fields = [(":method", "POST"), (":scheme", "http"), (":path", "/flip"), (":authority", host)]
     peer.send_headers(1, [*fields, ("content-length", "10")])
     peer.send_data(1, b"short", end_stream=True)
-    with socket.create_connection(host.split(":"), timeout=20) as connection:
+    with socket.create_connection(host.split(":"), timeout=90) as connection:
         connection.sendall(peer.data_to_send())
         events = []
         while not any(isinstance(event, StreamReset) for event in events):
@@ -104,7 +104,7 @@ def test_a_server_without_grpc_says_so(tmp_path: Path) -> None:
     with Server(write_project(tmp_path), "--no-grpc") as running:
         channel = grpc.insecure_channel(running.base_url.removeprefix("http://"))
         with pytest.raises(grpc.RpcError) as raised:
-            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=20)
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=90)
         assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
         channel.close()
 

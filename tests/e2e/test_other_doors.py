@@ -83,15 +83,15 @@ def test_calls_of_a_websocket_share_batches_with_all_others(server: Server) -> N
     with opened(server, "/double") as socket:
         for number in range(20):
             socket.send(json.dumps({"$id": number, "x": [[number, 0, 0, 0]]}))
-        answers = [json.loads(socket.recv(timeout=20)) for _ in range(20)]
+        answers = [json.loads(socket.recv(timeout=90)) for _ in range(20)]
     assert {each["id"]: each["result"][0][0] for each in answers} == {n: 2.0 * n for n in range(20)}
     with opened(server, "/running") as socket:
         socket.send("{}")
         for _ in range(3):
             socket.send(json.dumps(ROW))
-            assert json.loads(socket.recv(timeout=20)) == {"item": 20.0}
+            assert json.loads(socket.recv(timeout=90)) == {"item": 20.0}
         socket.send('{"$end": true}')
-        assert json.loads(socket.recv(timeout=20)) == {"end": {}}
+        assert json.loads(socket.recv(timeout=90)) == {"end": {}}
     metrics = httpx.get(f"{server.base_url}/metrics").text
     assert (
         'tiffin_requests_total{code="200",method="WEBSOCKET",route="/double",service="doors"} 20.0' in metrics
@@ -122,7 +122,7 @@ def test_version_1_and_torchserve_reach_apis_and_runners(server: Server, model: 
 def test_a_stop_says_goodbye_after_the_last_answer(tmp_path: Path) -> None:
     with Server(write(tmp_path, {"service.py": SERVICE})) as server, opened(server, "/wait") as busy:
         busy.send('{"seconds": 0}')
-        assert json.loads(busy.recv(timeout=20)) == {"result": "waited"}
+        assert json.loads(busy.recv(timeout=90)) == {"result": "waited"}
         with opened(server, "/double") as idle:
             busy.send('{"seconds": 1}')
             while (
@@ -132,11 +132,11 @@ def test_a_stop_says_goodbye_after_the_last_answer(tmp_path: Path) -> None:
                 pass
             server.process.send_signal(signal.SIGTERM)
             with pytest.raises(ConnectionClosed, match="1001"):
-                idle.recv(timeout=20)
-            assert json.loads(busy.recv(timeout=20)) == {"result": "waited"}
+                idle.recv(timeout=90)
+            assert json.loads(busy.recv(timeout=90)) == {"result": "waited"}
             with pytest.raises(ConnectionClosed, match="1001"):
-                busy.recv(timeout=20)
-        assert server.process.wait(20) == 0
+                busy.recv(timeout=90)
+        assert server.process.wait(90) == 0
 
 
 def test_an_application_that_cannot_be_made_keeps_the_server_from_starting(tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ def test_the_health_check_finds_the_server_whatever_its_port(bundle: Path, tmp_p
     environ = environment(bundle, variables)
 
     def check() -> tuple[int, str]:
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=240)
         return done.returncode, done.stderr
 
     assert check() == (1, "no server runs in this container\n")

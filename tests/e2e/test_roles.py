@@ -17,7 +17,7 @@ from callers import Callers
 from certificates import Authority
 from server import Server
 
-LIMIT_S = 40.0
+LIMIT_S = 120.0
 
 
 def doubled(number: int) -> tuple[object, object]:

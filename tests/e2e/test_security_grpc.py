@@ -40,7 +40,7 @@ def project(tmp_path: Path) -> Path:
 def code(channel: grpc.Channel, method: str, request: bytes, name: str = "") -> grpc.StatusCode:
     metadata = (("authorization", f"Bearer {name}-secret-000000"),) if name else ()
     try:
-        channel.unary_unary(method)(request, metadata=metadata, timeout=20)
+        channel.unary_unary(method)(request, metadata=metadata, timeout=90)
     except grpc.RpcError as error:
         assert "secret" not in str(error.details())
         found: grpc.StatusCode = error.code()

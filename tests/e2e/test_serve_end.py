@@ -30,7 +30,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-def until(condition: Callable[[], bool], limit_s: float = 60) -> None:
+def until(condition: Callable[[], bool], limit_s: float = 120) -> None:
     end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end, "it never became true"
@@ -67,11 +67,11 @@ def test_requests_in_hand_are_finished_and_new_ones_not_taken(folder: Path, numb
         server.process.send_signal(number)
         server.wait_event("draining")
         with idle:
-            idle.settimeout(10)
+            idle.settimeout(60)
             assert idle.recv(1) == b"", "an idle connection is closed"
         answer = await slow
         assert (answer.status_code, answer.json()) == (200, [2])
-        assert server.process.wait(10) == 0
+        assert server.process.wait(90) == 0
         assert not any(runs(pid) for pid in pids)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
@@ -210,7 +210,7 @@ def test_a_killed_api_process_is_replaced_without_a_refused_connection(folder: P
         os.kill(api, signal.SIGKILL)
         # No retry: this connection waits in the kernel until the next process accepts it.
         until(lambda: not runs(api))
-        assert httpx.post(f"{server.base_url}/twice", json={"x": [3]}, timeout=20).json() == [6]
+        assert httpx.post(f"{server.base_url}/twice", json={"x": [3]}, timeout=90).json() == [6]
         assert server.pids("worker") == [worker]
         assert server.pids("server") != [api]
         page = httpx.get(f"{server.base_url}/metrics").text
@@ -224,7 +224,7 @@ def test_an_api_process_that_is_asked_to_end_is_replaced(folder: Path) -> None:
         assert httpx.post(f"{server.base_url}/pid").json() == api
         os.kill(api, signal.SIGTERM)
         until(lambda: not runs(api))
-        assert httpx.post(f"{server.base_url}/twice", json={"x": [3]}, timeout=20).json() == [6]
+        assert httpx.post(f"{server.base_url}/twice", json={"x": [3]}, timeout=90).json() == [6]
 
 
 def test_not_ready_while_a_runner_has_no_worker(folder: Path) -> None:
@@ -243,7 +243,7 @@ def test_not_ready_while_a_runner_has_no_worker(folder: Path) -> None:
 def test_a_stuck_worker_is_replaced(folder: Path) -> None:
     with Server(folder) as server:
         (worker,) = server.pids("worker")
-        assert httpx.post(f"{server.base_url}/hang", timeout=20).status_code == 504
+        assert httpx.post(f"{server.base_url}/hang", timeout=90).status_code == 504
         until(lambda: not runs(worker), 30)
         assert httpx.post(f"{server.base_url}/twice", json={"x": [3]}, timeout=30).json() == [6]
         assert "is stuck" in server.log()

@@ -39,7 +39,7 @@ def test_nobody_sees_an_error_during_a_reload(tmp_path: Path) -> None:
 
         def ask() -> None:
             try:
-                with httpx.Client(timeout=20) as client:
+                with httpx.Client(timeout=90) as client:
                     while not done.is_set():
                         seen.append(client.post(f"{server.base_url}/twice", json={"x": [1]}).json()[0])
             except Exception as error:  # noqa: BLE001 - whatever a caller sees

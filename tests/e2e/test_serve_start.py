@@ -73,7 +73,7 @@ def serve(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
         env={**os.environ, "NO_COLOR": "1"},
     )
@@ -231,7 +231,7 @@ def test_a_bundle_from_anywhere(folder: Path, tmp_path_factory: pytest.TempPathF
         [sys.executable, "-m", "tiffin", "build", "--no-lock", str(folder)],
         env={**os.environ, **environ},
         check=True,
-        timeout=60,
+        timeout=240,
     )
     with Server("twice:latest", environ=environ, cwd=tmp_path_factory.mktemp("elsewhere")) as server:
         assert server.events[-1]["title"].startswith("twice:")

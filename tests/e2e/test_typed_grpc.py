@@ -275,7 +275,7 @@ def test_the_example_calls_a_server_it_knows_nothing_of(tmp_path: Path) -> None:
             [sys.executable, str(EXAMPLE), server.events[-1]["grpc"]],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
     assert said.stdout == "classify       ['setosa', 'other', 'other']\n", said.stderr

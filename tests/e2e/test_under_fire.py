@@ -24,7 +24,7 @@ BURN_S = 10.0
 CLIENT = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 
 
-def until(condition: Callable[[], bool], limit_s: float = 60) -> None:
+def until(condition: Callable[[], bool], limit_s: float = 120) -> None:
     end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end, "it never became true"

@@ -19,7 +19,7 @@ def ran(*arguments: str, bundle: Path | str = "/nowhere", **variables: str | Non
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     return done.returncode, done.stdout, done.stderr
 

@@ -76,7 +76,7 @@ def test_a_socket_that_is_full() -> None:
         sent = b"".join(b"%0998d\n" % number for number in range(800))
         for at in range(0, len(sent), 999):
             stream.write(sent[at : at + 999])
-        ours.settimeout(20)
+        ours.settimeout(120)
         found = b""
         while len(found) < len(sent):
             found += ours.recv(65536)

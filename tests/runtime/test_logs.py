@@ -126,7 +126,7 @@ raise KeyError("end")
 
 def run_child(form: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, form], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", CHILD, form], capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 1
     return (done.stdout + done.stderr).splitlines()

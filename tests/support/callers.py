@@ -17,7 +17,7 @@ class Callers:
     """Threads that call until they are told to stop, each checking its own answers."""
 
     def __init__(
-        self, url: str, call: Callable[[int], tuple[Any, Any]], *, number: int = 8, limit_s: float = 40.0
+        self, url: str, call: Callable[[int], tuple[Any, Any]], *, number: int = 8, limit_s: float = 120.0
     ) -> None:
         """
         Args:

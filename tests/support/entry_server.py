@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-LIMIT_S = 60.0
+LIMIT_S = 150.0
 KEPT = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LANG", "COVERAGE_PROCESS_START")
 """Of this process's environment: what else is there could give another platform away."""
 

@@ -66,7 +66,7 @@ async def running(state: ServerState, **config: Any) -> AsyncIterator[Running]:
             connection.transport.abort()
         await asyncio.sleep(0)
         if server.server_state.tasks:
-            await asyncio.wait(server.server_state.tasks, timeout=5)
+            await asyncio.wait(server.server_state.tasks, timeout=60)
         await server.lifespan.shutdown()
 
 
@@ -88,7 +88,7 @@ def on_server(**options: Any) -> Callable[[Callable[[Running], Awaitable[None]]]
         def run(tmp_path: Path, loop: str) -> None:
             made = uvloop.new_event_loop() if loop == "uvloop" else asyncio.new_event_loop()
             try:
-                made.run_until_complete(asyncio.wait_for(serve(tmp_path), 60))
+                made.run_until_complete(asyncio.wait_for(serve(tmp_path), 120))
             finally:
                 made.close()
 
@@ -116,7 +116,7 @@ class Client:
 
     async def answer(self, *, head: bool = False) -> Answer:
         """The next answer, whole."""
-        return await asyncio.wait_for(self._answer(head=head), 10)
+        return await asyncio.wait_for(self._answer(head=head), 60)
 
     async def head(self) -> tuple[int, dict[str, str]]:
         raw = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -146,7 +146,7 @@ class Client:
 
     async def ended(self) -> bool:
         """Whether the server closed and sent nothing more."""
-        return await asyncio.wait_for(self.reader.read(), 10) == b""
+        return await asyncio.wait_for(self.reader.read(), 60) == b""
 
     async def close(self) -> None:
         self.writer.close()

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, NamedTuple
 
-LIMIT_S = 60.0
+LIMIT_S = 150.0
 
 
 class Outcome(NamedTuple):

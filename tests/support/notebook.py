@@ -18,7 +18,7 @@ from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-START_LIMIT_S = 60
+START_LIMIT_S = 150
 
 
 @dataclass

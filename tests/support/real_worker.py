@@ -39,7 +39,7 @@ class RealWorker:
         self.id = f"{runner.name}-0-{number}"
         self.address = WorkerAddress(id=self.id, runner=runner.name, address=str(folder / f"{self.id}.sock"))
         self.control, theirs = socket.socketpair()
-        self.control.settimeout(30)
+        self.control.settimeout(120)
         self._reader = Reader()
         self._unread: list[Message] = []
         self.process = subprocess.Popen(
@@ -76,8 +76,8 @@ class RealWorker:
         """Ends it as the supervisor's death would; gives the exit code."""
         self.control.close()
         try:
-            return self.process.wait(10)
+            return self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
             raise

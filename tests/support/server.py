@@ -20,8 +20,8 @@ from queue import Empty, Queue
 from types import TracebackType
 from typing import Any
 
-START_LIMIT_S = 60.0
-STOP_LIMIT_S = 30.0
+START_LIMIT_S = 150.0
+STOP_LIMIT_S = 90.0
 
 
 class ServeFailedError(AssertionError):

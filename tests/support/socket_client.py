@@ -15,7 +15,7 @@ def opened(server: Running, path: str, **options: Any) -> Any:
 
 
 async def received(socket: ClientConnection) -> Any:
-    return await asyncio.wait_for(socket.recv(), 10)
+    return await asyncio.wait_for(socket.recv(), 60)
 
 
 async def asked(socket: ClientConnection, message: Any) -> Any:

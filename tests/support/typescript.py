@@ -36,7 +36,7 @@ def compile_strictly(*files: Path, out: Path | None = None) -> list[str]:
 def run(script: Path, *args: str) -> str:
     """Standard output of a script; fails with what it wrote to standard error."""
     done = subprocess.run(
-        ["node", str(script), *args], capture_output=True, text=True, check=False, timeout=60
+        ["node", str(script), *args], capture_output=True, text=True, check=False, timeout=240
     )
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout

@@ -32,7 +32,7 @@ from tiffin.runtime.worker.__main__ import listen as listen_on_path
 from tiffin.runtime.worker.serve import Server
 
 TOKEN = b"a secret that is long enough"
-LIMIT_S = 30.0
+LIMIT_S = 120.0
 SPEC = RunnerSpec(
     name="doubler",
     cls="service:Doubler",

@@ -54,6 +54,6 @@ def test_the_asgi_server_is_told(tmp_path: Path) -> None:
         transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
             with pytest.raises(InferenceError):
-                await client.post("/echo", json={"x": 1}, timeout=5)
+                await client.post("/echo", json={"x": 1}, timeout=60)
 
     asyncio.run(main())

@@ -42,7 +42,7 @@ def test_full_queue_is_refused_and_cancelled_calls_never_run() -> None:
 
         def hold() -> None:
             began.set()
-            release.wait(10)
+            release.wait(60)
 
         def note(**_: Any) -> None:
             ran.append("ran")

@@ -30,7 +30,7 @@ class Echo:
                 self.rfile.read(int(self.headers["content-length"]))
                 if self.path == "/hang-up":
                     return
-                echo.barrier.wait(30)
+                echo.barrier.wait(120)
                 body = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
                 self.send_response(200)
                 self.send_header("content-type", "application/json")
@@ -66,7 +66,7 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
     monkeypatch.setattr(lambda_loop.os, "kill", kill)
     yield event
-    assert event.wait(30), "every test ends with the runtime API gone"
+    assert event.wait(120), "every test ends with the runtime API gone"
 
 
 def http_event(path: str = "/", **headers: str) -> dict[str, Any]:

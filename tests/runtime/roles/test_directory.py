@@ -63,14 +63,14 @@ def test_it_asks_at_intervals_and_soon_when_somebody_is_in_a_hurry(monkeypatch: 
 
         monkeypatch.setattr(directory, "INTERVAL_S", 0.02)
         following = asyncio.create_task(names.directory.follow())
-        await asyncio.wait_for(seen(3), 20)
+        await asyncio.wait_for(seen(3), 120)
         following.cancel()
         monkeypatch.setattr(directory, "INTERVAL_S", 3600.0)
         following = asyncio.create_task(names.directory.follow())
-        await asyncio.wait_for(seen(len(names.seen) + 1), 20)
+        await asyncio.wait_for(seen(len(names.seen) + 1), 120)
         for _ in range(3):
             names.directory.hurry()
-            await asyncio.wait_for(seen(len(names.seen) + 1), 20)
+            await asyncio.wait_for(seen(len(names.seen) + 1), 120)
         following.cancel()
 
     asyncio.run(scene())

@@ -44,7 +44,7 @@ def start(code: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
             start_new_session=True,
             stdout=subprocess.PIPE,
         )
-    ours.settimeout(20)
+    ours.settimeout(120)
     return process, ours
 
 
@@ -64,7 +64,7 @@ def test_messages_are_given_in_order_those_that_waited_first() -> None:
         assert receive(ours, 1) == [Drain(limit_s=1.0)]
         ours.sendall(b"".join(encode(message) for message in sent[5:]))
         assert receive(ours, 10) == sent
-        assert process.wait(20) == 7
+        assert process.wait(120) == 7
 
 
 HANG = """
@@ -86,7 +86,7 @@ def test_the_process_and_what_it_started_end_with_the_supervisor() -> None:
         with ours:
             (message,) = receive(ours, 1)
         assert isinstance(message, Drained)
-        assert process.wait(20) != 0
+        assert process.wait(120) != 0
         for _ in range(1000):
             if not runs(message.abandoned):
                 return

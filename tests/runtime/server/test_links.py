@@ -105,6 +105,6 @@ def test_a_keeper_whose_cancellation_was_swallowed_ends_all_the_same(
         scene = Scene(tmp_path, 60.0, connect=swallow)
         scene.links.follow([WorkerAddress(id="forest-0-1", runner="forest", address="")])
         await asyncio.sleep(0)
-        await asyncio.wait_for(scene.close(), 20)
+        await asyncio.wait_for(scene.close(), 120)
 
     asyncio.run(play())

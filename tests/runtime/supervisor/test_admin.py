@@ -136,7 +136,7 @@ def test_bytes_that_are_no_question(parent: Path, monkeypatch: pytest.MonkeyPatc
 
     def send(data: bytes) -> bytes:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             connection.connect(str(path))
             with suppress(BrokenPipeError):  # it is closed before anything was sent
                 connection.sendall(data)

@@ -19,7 +19,7 @@ def test_port_0_takes_a_free_one_and_the_url_names_it() -> None:
     try:
         parts = urllib.parse.urlsplit(url(sockets))
         assert (parts.hostname, parts.port) == ("127.0.0.1", sockets[0].getsockname()[1])
-        with socket.create_connection(("127.0.0.1", parts.port or 0), timeout=5):
+        with socket.create_connection(("127.0.0.1", parts.port or 0), timeout=60):
             pass
     finally:
         close(sockets)
@@ -70,7 +70,7 @@ def test_a_port_out_of_range(port: int) -> None:
 def test_a_caller_that_vanishes_is_noticed() -> None:
     """What the listening socket is told, accepted connections inherit."""
     (opened,) = listen("127.0.0.1", 0)
-    with opened, socket.create_connection(opened.getsockname(), timeout=5):
+    with opened, socket.create_connection(opened.getsockname(), timeout=60):
         opened.setblocking(True)
         accepted, _ = opened.accept()
         with accepted:

@@ -94,7 +94,7 @@ class Peer(contextlib.AbstractContextManager):  # type: ignore[type-arg]
 
     def __init__(self, worker: RealWorker) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(20)
+        self.socket.settimeout(120)
         self.socket.connect(worker.address.address)
 
     def __exit__(self, *_: object) -> None:

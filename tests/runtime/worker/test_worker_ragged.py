@@ -32,7 +32,7 @@ class Peer:
 
     def __init__(self, path: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(20)
+        self.socket.settimeout(120)
         self.socket.connect(str(path))
         self.reader = frame.FrameReader()
         self.send(frame.HELLO, dump(Hello(PROTOCOL, "test")))
@@ -71,7 +71,7 @@ class Model:
     def tag(self, tokens: np.ndarray, *, lengths: np.ndarray) -> np.ndarray:
         self.seen.append((tokens.shape, lengths.tolist()))
         self.entered.set()
-        assert self.go.wait(20)
+        assert self.go.wait(120)
         return np.where(tokens >= 0, tokens, 0).sum(axis=1)
 
 
@@ -99,7 +99,7 @@ def path(tmp_path: Path, model: Model) -> Iterator[Path]:
 def test_only_one_bucket_and_only_what_the_cost_allows_is_joined(path: Path, model: Model) -> None:
     peers = [Peer(path) for _ in range(6)]
     peers[0].call(1)
-    assert model.entered.wait(20)
+    assert model.entered.wait(120)
     calls = [(2,), (8, 3), (3, 1), (4,) * 7, (1,)]
     for peer, lengths in zip(peers[1:], calls, strict=True):
         peer.call(*lengths)
