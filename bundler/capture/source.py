@@ -13,8 +13,6 @@ from .cell import Cell
 from .piece import Piece, pieces_of
 from .walk import Plan, Session, Walk
 
-VALUES_FOLDER = "captured"
-"""Beside the module: objects that have no source."""
 _MODULE = "service"
 _OTHER_MODULE = "notebook_service"
 _PACKAGE = __name__.partition(".")[0]
@@ -44,7 +42,7 @@ class Source:
     modules: tuple[tuple[int, str], ...]
     """Modules that it imports, as written: how many dots before, and the dotted name."""
     by_value: tuple[str, ...] = ()
-    """Names that it loads from `VALUES_FOLDER`."""
+    """Names of objects that have no source: it loads them from the folder `captured` beside it."""
     written: tuple[str, ...] = ()
     """Names whose statements were written anew from their values."""
     sourced: dict[str, frozenset[str]] = field(default_factory=dict)

@@ -7,34 +7,27 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 _MAGIC = b"\x7fELF"
 _LOAD, _DYNAMIC = 1, 2  # kinds of segments
-_NULL, _NEEDED, _STRTAB, _STRSZ, _SONAME = 0, 1, 5, 10, 14  # tags of the dynamic section
+_NULL, _NEEDED, _STRTAB, _STRSZ = 0, 1, 5, 10  # tags of the dynamic section
 _MOST_BYTES = 1 << 22
 
 
-class Wants(NamedTuple):
-    needed: tuple[str, ...]
-    """Names of libraries: `libgomp.so.1`."""
-    soname: str
-    """Its own name; empty when it has none."""
-
-
-def wants(path: Path) -> Wants | None:
-    """None: no ELF file of 64 bits for this byte order, or a damaged one."""
+def libraries_of(path: Path) -> tuple[str, ...]:
+    """Names of what it needs: `libgomp.so.1`; none of what is no ELF file of 64 bits, or is damaged."""
     try:
         with path.open("rb") as file:
             return _read(file)
     except (OSError, struct.error, UnicodeDecodeError):
-        return None
+        return ()
 
 
-def _read(file: IO[bytes]) -> Wants | None:
+def _read(file: IO[bytes]) -> tuple[str, ...]:
     head = file.read(64)
     if len(head) < 64 or head[:4] != _MAGIC or head[4] != 2 or head[5] != 1:
-        return None
+        return ()
     (offset,) = struct.unpack_from("<Q", head, 32)
     size, count = struct.unpack_from("<HH", head, 54)
     file.seek(offset)
@@ -43,7 +36,7 @@ def _read(file: IO[bytes]) -> Wants | None:
     loads = [(address, at, length) for kind, _, at, address, _, length in segments if kind == _LOAD]
     dynamic = next(((at, length) for kind, _, at, _, _, length in segments if kind == _DYNAMIC), None)
     if dynamic is None or dynamic[1] > _MOST_BYTES:
-        return Wants((), "")
+        return ()
     file.seek(dynamic[0])
     entries = []
     for tag, value in struct.iter_unpack("<qQ", file.read(dynamic[1] // 16 * 16)):
@@ -54,11 +47,10 @@ def _read(file: IO[bytes]) -> Wants | None:
     at = _file_offset(facts.get(_STRTAB, 0), loads)
     length = facts.get(_STRSZ, 0)
     if at is None or length > _MOST_BYTES * 16:
-        return None
+        return ()
     file.seek(at)
     names = file.read(length)
-    needed = tuple(_name(names, value) for tag, value in entries if tag == _NEEDED)
-    return Wants(needed, _name(names, facts[_SONAME]) if _SONAME in facts else "")
+    return tuple(_name(names, value) for tag, value in entries if tag == _NEEDED)
 
 
 def _file_offset(address: int, loads: list[tuple[int, int, int]]) -> int | None:

@@ -37,7 +37,6 @@ class Machine:
     python: str = "3.11.0"
     cores: float = 8
     """That this process may use."""
-    host_cores: int = 8
     memory_bytes: int = 32 * 10**9
     """That this container may use."""
     gpus: tuple[Gpu, ...] = ()
@@ -85,7 +84,6 @@ def this_machine() -> Machine:
         arch={"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine()),
         python=platform.python_version(),
         cores=cgroup.cpu_count(),
-        host_cores=os.cpu_count() or 1,
         memory_bytes=memory_bytes(),
         gpus=devices,
         gpus_from=source,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from .elf import Wants, wants
+from .elf import libraries_of
 
 _RECORDED = re.compile(r"^\"?([^,\n\"]+\.so(?:\.[0-9.]+)?)\"?,", re.MULTILINE)
 _EXTENSION = re.compile(r"\.(?:cpython-[^.]+|abi3)\.so$")
@@ -47,7 +47,7 @@ class Objects:
                 self._files[package] = files
                 for file in files:
                     self._by_name.setdefault(file.name, file)
-        self._wants: dict[Path, Wants | None] = {}
+        self._needed: dict[Path, tuple[str, ...]] = {}
 
     def wanted(self, packages: Iterable[str]) -> dict[str, Missing]:
         """Libraries that no installed wheel brings, each with the first who wants it.
@@ -70,9 +70,9 @@ class Objects:
         pending, seen = list(roots), set(roots)
         while pending:
             file = pending.pop()
-            if file not in self._wants:
-                self._wants[file] = wants(file)
-            for library in (self._wants[file] or Wants((), "")).needed:
+            if file not in self._needed:
+                self._needed[file] = libraries_of(file)
+            for library in self._needed[file]:
                 yield library, file
                 inside = self._by_name.get(library)
                 if inside is not None and inside not in seen:

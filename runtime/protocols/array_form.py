@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,6 @@ from .scalar_form import decoded
 from .tensor import Tensor
 from .tensor_form import TensorForm
 
-_LITTLE = sys.byteorder == "little"
 _WIDEST = ("FP64", "FP32", BF16, "FP16")
 
 

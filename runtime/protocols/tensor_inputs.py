@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ..schema.parameter import Parameter
     from ..service.api import ApiInfo
 
-Value = bool | int | float | str
 Complete = Callable[[dict[str, Any]], dict[str, Any]]
 
 

@@ -78,11 +78,6 @@ class Station:
             retry_s=WORKER_RETRY_S,
         )
 
-    @property
-    def reached(self) -> bool:
-        """It answers now."""
-        return self._caller is not None
-
     def workers(self) -> list[str]:
         """The runner of every worker that is connected."""
         return self._links.workers()

@@ -64,12 +64,6 @@ def read_conda(path: Path, where: Environment) -> Needs:
     return needs
 
 
-def conda_python(path: Path) -> str:
-    """`3.12` when the file pins Python to it; else empty."""
-    found = re.search(r"^\s*-\s*python\s*=+\s*(3\.\d+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1] if found else ""
-
-
 def _pip(lines: Any, path: Path, numbers: Sequence[int]) -> Needs:
     needs = Needs(source=path.name)
     for line, number in zip(lines if isinstance(lines, list) else [], numbers or repeat(0), strict=False):

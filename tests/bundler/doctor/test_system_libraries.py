@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from patients import only, patient
 
-from tiffin.bundler.doctor import system_libraries
-from tiffin.bundler.doctor.elf import wants
+from tiffin.bundler.doctor import elf, system_libraries
 from tiffin.bundler.doctor.shared_objects import Objects
 from tiffin.bundler.doctor.shared_objects import system_libraries as libraries_of
 from tiffin.runtime.service.bundlefile import BundleFile
@@ -52,17 +51,14 @@ def site(tmp_path: Path) -> Path:
 def test_what_a_shared_object_wants(tmp_path: Path) -> None:
     other = compiled(tmp_path / "libb.so.3", "-Wl,-soname,libb.so.3")
     made = compiled(tmp_path / "a.so", str(other))
-    found, theirs = wants(made), wants(other)
-    assert found is not None
-    assert theirs is not None
-    assert found.needed == ("libb.so.3",)
-    assert theirs.soname == "libb.so.3"
+    assert elf.libraries_of(made) == ("libb.so.3",)
+    assert elf.libraries_of(other) == ()
     text = tmp_path / "text.so"
     text.write_text("INPUT(libb.so.3)")
-    assert wants(text) is None
+    assert elf.libraries_of(text) == ()
     half = tmp_path / "half.so"
     half.write_bytes(made.read_bytes()[:200])
-    assert wants(half) is None
+    assert elf.libraries_of(half) == ()
 
 
 def test_a_missing_library(site: Path) -> None:
