@@ -21,6 +21,7 @@ from .bundles import Bundle, bundle_store
 from .check.kept import CHECKED, ROUTES, to_keep
 from .content import Content, Progress, fill, put
 from .describe import DESCRIBING
+from .draft import Draft
 from .image.dockerfile import IGNORED, render
 from .image.plan import DOCKERFILE, IGNORE_FILE, plan_of
 from .model_files.wishes import FileOptions
@@ -31,7 +32,6 @@ from .python.environment import environment
 from .references import data_references, metrics_of, references_of_words
 from .secrets_scan import refuse_secrets
 from .snapshot import SourceFile, list_sources
-from .store import Draft
 from .words import NOT_ASKED, NOTES, REQUIREMENTS_FROM, UNTYPED
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")

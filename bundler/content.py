@@ -25,6 +25,7 @@ from ..runtime.service.load import SOURCE_FOLDER
 from ..runtime.shelf import Shelf
 from ..runtime.tag import Tag
 from .describe import describe
+from .draft import Draft
 from .image.plan import (
     TEMPLATE_FILE,
     template_text,
@@ -39,7 +40,6 @@ from .python.wheel import runtime_wheel
 from .readme import render_readme
 from .secrets_scan import refuse_secrets
 from .snapshot import SourceFile
-from .store import Draft
 
 Progress = Callable[[str, int, int], None]
 """What is done now, how much of it is done, and how much there is in all; 0: not known."""

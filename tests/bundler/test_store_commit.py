@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tiffin.bundler.store import Draft, Store
+from tiffin.bundler.draft import Draft
+from tiffin.bundler.store import Store
 from tiffin.errors import (
     AlreadyExistsError,
     IntegrityError,

@@ -113,11 +113,11 @@ def test_pickles_can_be_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 def test_a_large_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tiffin.bundler import store
+    from tiffin.bundler import draft
 
     model_files.write_script(tmp_path / "net.pt")
     read = []
-    monkeypatch.setattr(store, "hash_stream", lambda *given: read.append(given) or ("", 0))
+    monkeypatch.setattr(draft, "hash_stream", lambda *given: read.append(given) or ("", 0))
     model = tiffin.models.save("net", tmp_path / "net.pt")
     assert read == []  # it was hashed while it was copied
     model.verify()
