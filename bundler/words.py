@@ -6,6 +6,7 @@ from typing import Any
 
 from ..runtime.manifest import BundleInfo
 from ..runtime.words import batch_words, digest_words, size_words, time_words, type_words
+from .check.called import FAILED
 
 __all__ = [
     "NOTES",
@@ -30,7 +31,6 @@ REQUIREMENTS_FROM = "requirements_from"
 """In `options` of a manifest: the file that says what Python packages are needed, or `imports`."""
 UNTYPED = "no_grpc_method"
 """In `options` of a manifest: api to the reason why `apis/service.proto` has no method for it."""
-_FAILED = 400
 
 
 def checked_words(info: BundleInfo) -> str:
@@ -46,7 +46,7 @@ def checked_words(info: BundleInfo) -> str:
 
 
 def _compared(routes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [route for route in routes if route.get("status", 500) < _FAILED and route.get("steady", True)]
+    return [route for route in routes if route.get("status", 500) < FAILED and route.get("steady", True)]
 
 
 def grpc_words(info: BundleInfo) -> str:

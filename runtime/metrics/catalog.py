@@ -11,6 +11,9 @@ SECONDS = (
 )
 """From a call of a tree ensemble to the slowest generation."""
 
+FAILED = 400
+"""The status from which on a request counts as failed; 499 too, whose caller hung up."""
+
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 

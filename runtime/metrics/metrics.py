@@ -32,8 +32,6 @@ S = TypeVar("S", bound=Series)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
 """Anything else counts as `other`: callers must not be able to make series without end."""
 
-_FAILED = 400
-"""The status from which on a request counts as failed; 499 too, whose caller hung up."""
 _MOST_SIZES = 1024
 """Sizes of batches up to this one are told apart."""
 
@@ -213,7 +211,7 @@ class RequestMetrics:
         (self._in_flight or self._open()).add(-1.0)
         self._duration.observe(seconds)
         self._last.set(time())
-        if code >= _FAILED:
+        if code >= catalog.FAILED:
             self._failed.add(seconds)
         counter = self._codes.get(code)
         if counter is None:

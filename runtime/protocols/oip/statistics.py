@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ...metrics.snapshot import Table
     from ..endpoint import Endpoint
 
-_FAILED = 400
 _RPC = re.compile(r"/(\w+(?:\.\w+)+)/(\w+)(?:/(.+))?")
 """Label of a call over gRPC: service, method, and what was asked for where that does not tell."""
 _OWN_SERVICE = "tiffin.v1.Service"
@@ -122,7 +121,7 @@ def _of_requests(table: Table, routes: frozenset[str]) -> Sums:
     for (_, route, method, code), (count,) in table.get(catalog.REQUESTS.name, {}).items():
         if route in routes and method in _CALLS:
             answered += count
-            fail += count if int(code) >= _FAILED else 0.0
+            fail += count if int(code) >= catalog.FAILED else 0.0
     for (_, route), cells in table.get(catalog.REQUEST_DURATION.name, {}).items():
         duration_s += cells[-1] if route in routes else 0.0
     for (_, route), (seconds,) in table.get(catalog.REQUEST_TALLY.name, {}).items():
