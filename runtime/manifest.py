@@ -206,6 +206,14 @@ class ServiceSpec(_Record, kw_only=True):
     mounts: dict[str, str] = {}
     """Attribute of the service to the path below which an ASGI application of the user's answers."""
 
+    def longest_request_s(self, override_s: float | None = None) -> float:
+        """Seconds after which nobody waits for an answer any more; 0 without apis.
+
+        Args:
+            override_s: every api's time-out, `--timeout-s`.
+        """
+        return override_s or max((api.timeout_s for api in self.apis), default=0.0)
+
 
 class BundleInfo(_Record, kw_only=True):
     """`bundle.yaml`."""

@@ -52,6 +52,13 @@ def crashed(runner: str, reason: str) -> WorkerCrashedError:
     )
 
 
+def never_begun(runner: str, losses: int, reason: str) -> WorkerCrashedError:
+    return WorkerCrashedError(
+        f"{losses} times the worker of runner {runner!r} that was given this call was lost before it began "
+        f"({reason}); its log says more"
+    )
+
+
 def poison(runner: str) -> PoisonRequestError:
     return PoisonRequestError(
         f"two workers of runner {runner!r} ended while they ran this request; it is not tried again"

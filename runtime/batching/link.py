@@ -36,6 +36,21 @@ async def connect(
         UnavailableError: nobody listens there, or it does not say hello in time.
         WireError: it speaks another version of the protocol.
     """
+    try:
+        link = await _connected(address, dispatcher, timeout_s)
+    except (OSError, asyncio.TimeoutError) as error:
+        raise UnavailableError(
+            f"worker {address.id} cannot be reached at {address.address}: {error}"
+        ) from error
+    return await link.until_greeted(timeout_s)
+
+
+async def _connected(address: WorkerAddress, dispatcher: Dispatcher, timeout_s: float) -> Link:
+    """
+    Raises:
+        OSError: nobody listens there, or this process may not open more.
+        asyncio.TimeoutError: it does not accept in time.
+    """
     loop = asyncio.get_running_loop()
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -46,12 +61,10 @@ async def connect(
         _, link = await loop.create_unix_connection(
             lambda: Link(address.id, dispatcher, end, *arenas), sock=end
         )
-    except (OSError, asyncio.TimeoutError) as error:
+    except BaseException:
         end.close()
-        raise UnavailableError(
-            f"worker {address.id} cannot be reached at {address.address}: {error}"
-        ) from error
-    return await link.until_greeted(timeout_s)
+        raise
+    return link
 
 
 def _say_hello(end: socket.socket) -> tuple[Arena | None, Arena | None]:
@@ -60,12 +73,13 @@ def _say_hello(end: socket.socket) -> tuple[Arena | None, Arena | None]:
     fds: list[int] = []
     try:
         try:
-            fds += [memory_file(), memory_file()]
+            fds.extend(memory_file() for _ in range(2))
+            arenas = Arena(fds[0]), Arena(fds[1])
         except OSError:  # not Linux, or not allowed here: everything goes through the socket
             end.sendall(hello[0])
             return None, None
         socket.send_fds(end, hello, fds)
-        return Arena(fds[0]), Arena(fds[1])
+        return arenas
     finally:
         for fd in fds:
             os.close(fd)
@@ -78,7 +92,8 @@ class Link(asyncio.BufferedProtocol):
         worker: id of the worker.
         end: the socket of the transport. What it takes at once is written to it directly: a transport waits
             for the end of the loop's turn, and the worker with it.
-        outgoing: shared memory for large batches; None sends them through the socket.
+        outgoing: shared memory for large batches; None sends them through the socket, as does a worker
+            that says that it does not share it.
         incoming: shared memory for large results.
     """
 
@@ -230,6 +245,8 @@ class Link(asyncio.BufferedProtocol):
     def _greet(self, hello: Hello) -> None:
         if hello.protocol != PROTOCOL:
             raise WireError(f"{hello.peer} speaks protocol {hello.protocol}, this process {PROTOCOL}")
+        if not hello.shares:
+            self._outgoing = None
         if not self._added:
             self._added = True
             self._dispatcher.add_worker(self)

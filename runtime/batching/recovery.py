@@ -14,6 +14,9 @@ log = logging.getLogger("tiffin.batching")
 
 POISON_CRASHES = 2
 """Workers that a request may end before it is refused."""
+MOST_LOSSES = 10
+"""Workers that may be lost in a row before they begin a request that they were given alone. Kills do that to
+a request once or twice; one that no worker can take in does it every time."""
 
 
 class Recovery:
@@ -44,6 +47,7 @@ class Recovery:
         guilty = batch.begun or not batch.alone  # one that runs alone and never began has done nothing
         for request in batch.requests:
             request.crashes += guilty
+            request.losses = 0 if guilty else request.losses + 1
             if request.done():
                 continue
             if not self._retry:
@@ -52,6 +56,8 @@ class Recovery:
                 log.error("poison: a call of %s.%s ended two workers", self._runner, batch.lane.method.name)
                 self._poison.condemn(batch.lane.method.name, request.args, dict(request.kwargs))
                 request.fail(failure.poison(self._runner))
+            elif request.losses >= MOST_LOSSES:
+                request.fail(failure.never_begun(self._runner, request.losses, reason))
             else:
                 again.append(Batch(batch.lane, [request], "retry", alone=True))
         return again

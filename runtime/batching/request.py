@@ -78,6 +78,8 @@ class Request(asyncio.Future[Any]):
     """The rows of a method that pads."""
     crashes = 0
     """Workers that ended while they ran it."""
+    losses = 0
+    """Workers that were lost before they began it, while it was there alone."""
     _steps: Any = None
 
     @property

@@ -57,7 +57,10 @@ async def dial(address: Address, credentials: Credentials, worker: str = "", ins
     Raises:
         UnavailableError: nobody answers there, or who does refuses us, or cannot prove that it has our token.
     """
-    caller = Caller(address)
+    try:
+        caller = Caller(address)
+    except OSError as error:
+        raise UnavailableError(f"{address}: {_reason(error)}") from error
     try:
         await asyncio.wait_for(caller.enter(credentials, worker, instance), DIAL_S)
     except asyncio.TimeoutError:

@@ -13,7 +13,18 @@ from ..manifest import ServiceSpec
 from ..metrics.exposition import render
 from ..metrics.metrics import Metrics
 from ..server.control import Control
-from ..supervisor.control import Drain, Drained, Draining, Message, Ready, StartGate, Stuck, Workers
+from ..supervisor.control import (
+    Drain,
+    Drained,
+    Draining,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    StartGate,
+    Stuck,
+    Workers,
+)
 from .division import here
 from .gate import Gate
 from .health import Answer, Health
@@ -91,6 +102,8 @@ class GateProcess:
             self._workers = message
             self._gate.follow(message.workers)
             self._changed.set()
+        elif isinstance(message, Ping):
+            self._control.send(Pong())
         elif isinstance(message, Drain):
             self._asked_to_end(message)
 

@@ -36,6 +36,8 @@ from ..supervisor.control import (
     Explain,
     Judged,
     Message,
+    Ping,
+    Pong,
     Ready,
     StartApi,
     Stuck,
@@ -92,16 +94,16 @@ class ApiProcess:
                 run_folder=Path(self._start.run_folder),
                 generation=self._start.generation,
             )
-            self._links = Links(
-                dispatchers, self._changed.set, on_stuck=self._stuck, patience_s=self._longest_request_s()
-            )
+            longest_s = self._spec.longest_request_s(self._start.options.timeout_s)
+            patience_s = max(HELLO_TIMEOUT_S, longest_s + STUCK_GRACE_S)
+            self._links = Links(dispatchers, self._changed.set, on_stuck=self._stuck, patience_s=patience_s)
             self._elsewhere = Elsewhere(
                 self._start,
                 self._spec,
                 dispatchers,
                 metrics=metrics,
                 on_change=self._changed.set,
-                patience_s=self._longest_request_s(),
+                patience_s=patience_s,
             )
             self._listener = Listener(self._state, self._start.listen_fds)
             logs.set_context_fields(_request_fields)
@@ -133,12 +135,6 @@ class ApiProcess:
             for runner in self._spec.runners
         }
 
-    def _longest_request_s(self) -> float:
-        """Nobody waits for a worker longer than this."""
-        override = self._start.options.timeout_s
-        limits = [api.timeout_s if override is None else override for api in self._spec.apis]
-        return max(HELLO_TIMEOUT_S, *(limit_s + STUCK_GRACE_S for limit_s in limits))
-
     def _stuck(self, worker: str, reason: str) -> None:
         if not self._elsewhere.report_stuck(worker, reason):
             self._control.send(Stuck(worker=worker, reason=reason))
@@ -156,6 +152,8 @@ class ApiProcess:
             self._state.dispatchers[message.runner].poison.learn(verdict)
         elif isinstance(message, Drain):
             self._asked_to_end(message)
+        elif isinstance(message, Ping):
+            self._control.send(Pong())
         elif isinstance(message, Explain):
             told.info("%s", report(of_process(self._state)))
 

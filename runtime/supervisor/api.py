@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 
 from ..manifest import ServiceSpec
 from .control import Message, ServerOptions, StartApi, StartGate, Target
 from .house import House
 from .process import Child, Exit
+from .pulse import Pulse
 from .slot import Slot
+
+logger = logging.getLogger("tiffin.supervisor")
 
 
 class Api(Slot):
-    """Every process in it listens on the same sockets as all the others."""
+    """Every process in it listens on the same sockets as all the others.
+
+    Args:
+        pulse: ends a process whose event loop stands still; None: nobody does.
+    """
 
     kind = "api"
 
@@ -23,9 +32,38 @@ class Api(Slot):
         launch: Callable[[], Child],
         on_up: Callable[[], None],
         on_down: Callable[[Exit, bool], bool],
+        pulse: Pulse | None = None,
     ) -> None:
-        super().__init__(f"{self.kind}-{index}", launch=launch, on_up=on_up, on_down=on_down)
         self.index = index
+        self._pulse = pulse
+        super().__init__(f"{self.kind}-{index}", launch=launch, on_up=on_up, on_down=on_down)
+
+    async def _until_end(self, child: Child) -> Exit:
+        if self._pulse is None:
+            return await super()._until_end(child)
+        watching = asyncio.create_task(self._end_when_silent(child, self._pulse))
+        try:
+            return await super()._until_end(child)
+        finally:
+            watching.cancel()
+
+    def heard(self, child: Child) -> None:
+        """The child has answered a `Ping`."""
+        if self._pulse is not None and child is self.child:
+            self._pulse.heard()
+
+    async def _end_when_silent(self, child: Child, pulse: Pulse) -> None:
+        """From when it is ready: what it does before, it does for as long as it takes."""
+        await self._ready.wait()
+        silent_s = await pulse.until_silent(child)
+        if child.alive:
+            logger.error(
+                "%s has not answered for %g s: stopped, or its event loop blocked by the service; it is killed",
+                self.name,
+                silent_s,
+                extra={"pid": child.pid},
+            )
+            child.kill("stuck")
 
     def spawn(
         self,

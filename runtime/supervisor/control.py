@@ -179,6 +179,10 @@ class Explain(msgspec.Struct, kw_only=True, tag=True):
     """To API processes: write what batching has learned to the log."""
 
 
+class Ping(msgspec.Struct, kw_only=True, tag=True):
+    """To API processes and gates: answer `Pong`, so that it is known that the event loop turns."""
+
+
 # child → supervisor
 
 
@@ -198,6 +202,10 @@ class Failed(msgspec.Struct, kw_only=True, tag=True):
     traceback: str = ""
     usage: bool = False
     """True when the user's definition is wrong, so that a restart cannot help."""
+
+
+class Pong(msgspec.Struct, kw_only=True, tag=True):
+    """The answer to `Ping`."""
 
 
 class Stuck(msgspec.Struct, kw_only=True, tag=True):
@@ -224,9 +232,11 @@ Message = Union[  # noqa: UP007 - 3.10
     Judged,
     Drain,
     Explain,
+    Ping,
     Described,
     Ready,
     Failed,
+    Pong,
     Stuck,
     Draining,
     Drained,

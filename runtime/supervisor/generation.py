@@ -23,6 +23,7 @@ from .control import (
     Failed,
     Judged,
     Message,
+    Pong,
     Ready,
     Stuck,
     Target,
@@ -30,6 +31,7 @@ from .control import (
 from .house import House
 from .plan import Plan
 from .process import Child, Exit
+from .pulse import Pulse
 from .register import Register
 from .room import bodies_bytes, memory_bytes
 from .slot import Slot, cut, stop_all
@@ -154,9 +156,9 @@ class Generation:
             self._house.worker_gone(worker.runner.name, worker.name)
 
     def _longest_request_s(self) -> float:
-        """Nobody waits for a batch longer than this."""
-        limits = [api.timeout_s for api in self.spec.apis] if self.spec is not None else []
-        return self._options.timeout_s or max(limits, default=WORKER_DRAIN_S)
+        """Nobody waits longer than this."""
+        longest_s = 0.0 if self.spec is None else self.spec.longest_request_s(self._options.timeout_s)
+        return longest_s or WORKER_DRAIN_S
 
     def _add_api(self) -> None:
         kind = Gate if self._house.apart.role == "worker" else Api
@@ -165,6 +167,8 @@ class Generation:
             launch=lambda: self._launch_api(api),
             on_up=lambda: self._check_ready(api),
             on_down=lambda how, was_ready: self._api_down(api, how, was_ready=was_ready),
+            # Who edits the source may hold a process in a debugger.
+            pulse=None if self._house.source_changes else Pulse(self._longest_request_s),
         )
         self.apis.append(api)
 
@@ -209,6 +213,8 @@ class Generation:
             slot.ready(child)
         elif isinstance(message, Failed):
             self._child_failed(slot, message)
+        elif isinstance(message, Pong):
+            slot.heard(child)
         elif isinstance(message, Stuck):
             self._stuck(message)
         elif isinstance(message, Judged):

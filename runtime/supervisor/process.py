@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import msgspec
 
 from .control import CONTROL_FD, Message, Reader, encode
+from .groups import Groups
 
 SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []
 """The folder the command was typed in must not shadow anybody's modules; the service's own is added later."""
@@ -72,10 +73,12 @@ class Reaper:
         self._oom_seen = oom_kills()
         self._orphans = os.getpid() == 1 if orphans is None else orphans
         self._children: dict[int, Child] = {}
+        self._groups = Groups(guarded=os.getpid() != 1)
         loop.add_signal_handler(signal.SIGCHLD, self.collect)
 
     def watch(self, child: Child) -> None:
         self._children[child.pid] = child
+        self._groups.add(child.pid)
 
     def collect(self) -> None:
         for pid in list(self._children):
@@ -98,6 +101,7 @@ class Reaper:
         # While the child is a zombie its number cannot be another's: what it started goes with it.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
+        self._groups.discard(pid)
         _, status = os.waitpid(pid, 0)
         child = self._children.pop(pid)
         code = os.waitstatus_to_exitcode(status)
@@ -111,6 +115,7 @@ class Reaper:
 
     def close(self) -> None:
         self._loop.remove_signal_handler(signal.SIGCHLD)
+        self._groups.close()
 
 
 class Child:

@@ -61,6 +61,7 @@ class Arena:
 
     Raises:
         WireError: the file is not one, or too small.
+        OSError: the system cannot map it now.
     """
 
     def __init__(self, fd: int) -> None:
@@ -75,7 +76,7 @@ class Arena:
             raise WireError("a peer handed over a file that is no arena")
         try:
             self._memory = np.frombuffer(mmap.mmap(fd, size), np.uint8)
-        except (OSError, ValueError, OverflowError) as error:
+        except (ValueError, OverflowError) as error:
             raise WireError(f"an arena of {size:,} bytes cannot be mapped: {error}") from error
         self._marks = memoryview(self._memory)[:ROOMS]  # type: ignore[arg-type]
         self.capacity = (size - _FIRST) // ROOMS // ALIGNMENT * ALIGNMENT

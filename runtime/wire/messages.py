@@ -20,6 +20,8 @@ class Hello(_Head, array_like=True, frozen=True, gc=False):
     protocol: int
     peer: str
     """For logs: `api 4711`, `forest worker 4712`."""
+    shares: bool = False
+    """From a worker: it holds the shared memory that came with our hello, so frames may lie there."""
 
 
 class Call(_Head, array_like=True, frozen=True, gc=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections import deque
@@ -10,6 +11,8 @@ from ...errors import WireError
 from ..wire.arena import Arena
 from ..wire.frame import Buffer, Frame, FrameReader
 from ..wire.push import SOCKET_BYTES, push
+
+log = logging.getLogger("tiffin.worker")
 
 MAX_HELD = 2
 """Batches that a peer may have here: one that runs and the next, so that it is here when the first ends."""
@@ -70,11 +73,17 @@ class Connection:
                 return frames
 
     def _receive_first(self, space: memoryview) -> int:
-        """Until hello is said descriptors may come along: of the arenas to and from this worker."""
+        """Until hello is said descriptors may come along: of the arenas to and from this worker.
+
+        Where this process cannot hold them (no descriptor or no memory is left), all goes through the socket.
+        """
         data, fds, _, _ = socket.recv_fds(self._socket, len(space), 2, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
         try:
             if len(fds) == 2:
                 self._reader.arena, self.arena = Arena(fds[0]), Arena(fds[1])
+        except OSError as error:
+            log.warning("no shared memory with a peer: %s", error)
+            self._reader.arena = self.arena = None
         finally:
             for fd in fds:
                 os.close(fd)

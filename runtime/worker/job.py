@@ -113,7 +113,7 @@ def _check(call: Call, args: tuple[Any, ...], total: int) -> None:
         raise WireError(f"a call of {len(call.counts) or 1} requests with {len(call.remaining_s)} deadlines")
 
 
-def failure_of(error: Exception, model_s: float, dropped: list[int]) -> Failure:
+def failure_of(error: BaseException, model_s: float, dropped: list[int]) -> Failure:
     """What may be said of an exception to another process: its name, its text, its traceback as text."""
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-MAX_TRACEBACK_CHARS:]
     if _wants_memory(error):
@@ -134,7 +134,7 @@ def failure_of(error: Exception, model_s: float, dropped: list[int]) -> Failure:
     )
 
 
-def _wants_memory(error: Exception) -> bool:
+def _wants_memory(error: BaseException) -> bool:
     """Python's and numpy's MemoryError, and torch's: a class of its own for GPUs, a RuntimeError for CPUs."""
     kind = type(error)
     if isinstance(error, MemoryError):
@@ -144,6 +144,6 @@ def _wants_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
-def _brief(error: Exception) -> str:
+def _brief(error: BaseException) -> str:
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -20,6 +20,7 @@ from ..wire.frame import Frame
 from ..wire.messages import PROTOCOL, Cancel, Hello, Result, dump, load
 from ..wire.values import pack
 from .connection import Connection
+from .entrance import Entrance
 from .inference import Inference
 from .job import Job, failure_of
 
@@ -39,13 +40,11 @@ class Server:
     def __init__(self, inference: Inference, listener: socket.socket) -> None:
         self._inference = inference
         self._spec = inference.spec
-        self._listener = listener
-        self._listener.setblocking(False)
         self._bell, self._hand = socket.socketpair()
         self._bell.setblocking(False)
         self._hand.setblocking(False)
         self._watched = select.poll()  # a few sockets: the quickest of its kind
-        self._watched.register(listener, select.POLLIN)
+        self._entrance = Entrance(listener, self._watched)
         self._watched.register(self._bell, select.POLLIN)
         self._connections: dict[int, Connection] = {}
         """By descriptor."""
@@ -87,21 +86,23 @@ class Server:
 
     def _poll(self) -> None:
         timeout_ms: float | None = 0 if self._jobs else None
-        if timeout_ms is None and self._stop_by < inf:
-            timeout_ms = max(0.0, self._stop_by - time.monotonic()) * 1000 + 1
+        wake_at = min(self._stop_by, self._entrance.opens_at)
+        if timeout_ms is None and wake_at < inf:
+            timeout_ms = max(0.0, wake_at - time.monotonic()) * 1000 + 1
         for fd, events in self._watched.poll(timeout_ms):
             connection = self._connections.get(fd)
             if connection is not None:
                 self._attend(connection, events)
             elif fd == self._bell.fileno():
                 self._bell.recv(64)
-            elif fd == self._listener.fileno():
+            elif fd == self._entrance.fileno():
                 self._accept()
+        if self._entrance.opens_at < inf:
+            self._entrance.open()
 
     def _accept(self) -> None:
-        try:
-            end, _ = self._listener.accept()
-        except OSError:  # the peer has gone again
+        end = self._entrance.accept()
+        if end is None:
             return
         connection = Connection(end)
         self._connections[connection.fileno()] = connection
@@ -153,7 +154,8 @@ class Server:
             raise WireError("hello twice")
         connection.peer = hello.peer
         me = f"{self._spec.name} worker {os.getpid()}"
-        connection.send(frame.encode(frame.HELLO, 0, dump(Hello(PROTOCOL, me))))
+        shares = connection.arena is not None
+        connection.send(frame.encode(frame.HELLO, 0, dump(Hello(PROTOCOL, me, shares))))
         if hello.protocol != PROTOCOL:
             raise WireError(f"{hello.peer} speaks protocol {hello.protocol}, this worker {PROTOCOL}")
         connection.greeted = True
@@ -163,8 +165,7 @@ class Server:
     def _say_goodbye(self) -> None:
         """Peers finish what they have here and close; whoever comes now is turned away by the kernel."""
         self._stopping = True
-        self._watched.unregister(self._listener)
-        self._listener.close()
+        self._entrance.close()
         for connection in list(self._connections.values()):
             if connection.greeted:
                 self._send(connection, frame.encode(frame.BYE, 0))
@@ -231,7 +232,7 @@ class Server:
         started = time.perf_counter()
         try:
             value = self._inference.call(job.method, job.args, job.kwargs)
-        except Exception as error:  # noqa: BLE001 - user code
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
             self._fail(job, error, time.perf_counter() - started)
         else:
             job.args = ()  # lets go of shared memory before the peer hears that it may send again
@@ -243,7 +244,7 @@ class Server:
         try:
             args = rows.join([job.args for job in jobs])
             value = self._inference.call(jobs[0].method, args, jobs[0].kwargs)
-        except Exception:  # noqa: BLE001 - user code; the guilty part raises again when it runs by itself
+        except (Exception, SystemExit):  # noqa: BLE001 - user code; the guilty part raises again by itself
             return False
         model_s = time.perf_counter() - started
         for job in jobs:
@@ -271,7 +272,7 @@ class Server:
         job.connection.held.discard(job.batch)
         self._send(job.connection, pieces)
 
-    def _fail(self, job: Job, error: Exception, model_s: float) -> None:
+    def _fail(self, job: Job, error: BaseException, model_s: float) -> None:
         job.connection.held.discard(job.batch)
         failure = failure_of(error, model_s, job.dropped)
         self._send(job.connection, frame.encode(frame.ERROR, job.batch, dump(failure)))

@@ -9,6 +9,7 @@
     usage TEXT      answer Failed, the user's fault
     hang            never be ready
     stubborn        serve, and ignore Drain and SIGTERM
+    silent          (API) serve, and answer no Ping
     stuck ID        (API) serve, and report this worker whenever it is named, twice
 """
 
@@ -32,6 +33,8 @@ from tiffin.runtime.supervisor.control import (
     Draining,
     Failed,
     Message,
+    Ping,
+    Pong,
     Reader,
     Ready,
     StartApi,
@@ -113,6 +116,8 @@ class Fake:
                             order = "serve"
                             for _ in range(2):
                                 self.send(Stuck(worker=worker.id, reason="told to say so"))
+                elif isinstance(message, Ping) and order != "silent":
+                    self.send(Pong())
                 elif isinstance(message, Drain) and order != "stubborn":
                     self.send(Draining())
                     self.send(Drained())
