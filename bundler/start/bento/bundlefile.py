@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,10 @@ import yaml
 
 from ....errors import ConfigError
 from ....runtime.service.bundlefile import BundleFile
-from ....runtime.service.image_options import ImageOptions, changed
-from ...python.line import name_of
+from .image import Image
 from .notes import Notes
-from .options import IGNORE, BuildOptions
-
-_PASSWORD = re.compile(r"://[^/\s@]+@")
-_DISTROS = {"debian": "", "alpine": "alpine", "ubi8": "", "amazonlinux": ""}
-_OWN = "bentoml"
+from .options import IGNORE, BuildOptions, mapping, several, text_of
+from .requirements import Requirements
 
 
 class Carrying:
@@ -35,8 +30,8 @@ class Carrying:
     def __init__(self, options: BuildOptions, folder: Path, notes: Notes) -> None:
         self.file: dict[str, Any] = {}
         self.python: dict[str, str] = {}
-        self.requirements: list[str] = []
-        self.image = ImageOptions()
+        self.requirements = Requirements(folder, notes)
+        self.image = Image(notes)
         self.texts: dict[str, str] = {}
         """Files of the project that the new one needs as they are."""
         self._options = options
@@ -64,7 +59,7 @@ class Carrying:
             else:
                 self._leave(key, f"`{key}` has no counterpart in a bundlefile")
         for line in self._options.dependencies:
-            self.require(line, f"{self._options.file or 'pyproject.toml'} [project]")
+            self.requirements.add(line, f"{self._options.file or 'pyproject.toml'} [project]")
         ignore = self._folder / IGNORE
         if ignore.is_file():
             lines = [line.strip() for line in ignore.read_text(encoding="utf-8").splitlines()]
@@ -73,50 +68,6 @@ class Carrying:
     def exclude(self, patterns: list[str], where: str) -> None:
         self.file["exclude"] = list(dict.fromkeys([*self.file.get("exclude", []), *patterns]))
         self._notes.took(where, f"exclude: {', '.join(patterns)}")
-
-    def require(self, line: str, where: str) -> None:
-        """One requirement; options of pip and BentoML itself are none."""
-        text = line.strip()
-        if name_of(text) == _OWN and not text.startswith("git+"):
-            self._notes.took(where, f"`{text}` is not needed any more")
-        elif text.startswith("-"):
-            self.index(text, where)
-        elif _PASSWORD.search(text) and "git@" not in text:
-            self._notes.leave(
-                where, "a requirement has a password in its address: give it to uv instead (~/.netrc)"
-            )
-        elif text.startswith("git+"):
-            repository = text.partition("@")[0].rstrip("/").rpartition("/")[2].removesuffix(".git")
-            self.requirements.append(f"{repository} @ {text}")
-            self._notes.leave(
-                where,
-                f"`{text}` has no name: {repository} was taken from its address, look whether it is right",
-            )
-        elif text and text not in self.requirements:
-            self.requirements.append(text)
-            self._notes.took(where, f"requirement {text}")
-
-    def index(self, text: str, where: str) -> None:
-        """`--index-url https://…` and its kind."""
-        if _PASSWORD.search(text):
-            self._notes.leave(
-                where, "an index has a password in its address: set UV_INDEX_URL where you build"
-            )
-        elif text.startswith(("--index-url", "--extra-index-url", "--find-links", "-i ", "-f ")):
-            self.requirements.insert(0, text)
-            self._notes.took(where, f"`{text}` is in the requirements")
-        else:
-            self._notes.leave(where, f"`{text}` is an option of pip that a lock by uv does not have")
-
-    def set_image(self, where: str, **changes: Any) -> None:
-        """Options of the image, as far as ours allow them."""
-        for name, value in changes.items():
-            try:
-                self.image = changed(self.image, **{name: value})
-            except ConfigError as error:  # noqa: PERF203 - each has a reason
-                self._notes.leave(where, str(error).removeprefix("image: "))
-            else:
-                self._notes.took(where, f"image: {name}: {value}")
 
     def text(self, service: str) -> str:
         """Of `bundlefile.yaml`.
@@ -127,7 +78,7 @@ class Carrying:
         Raises:
             ConfigError: it would not be read again.
         """
-        image = msgspec.to_builtins(self.image)
+        image = msgspec.to_builtins(self.image.options)
         content = {"service": service, **self.file, **({"image": image} if image else {})}
         order = [
             "service",
@@ -146,6 +97,15 @@ class Carrying:
         except msgspec.ValidationError as error:
             raise ConfigError(f"what was carried over makes no bundlefile: {error}") from error
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+    def _text(self, name: str, what: str, where: str) -> str | None:
+        return text_of(self._folder, name, what, where, self._notes)
+
+    def _several(self, value: Any, where: str) -> list[Any]:
+        return several(value, where, self._notes)
+
+    def _mapping(self, value: Any, where: str) -> dict[Any, Any]:
+        return mapping(value, where, self._notes)
 
     def _leave(self, key: str, what: str) -> None:
         self._notes.leave(self._options.where(key), what)
@@ -212,13 +172,13 @@ class Carrying:
             where = self._options.where(dotted)
             if name == "packages":
                 for line in self._several(each, where):
-                    self.require(str(line), where)
+                    self.requirements.add(str(line), where)
             elif name == "requirements_txt":
-                self.requirements_file(str(each), where)
+                self.requirements.add_file(str(each), where)
             elif name in {"index_url", "extra_index_url", "find_links"}:
                 option = "--" + name.replace("_", "-")
                 for address in self._several(each, where):
-                    self.index(f"{option} {address}", where)
+                    self.requirements.index(f"{option} {address}", where)
             elif name == "lock_packages":
                 if each is False:
                     self._notes.leave(
@@ -236,30 +196,29 @@ class Carrying:
                     where, f"python.{name} has no counterpart: configure uv (uv.toml) where you build"
                 )
 
-    def requirements_file(self, name: str, where: str) -> None:
-        text = self._text(name, "requirements file", where) or ""
-        for number, raw in enumerate(text.splitlines(), 1):
-            line = re.sub(r"(?:^|\s+)#.*$", "", raw).strip()
-            if line:
-                self.require(line, f"{Path(name).as_posix()}:{number}")
+    def python_version(self, version: str, where: str) -> None:
+        """The Python of images; BentoML takes 3.12.1 too, a bundle 3.12."""
+        # Without quotes 3.10 is the number 3.1 in YAML, and nobody means the Python of that name.
+        self.python["version"] = "3.10" if version == "3.1" else ".".join(version.split(".")[:2])
+        self._notes.took(where, f"python: version: {self.python['version']}")
 
     def _docker(self, key: str, value: Any) -> None:
         for name, each in self._mapping(value, self._options.where(key)).items():
             where = self._options.where(f"{key}.{name}")
             if name == "distro":
-                self.distro(str(each), where)
+                self.image.distro(str(each), where)
             elif name == "python_version":
                 self.python_version(str(each), where)
             elif name == "cuda_version":
-                self.set_image(where, cuda=".".join(str(each).split(".")[:2]))
+                self.image.set(where, cuda=".".join(str(each).split(".")[:2]))
             elif name == "system_packages":
-                self.set_image(
+                self.image.set(
                     where, system_packages=[str(package) for package in self._several(each, where)]
                 )
             elif name == "base_image":
-                self.set_image(where, base=str(each))
+                self.image.set(where, base=str(each))
             elif name == "env":
-                self._variables(each, where)
+                self.image.set_variables(each, where)
             elif name == "setup_script":
                 self._notes.leave(
                     where, f"setup_script {each}: write its commands as RUN into image.dockerfile_template"
@@ -271,54 +230,13 @@ class Carrying:
             elif each:
                 self._notes.leave(where, f"docker.{name} has no counterpart")
 
-    def python_version(self, version: str, where: str) -> None:
-        """The Python of images; BentoML takes 3.12.1 too, a bundle 3.12."""
-        # Without quotes 3.10 is the number 3.1 in YAML, and nobody means the Python of that name.
-        self.python["version"] = "3.10" if version == "3.1" else ".".join(version.split(".")[:2])
-        self._notes.took(where, f"python: version: {self.python['version']}")
-
-    def distro(self, name: str, where: str) -> None:
-        if name in {"debian", ""}:
-            self._notes.took(where, "debian is what images have anyway")
-        elif name == "alpine":
-            self.set_image(where, base="python:3.12-alpine")
-        else:
-            self._notes.leave(where, f"distro {name}: name an image that has it, image: {{base: …}}")
-
-    def variables(self, value: Any, where: str) -> None:
-        """Environment variables, as a mapping, as a list of `name`/`value`, or the name of a file."""
-        self._variables(value, where)
-
     def _envs(self, key: str, value: Any) -> None:
-        self._variables(value, self._options.where(key))
-
-    def _variables(self, value: Any, where: str) -> None:
-        if isinstance(value, str):
-            self._notes.leave(
-                where, f"variables of the file {value}: write them into image: {{env: …}}, but no secrets"
-            )
-            return
-        pairs: list[tuple[str, Any]] = []
-        if isinstance(value, dict):
-            pairs = [(str(name), each) for name, each in value.items()]
-        for each in value if isinstance(value, list) else []:
-            if isinstance(each, dict):
-                pairs.append((str(each.get("name", "")), each.get("value")))
-            else:
-                name, equals, text = str(each).partition("=")
-                pairs.append((name, text if equals else None))
-        for name, text in pairs:
-            if text in {None, ""}:
-                self._notes.leave(
-                    where, f"variable {name} has no value here: docker run -e {shlex.quote(name)}=…"
-                )
-            else:
-                self.set_image(where, env={**self.image.env, name: str(text)})
+        self.image.set_variables(value, self._options.where(key))
 
     def _conda(self, key: str, value: Any) -> None:
         given = self._mapping(value, self._options.where(key))
         for line in self._several(given.get("pip"), self._options.where(f"{key}.pip")):
-            self.require(str(line), self._options.where(f"{key}.pip"))
+            self.requirements.add(str(line), self._options.where(f"{key}.pip"))
         if file := given.get("environment_yml"):
             self._environment_yml(Path(str(file)).as_posix(), self._options.where(f"{key}.environment_yml"))
         if names := self._several(given.get("dependencies"), self._options.where(f"{key}.dependencies")):
@@ -336,26 +254,3 @@ class Carrying:
             self.python["requirements"] = name
             self.texts[name] = text
             self._notes.took(where, f"requirements of {name}")
-
-    def _text(self, name: str, what: str, where: str) -> str | None:
-        """Of a file of the project; None: it cannot be read, which is told."""
-        try:
-            return (self._folder / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            self._notes.leave(where, f"the {what} {Path(name).as_posix()} cannot be read")
-            return None
-
-    def _several(self, value: Any, where: str) -> list[Any]:
-        """A list, or one word without the brackets, which must not fall into its letters."""
-        if value is None or isinstance(value, list):
-            return value or []
-        if isinstance(value, str):
-            return [value]
-        self._notes.leave(where, f"a list belongs here, and this is {value!r}")
-        return []
-
-    def _mapping(self, value: Any, where: str) -> dict[Any, Any]:
-        if value is None or isinstance(value, dict):
-            return value or {}
-        self._notes.leave(where, f"keys and values belong here, and this is {value!r}")
-        return {}

@@ -89,10 +89,12 @@ def convert(bento: Path, folder: Path) -> Converted:
 def _requirements(carrying: Carrying, name: str, texts: dict[str, str], notes: Notes) -> None:
     """Adds the file of requirements, unless conda's is the one that counts."""
     conda = carrying.python.get("requirements", "")
-    if conda and carrying.requirements:
-        notes.leave(conda, f"is what the bundle is built from; add to it: {', '.join(carrying.requirements)}")
-    elif carrying.requirements:
-        texts[name] = "".join(f"{line}\n" for line in carrying.requirements)
+    if conda and carrying.requirements.lines:
+        notes.leave(
+            conda, f"is what the bundle is built from; add to it: {', '.join(carrying.requirements.lines)}"
+        )
+    elif carrying.requirements.lines:
+        texts[name] = "".join(f"{line}\n" for line in carrying.requirements.lines)
         carrying.python["requirements"] = name
     if carrying.python:
         carrying.file["python"] = carrying.python

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from ....errors import ConfigError
+from .notes import Notes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -109,3 +110,29 @@ def _toml_lines(text: str) -> dict[str, int]:
         elif prefix is not None and (key := re.match(r"\s*\"?([A-Za-z0-9_.-]+)\"?\s*=", line)):
             lines.setdefault(f"{prefix}.{key[1]}".lstrip("."), number)
     return lines
+
+
+def several(value: Any, where: str, notes: Notes) -> list[Any]:
+    """A list, or one word without the brackets, which must not fall into its letters."""
+    if value is None or isinstance(value, list):
+        return value or []
+    if isinstance(value, str):
+        return [value]
+    notes.leave(where, f"a list belongs here, and this is {value!r}")
+    return []
+
+
+def mapping(value: Any, where: str, notes: Notes) -> dict[Any, Any]:
+    if value is None or isinstance(value, dict):
+        return value or {}
+    notes.leave(where, f"keys and values belong here, and this is {value!r}")
+    return {}
+
+
+def text_of(folder: Path, name: str, what: str, where: str, notes: Notes) -> str | None:
+    """Of a file of the project; None: it cannot be read, which is told."""
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        notes.leave(where, f"the {what} {Path(name).as_posix()} cannot be read")
+        return None

@@ -74,7 +74,7 @@ class ServiceOptions:
             elif name == "resources" and isinstance(value, dict):
                 self._resources(value, where)
             elif name == "envs":
-                self._carrying.variables(value, where)
+                self._carrying.image.set_variables(value, where)
             elif name == "http" and isinstance(value, dict):
                 self._http(value, where)
             else:
@@ -148,9 +148,9 @@ class ServiceOptions:
 
     def _image_argument(self, key: str, value: Any, where: str) -> None:
         if key == "distro":
-            self._carrying.distro(str(value), where)
+            self._carrying.image.distro(str(value), where)
         elif key == "base_image":
-            self._carrying.set_image(where, base=str(value))
+            self._carrying.image.set(where, base=str(value))
         elif key == "python_version":
             self._carrying.python_version(str(value), where)
         elif key == "lock_python_packages" and value is not False:
@@ -167,13 +167,13 @@ class ServiceOptions:
             self._notes.leave(where, f"an argument of {method}() has to be run to be known")
         if method == "python_packages":
             for text in texts:
-                self._carrying.require(text, where)
+                self._carrying.requirements.add(text, where)
         elif method == "system_packages":
-            packages = [*self._carrying.image.system_packages, *texts]
-            self._carrying.set_image(where, system_packages=list(dict.fromkeys(packages)))
+            packages = [*self._carrying.image.options.system_packages, *texts]
+            self._carrying.image.set(where, system_packages=list(dict.fromkeys(packages)))
         elif method == "requirements_file":
             for text in texts:
-                self._carrying.requirements_file(text, where)
+                self._carrying.requirements.add_file(text, where)
         else:
             self._notes.leave(
                 where,
