@@ -12,7 +12,7 @@ from ...http import problem
 from ...http.entrance import authorization
 from ...http.inflate import check_coding, inflate
 from ...schema.media import JSON
-from .dialect import error_body
+from ..errors import error_body
 from .pages import OPEN, Pages
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from ...http.inflate import inflate
 from ...http.routes import Route
 from ...schema.media import JSON
 from ..datatypes import BYTES
-from .dialect import error_body
+from ..errors import error_body
 from .flat_rows import rows_of
 
 if TYPE_CHECKING:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from ...http import problem
 from ...http.problem import Problem
 from ..endpoints import UnknownModelError
+from ..errors import told
 
-_BAD_REQUEST = frozenset({400, 406, 415, 422})
 _TYPES = {
     400: "BadRequestException",
     401: "InvalidTokenException",
@@ -23,15 +22,10 @@ _TYPES = {
 
 
 def error_body(error: BaseException, *, instance: str, request_id: str) -> Problem:
-    """Status and body for an error; the text says where in the request it is."""
-    report = problem.problem(error, instance=instance, request_id=request_id)
-    document = msgspec.json.decode(report.body)
-    text = document["detail"]
-    if path := document.get("path"):
-        text = f"{text} at {path}"
-    status = 400 if report.status in _BAD_REQUEST else report.status
+    """`{"code": status, "type": of their exceptions, "message": text}`"""
+    status, headers, text = told(error, instance=instance, request_id=request_id)
     kind = _TYPES.get(status, "InternalServerException")
     if isinstance(error, UnknownModelError):
         kind = "ModelNotFoundException"
     body = msgspec.json.encode({"code": status, "type": kind, "message": text})
-    return Problem(status, report.headers, body)
+    return Problem(status, headers, body)

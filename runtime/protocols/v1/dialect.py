@@ -9,7 +9,7 @@ from ...http.dialect import Dialect
 from ...http.head import Head
 from ...http.inflate import inflate
 from ...schema import media
-from ..oip.dialect import error_body
+from ..errors import error_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable

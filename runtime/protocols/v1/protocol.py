@@ -11,8 +11,8 @@ from ....errors import MethodNotAllowedError, NotFoundRouteError
 from ...http.routes import Route
 from ..endpoint import VERSION, Endpoint
 from ..endpoints import UnknownModelError
+from ..errors import error_body
 from ..json_calls import JsonCalls
-from ..oip.dialect import error_body
 from ..oip.unsupported import UnsupportedError
 from ..page import answer
 from ..protocol import Protocol
