@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..runtime.manifest import ModelInfo, ServiceSpec
+from .rendering import environment
 from .words import batch_words, type_words
 
 TEMPLATE = "bundle/README.md.j2"
@@ -24,20 +25,9 @@ def render_readme(
         description: of the bundlefile.
         openapi: the document of the service; its examples become `curl` lines.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    package = (__package__ or "").rpartition(".")[0]
-    environment = Environment(
-        loader=PackageLoader(package, "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Markdown, read by people
-    )
-    environment.filters |= {"words": type_words, "cell": _cell, "json": _json}
-    environment.globals["batch_words"] = batch_words
-    return environment.get_template(TEMPLATE).render(
+    made = environment({"words": type_words, "cell": _cell, "json": _json})
+    made.globals["batch_words"] = batch_words
+    return made.get_template(TEMPLATE).render(
         service=service, models=models, description=description, examples=_examples(openapi)
     )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..rendering import environment
 from .model import Operation, Parameter, Service, Typed
 from .python_types import PythonTypes, dtype
 from .records import Record, Records
@@ -63,8 +64,8 @@ def client_code(document: Mapping[str, Any], language: str) -> str:
         "example": next((_method(api, language) for api in service.operations if not api.stream), ""),
         **write(service, records),
     }
-    text: str = _environment().get_template(f"client/{language}.{LANGUAGES[language]}.j2").render(facts)
-    return text
+    made = environment({"literal": repr, "json": json.dumps, "doc": _doc, "comment": _comment})
+    return made.get_template(f"client/{language}.{LANGUAGES[language]}.j2").render(facts)
 
 
 def _python(service: Service, records: Records) -> dict[str, Any]:
@@ -210,28 +211,6 @@ def _is_name(text: str) -> bool:
     from keyword import iskeyword
 
     return text.isidentifier() and not iskeyword(text) and not text.startswith("__")
-
-
-def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    package = (__package__ or "").rpartition(".bundler")[0]
-    environment = Environment(
-        loader=PackageLoader(package, "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - code; every text from the schema goes through one of these
-    )
-    filters: dict[str, Callable[..., str]] = {
-        "literal": repr,
-        "json": json.dumps,
-        "doc": _doc,
-        "comment": _comment,
-    }
-    environment.filters |= filters
-    return environment
 
 
 def _doc(text: str, indent: int = 0) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...runtime.manifest import MethodSpec, TypeSpec
 from ...runtime.model.model import Model
+from ..rendering import environment
 from .found import Found
 from .hints import Imports, input_hint, output_hint
 from .inputs import parameter
@@ -233,15 +234,4 @@ def _plain(text: str) -> str:
 
 
 def _render(**values: Any) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader(__name__.partition(".")[0], "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Python
-    )
-    environment.filters["plain"] = _plain
-    return environment.get_template(TEMPLATE).render(**values)
+    return environment({"plain": _plain}).get_template(TEMPLATE).render(**values)

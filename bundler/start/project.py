@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...errors import AlreadyExistsError, UsageError
+from ..rendering import environment
 from .names import Names, names_of
-from .templates import Template, environment, template
+from .templates import Template, template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,8 @@ def render(chosen: Template, names: Names) -> dict[str, str]:
         if chosen.name != "custom"
         else ", as a file beside the code",
     }
-    return {path: environment().get_template(source).render(facts) for path, source in chosen.paths().items()}
+    made = environment({})
+    return {path: made.get_template(source).render(facts) for path, source in chosen.paths().items()}
 
 
 def write_files(folder: Path, texts: Mapping[str, str]) -> None:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...runtime.service.options import nearest
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 FOLDER = "project"
 """Below `templates/`; files of all templates lie in it, those of one in a folder of its name."""
@@ -114,17 +109,3 @@ def template(name: str) -> Template:
             f"no template {name!r}{nearest(name, TEMPLATES)} (templates: {', '.join(TEMPLATES)})"
         )
     return TEMPLATES[name]
-
-
-@cache
-def environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader(__name__.partition(".")[0], "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - Python, YAML and Markdown; the names in them are letters, digits and -
-    )
