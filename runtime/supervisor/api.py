@@ -58,7 +58,7 @@ class Api(Slot):
         silent_s = await pulse.until_silent(child)
         if child.alive:
             logger.error(
-                "%s has not answered for %g s: stopped, or its event loop blocked by the service; it is killed",
+                "%s is stopped, or the service blocks its event loop: not a word for %g s; it is killed",
                 self.name,
                 silent_s,
                 extra={"pid": child.pid},

@@ -18,6 +18,7 @@ from tiffin.errors import (
     WireError,
     WorkerCrashedError,
 )
+from tiffin.runtime.batching.recovery import MOST_LOSSES
 
 
 async def outcome(call: asyncio.Task[Any]) -> Any:
@@ -248,6 +249,29 @@ def test_a_suspect_that_had_not_begun_when_its_worker_ended_is_not_to_blame() ->
             assert link.holds.alone
         link.answer()
         assert await outcome(call) == [2]
+
+    run(main)
+
+
+def test_a_call_that_no_worker_can_even_begin_is_not_tried_for_ever() -> None:
+    """A worker, say, that has no memory to take it in and drops the connection."""
+
+    async def main() -> None:
+        bench = Bench()
+        call = bench.call(1)
+        await settle()
+        for number in range(1 + MOST_LOSSES):
+            assert not call.done()
+            bench.links[number].die("connection lost: no more")
+            bench.hire(f"new{number}")
+            await settle()
+        error = await outcome(call)
+        assert isinstance(error, WorkerCrashedError)
+        assert f"{MOST_LOSSES} times the worker of runner 'toy'" in str(error)
+        assert "connection lost: no more" in str(error)
+        assert bench.call(1) is not None  # it is no poison: nobody knows what it would have done
+        await settle()
+        bench.links[-1].answer()
 
     run(main)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from tiffin.errors import UnavailableError
+from tiffin.runtime.batching import link as link_module
 from tiffin.runtime.batching.dispatcher import Dispatcher
 from tiffin.runtime.batching.link import Link
 from tiffin.runtime.manifest import RunnerSpec
@@ -70,6 +73,30 @@ def test_one_that_cannot_be_reached_is_not(tmp_path: Path) -> None:
         scene = Scene(tmp_path, 0.05)
         scene.links.follow([WorkerAddress(id="forest-0-1", runner="forest", address=str(tmp_path / "none"))])
         await asyncio.sleep(0.3)
+        assert scene.stuck.empty()
+        await scene.close()
+
+    asyncio.run(play())
+
+
+def test_without_a_descriptor_for_it_it_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        tries: asyncio.Queue[None] = asyncio.Queue()
+
+        class NoMore(socket.socket):
+            def __init__(self, *_: object) -> None:
+                tries.put_nowait(None)
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        scene = Scene(tmp_path, 60.0, retry_s=0.0)
+        address = scene.mute("forest-0-1")
+        with monkeypatch.context() as patch:
+            patch.setattr(link_module.socket, "socket", NoMore)
+            scene.links.follow([address])
+            for _ in range(3):
+                await asyncio.wait_for(tries.get(), 20)
         assert scene.stuck.empty()
         await scene.close()
 

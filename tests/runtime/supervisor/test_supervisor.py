@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tiffin.errors import ConfigError, ServerError, TiffinError, UsageError
-from tiffin.runtime.supervisor import house, slot
+from tiffin.runtime.supervisor import house, pulse, slot
 from tiffin.runtime.supervisor.control import Target
 from tiffin.runtime.supervisor.options import Event, ServeOptions
 from tiffin.runtime.supervisor.run_folder import RunFolder
@@ -308,6 +308,24 @@ def test_a_stuck_worker_is_ended_once(server: Server, caplog: pytest.LogCaptureF
     assert caplog.text.count("is stuck: told to say so") == 1
     assert "forest-1 ended by SIGKILL by the supervisor: stuck; starting another" in caplog.text
     assert "forest-0" not in caplog.text
+
+
+def test_an_api_process_whose_loop_stands_still_is_replaced(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pulse, "PING_S", 0.2)
+    server.order(api="silent")
+
+    async def play() -> None:
+        (api,) = server.supervisor._succession.current.apis
+        first = api.child.pid
+        server.order()
+        await until(lambda: api.up and api.child.pid != first)
+        stop()
+
+    assert server.run(play, timeout_s=0.1) == 0
+    assert "api-0 is stopped, or the service blocks its event loop: not a word for 0.4 s" in caplog.text
+    assert "api-0 ended by SIGKILL by the supervisor: stuck; starting another" in caplog.text
 
 
 def test_a_process_that_does_not_drain_is_ended_at_the_limit(

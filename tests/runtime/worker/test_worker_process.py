@@ -40,6 +40,7 @@ from tiffin.runtime.manifest import MethodSpec, RunnerSpec
 from tiffin.runtime.service.context import RequestContext, set_context
 from tiffin.runtime.supervisor.control import Drain, Drained, Failed, Ready
 from tiffin.runtime.wire import frame
+from tiffin.runtime.wire.arena import memory_file
 from tiffin.runtime.wire.messages import PROTOCOL, Call, Cancel, Failure, Hello, Result, dump, load
 from tiffin.runtime.wire.values import pack, unpack
 
@@ -78,6 +79,8 @@ class Toy:
                 time.sleep(0.002)
             HELD.unlink()
             GO.unlink()
+        if (x == 21).any():
+            raise SystemExit("twenty-one")
         if (x == 18).any():
             return np.ones(2**57)
         if (x == 19).any():
@@ -292,10 +295,13 @@ def test_arguments_get_their_classes_back(source: Path) -> None:
 def test_errors_reach_only_the_guilty(source: Path) -> None:
     async def main() -> None:
         async with house(source) as here:
-            numbers = [1, 2, 13, 3, 4, 5, 6, 14, 7, 8]
+            numbers = [1, 2, 13, 3, 4, 5, 6, 14, 7, 8, 21]
             calls = [here.runner.double(column(n)) for n in numbers]
             results = dict(zip(numbers, await asyncio.gather(*calls, return_exceptions=True), strict=True))
-            raised, invalid = results.pop(13), results.pop(14)
+            raised, invalid, left = results.pop(13), results.pop(14), results.pop(21)
+            assert isinstance(left, InferenceError)
+            assert (str(left), left.remote_type) == ("twenty-one", "SystemExit")
+            assert here.workers[0].process.poll() is None
             assert isinstance(raised, InferenceError)
             assert (str(raised), raised.remote_type) == ("thirteen", "ValueError")
             assert "toy_service.py" in raised.traceback
@@ -615,6 +621,37 @@ def test_malformed_calls_after_hello_are_disconnected_too(meet: Callable[..., Pe
     half.socket.close()
     good.call(1, 4)
     assert good.answer()[2].tolist() == [[8]]
+
+
+@pytest.mark.parametrize("given", [0, 1, 2])
+def test_a_worker_says_whether_it_has_the_shared_memory(
+    worker: RealWorker, meet: Callable[..., Peer], given: int
+) -> None:
+    """The kernel drops descriptors for which the receiver has no room left, and tells nobody."""
+    peer = meet(hello=False)
+    fds = [memory_file() for _ in range(given)]
+    try:
+        hello = b"".join(frame.encode(frame.HELLO, 0, dump(Hello(PROTOCOL, "test"))))
+        socket.send_fds(peer.socket, [hello], fds)
+    finally:
+        for fd in fds:
+            os.close(fd)
+    assert load(Hello, peer.next().head).shares is (given == 2)
+    peer.call(1, 4.0)
+    assert peer.answer()[2].tolist() == [[8.0]]
+
+
+def test_a_worker_that_shares_no_memory_gets_all_through_the_socket(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with house(source) as here:
+            big = np.ones((200_000, 1))
+            assert (await here.runner.double(big)).sum() == 400_000
+
+    # As a worker without room for the descriptors would find it.
+    monkeypatch.setattr(socket, "send_fds", lambda end, pieces, _: end.sendall(b"".join(pieces)))
+    go(main)
 
 
 def test_the_next_batch_waits_in_the_worker(meet: Callable[..., Peer], running: Running) -> None:
