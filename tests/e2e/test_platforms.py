@@ -18,8 +18,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from entry_server import EntryServer, environment, free_port
+from entry_server import EntryServer, environment
 from lambda_runtime import LambdaRuntime
+from ports import kept_port
 
 SERVICE = '''
 import os
@@ -99,8 +100,7 @@ def asking() -> Iterator[Callable[[httpx.Client], httpx.Client]]:
 
 
 def test_sagemaker(bundle: Path, asking: Callable[[httpx.Client], httpx.Client]) -> None:
-    port = free_port()
-    with EntryServer(bundle, "serve", SAGEMAKER_BIND_TO_PORT=str(port)) as server:
+    with kept_port() as port, EntryServer(bundle, "serve", SAGEMAKER_BIND_TO_PORT=str(port)) as server:
         assert server.ready().url == f"http://127.0.0.1:{port}"
         assert server.said("Amazon SageMaker (told by SAGEMAKER_BIND_TO_PORT)")
         ask = asking(httpx.Client(base_url=server.url))
@@ -119,9 +119,11 @@ def test_sagemaker(bundle: Path, asking: Callable[[httpx.Client], httpx.Client])
 
 
 def test_vertex_ai(bundle: Path, asking: Callable[[httpx.Client], httpx.Client]) -> None:
-    port = free_port()
     routes = {"AIP_HEALTH_ROUTE": "/", "AIP_PREDICT_ROUTE": "/v1/endpoints/1/deployedModels/2:predict"}
-    with EntryServer(bundle, AIP_HTTP_PORT=str(port), PORT="1", **routes) as server:
+    with (
+        kept_port() as port,
+        EntryServer(bundle, AIP_HTTP_PORT=str(port), PORT="1", **routes) as server,
+    ):
         ask = asking(httpx.Client(base_url=server.ready().url))
         assert server.url.endswith(f":{port}")
         assert ask.get("/").json()["ready"] is True
@@ -186,8 +188,10 @@ def test_azure_ml_with_a_newer_model(tmp_path: Path) -> None:
 
 
 def test_cloud_run_drains_within_its_ten_seconds(bundle: Path) -> None:
-    port = free_port()
-    with EntryServer(bundle, K_SERVICE="it", PORT=str(port), TIFFIN_LOG_FORMAT=None) as server:
+    with (
+        kept_port() as port,
+        EntryServer(bundle, K_SERVICE="it", PORT=str(port), TIFFIN_LOG_FORMAT=None) as server,
+    ):
         assert server.ready().url.endswith(f":{port}"), "and its log is JSON without being asked"
         assert httpx.post(f"{server.url}/twice", json={"x": [4]}).json() == [8]
         assert server.stop() == 0

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from apart import api, free_port, project, worker
+from apart import api, project, worker
 from callers import Callers
 from certificates import Authority
+from ports import kept_port
 from server import Server
 
 LIMIT_S = 120.0
@@ -55,9 +56,9 @@ def kill_container(server: Server) -> None:
 def test_containers_come_and_go_under_load(tmp_path: Path) -> None:
     """One is killed, its address is taken by another, one is told to stop: no request notices."""
     folder = project(tmp_path / "p")
-    ports = [free_port("127.0.0.1"), free_port("127.0.0.2")]
-    at = f"127.0.0.1:{ports[0]},127.0.0.2:{ports[1]}"
     with contextlib.ExitStack() as stack:
+        ports = [stack.enter_context(kept_port(host)) for host in ("127.0.0.1", "127.0.0.2")]
+        at = f"127.0.0.1:{ports[0]},127.0.0.2:{ports[1]}"
         one = stack.enter_context(worker(folder, host="127.0.0.1", port=ports[0]))
         here = stack.enter_context(api(folder, at))  # ready with one of two
         answer = httpx.post(f"{here.base_url}/double", json={"x": [[1.0, 2.0], [3.0, 4.0]]})
@@ -88,8 +89,8 @@ def test_a_worker_container_with_tls_grows_shrinks_and_reloads(tmp_path: Path) -
     secret.write_text("the same for both of them\n")
     authority = Authority(tmp_path / "ca")
     environ = {"TIFFIN_TOKEN": "", "TIFFIN_TOKEN_FILE": str(secret), "TIFFIN_TLS_CA": authority.file}
-    port = free_port("127.0.0.1")
     with contextlib.ExitStack() as stack:
+        port = stack.enter_context(kept_port())
         here = stack.enter_context(
             api(folder, f"twice=dns:localhost:{port}", wait=False, **environ, **tls(authority, "web"))
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import twice
+from ports import kept_port
 
 
 def full_pipe() -> tuple[int, int]:
@@ -27,15 +27,18 @@ def full_pipe() -> tuple[int, int]:
 
 def test_a_full_pipe_holds_nobody_up(tmp_path: Path) -> None:
     twice.write(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with kept_port() as port:
+        serve_unread(tmp_path, port)
+
+
+def serve_unread(project: Path, port: int) -> None:
     reading, writing = full_pipe()
     command = [
         sys.executable,
         "-m",
         "tiffin",
         "serve",
-        str(tmp_path),
+        str(project),
         "--port",
         str(port),
         "--log-level",

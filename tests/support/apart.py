@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 from server import Server
@@ -69,13 +68,6 @@ def project(folder: Path, text: str = SERVICE) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "service.py").write_text(text)
     return folder
-
-
-def free_port(host: str) -> int:
-    """For a container whose address must be known before it starts."""
-    with socket.socket() as one:
-        one.bind((host, 0))
-        return int(one.getsockname()[1])
 
 
 def worker(

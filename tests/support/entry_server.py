@@ -10,7 +10,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,12 +22,6 @@ from typing import Any
 LIMIT_S = 150.0
 KEPT = ("PATH", "PYTHONPATH", "HOME", "TMPDIR", "LANG", "COVERAGE_PROCESS_START")
 """Of this process's environment: what else is there could give another platform away."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(bundle: Path | str, variables: Mapping[str, str | None]) -> dict[str, str]:
