@@ -18,6 +18,7 @@ SERVICE = '''
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -60,8 +61,10 @@ class Doors:
             yield float((await self.doubler.double(np.array([row], np.float32))).sum())
 
     @tiffin.api
-    async def wait(self, seconds: float) -> str:
-        await asyncio.sleep(seconds)
+    async def wait(self, gate: str = "") -> str:
+        """Until this file exists."""
+        while gate and not os.path.exists(gate):
+            await asyncio.sleep(0.01)
         return "waited"
 '''
 ROW = [1.0, 2.0, 3.0, 4.0]
@@ -121,10 +124,11 @@ def test_version_1_and_torchserve_reach_apis_and_runners(server: Server, model: 
 
 def test_a_stop_says_goodbye_after_the_last_answer(tmp_path: Path) -> None:
     with Server(write(tmp_path, {"service.py": SERVICE})) as server, opened(server, "/wait") as busy:
-        busy.send('{"seconds": 0}')
+        busy.send("{}")
         assert json.loads(busy.recv(timeout=90)) == {"result": "waited"}
         with opened(server, "/double") as idle:
-            busy.send('{"seconds": 1}')
+            gate = tmp_path / "gate"
+            busy.send(json.dumps({"gate": str(gate)}))
             while (
                 'in_flight{route="/wait",service="doors"} 1'
                 not in httpx.get(f"{server.base_url}/metrics").text
@@ -133,6 +137,7 @@ def test_a_stop_says_goodbye_after_the_last_answer(tmp_path: Path) -> None:
             server.process.send_signal(signal.SIGTERM)
             with pytest.raises(ConnectionClosed, match="1001"):
                 idle.recv(timeout=90)
+            gate.touch()
             assert json.loads(busy.recv(timeout=90)) == {"result": "waited"}
             with pytest.raises(ConnectionClosed, match="1001"):
                 busy.recv(timeout=90)

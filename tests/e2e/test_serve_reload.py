@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -47,11 +48,20 @@ def test_nobody_sees_an_error_during_a_reload(tmp_path: Path) -> None:
 
         thread = threading.Thread(target=ask)
         thread.start()
+
+        def until_seen(answer: float) -> None:
+            while answer not in seen:
+                assert thread.is_alive(), errors
+                time.sleep(0.01)
+
         try:
+            until_seen(2)
             file.write_text(twice.SOURCE.replace("x * 2", "x * 3"))
             server.wait_event("reloaded")
             while len(server.pids()) > 2:
-                assert thread.is_alive()
+                assert thread.is_alive(), errors
+                time.sleep(0.01)
+            until_seen(3)
         finally:
             done.set()
             thread.join()

@@ -13,6 +13,7 @@ from queue import Queue
 from types import ModuleType
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import tritonclient.grpc as grpc
@@ -354,13 +355,17 @@ def sleeps(folder: Path) -> list[str]:
     )
 
 
-def wait_for(condition: Callable[[], bool], limit_s: float = 20.0) -> bool:
+def wait_for(condition: Callable[[], bool], limit_s: float = 120.0) -> bool:
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         if condition():
             return True
         time.sleep(0.01)
     return condition()
+
+
+def in_flight(server: Server) -> int:
+    return int(httpx.get(f"{server.base_url}/readyz").json()["in_flight"])
 
 
 def test_a_cancelled_call_never_reaches_the_model(server: Server, folder: Path) -> None:
@@ -375,16 +380,18 @@ def test_a_cancelled_call_never_reaches_the_model(server: Server, folder: Path) 
                 f"{SERVICE}.nap", [given], lambda result, error: answers.put((seconds, result, error))
             )
 
-        ask(1.01)
-        assert wait_for(lambda: "sleeps 1.01" in sleeps(folder))
+        ask(-1.0)
+        assert wait_for(lambda: "sleeps -1.0" in sleeps(folder))
         waiting = ask(0.123)
         ask(0.05)
-        time.sleep(0.2)
+        assert wait_for(lambda: in_flight(server) == 3)
         waiting.cancel()
+        assert wait_for(lambda: in_flight(server) == 2)
+        (folder / "wake").touch()
         found = {
             seconds: (result, error) for seconds, result, error in (answers.get(timeout=30) for _ in "123")
         }
-        assert found[1.01][1] is None
+        assert found[-1.0][1] is None
         assert found[0.05][1] is None
         assert "CANCELLED" in str(found[0.123][1].status())
     assert wait_for(lambda: "sleeps 0.05" in sleeps(folder))
@@ -394,15 +401,13 @@ def test_a_cancelled_call_never_reaches_the_model(server: Server, folder: Path) 
 def test_a_time_out_of_the_client(server: Server) -> None:
     """The HTTP client has only a network time-out, which tells the server nothing."""
     given = grpc.InferInput("seconds", [1], "FP64")
-    given.set_data_from_numpy(np.array([5.25]))
-    began = time.monotonic()
+    given.set_data_from_numpy(np.array([2.0]))
     with (
         grpc.InferenceServerClient(server.events[-1]["grpc"]) as client,
         pytest.raises(InferenceServerException) as raised,
     ):
         client.infer(f"{SERVICE}.nap", [given], client_timeout=0.3)
     assert "DEADLINE_EXCEEDED" in str(raised.value.status())
-    assert time.monotonic() - began < 4
 
 
 def test_streams_of_a_decoupled_model(server: Server) -> None:

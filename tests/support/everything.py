@@ -61,7 +61,9 @@ class Doubler:
 
         with self.log.open("a") as log:
             log.write(f"sleeps {float(seconds.max())}\\n")
-        time.sleep(float(seconds.max()))
+        while seconds.max() < 0 and not self.log.with_name("wake").exists():
+            time.sleep(0.01)
+        time.sleep(max(0.0, float(seconds.max())))
         return seconds
 
 
@@ -80,7 +82,7 @@ class Everything:
 
     @tiffin.api
     async def nap(self, seconds: Float64[np.ndarray, "1"]) -> Float64[np.ndarray, "1"]:
-        """Sleeps in a worker, one caller after the other."""
+        """Sleeps in a worker, one caller after the other; below zero until the log has a neighbour `wake`."""
         return await self.doubler.nap(seconds)
 
     @tiffin.api

@@ -18,6 +18,8 @@ from jaxtyping import Float32, Int8
 import tiffin
 
 LOG = Path({log!r})
+WAKE = LOG.with_name("wake")
+"""Ends naps of less than no time."""
 
 
 def write(line):
@@ -31,7 +33,9 @@ class Napper:
         import time
 
         write(f"nap {{float(seconds[0]):g}}")
-        time.sleep(float(seconds[0]))
+        while seconds[0] < 0 and not WAKE.exists():
+            time.sleep(0.01)
+        time.sleep(max(0.0, float(seconds[0])))
         return seconds
 
 

@@ -25,6 +25,11 @@ class Doubler:
     def pid(self) -> int:
         return os.getpid()
 
+    def hold(self, gate: str) -> str:
+        while not os.path.exists(gate):
+            time.sleep(0.01)
+        return gate
+
     def hang(self) -> int:
         while True:
             time.sleep(1)
@@ -58,6 +63,11 @@ class Twice:
     @tiffin.api
     async def slowly(self, x: Float64[np.ndarray, "n"], wait_s: float) -> Float64[np.ndarray, "n"]:
         return await self.doubler.double(x, wait_s=wait_s)
+
+    @tiffin.api
+    async def hold(self, gate: str) -> str:
+        """Answers once this file exists."""
+        return await self.doubler.hold(gate)
 
     @tiffin.api
     async def worker_pid(self) -> int:
