@@ -73,13 +73,13 @@ def origin_of(
             with written_service(Path(target), files or FileOptions(), name) as written:
                 yield _of_models(Path(target), written)
             return
-    if files is not None and files.given:
-        raise UsageError(f"--input, --classes and --task are for model files, and {target} is none")
     capture = None if project else _capture(target)
     if capture is None:
-        found = project_target(target)
+        found = project_target(target)  # first of all: where nothing is, no option is to blame
+        _refuse_for_code(files, target)
         yield Origin(target=found, settings=Path(found.source))
         return
+    _refuse_for_code(files, target)
     from .capture.by_cell import errors_by_cell
     from .capture.origin import captured_folder
 
@@ -87,6 +87,11 @@ def origin_of(
         captured = capture(folder)
         with errors_by_cell(captured):
             yield _of_captured(captured)
+
+
+def _refuse_for_code(files: FileOptions | None, target: str | Path | type) -> None:
+    if files is not None and files.given:
+        raise UsageError(f"--input, --classes and --task are for model files, and {target} is none")
 
 
 def _capture(target: str | Path | type) -> Callable[[Path], Captured] | None:

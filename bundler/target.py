@@ -35,7 +35,7 @@ def project_target(target: str | Path | type) -> Target:
         ConfigError: nothing of these.
         ServiceDefinitionError: the class is no service.
     """
-    found = _class_target(target) if isinstance(target, type) else resolve_target(str(target))
+    found = _class_target(target) if isinstance(target, type) else resolve_target(str(target), verb="build")
     if found.bundle:
         raise BuildError(f"{target} is a bundle already: serve or export it, or build its project folder")
     folder = Path(found.source)

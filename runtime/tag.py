@@ -11,6 +11,8 @@ from ..errors import InvalidTagError
 
 LATEST = "latest"
 
+_MAX_CHARS = 63
+
 # Names become folder names, image names and metric labels, so the grammar is the narrowest of the three.
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 _VERSION = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
@@ -40,12 +42,12 @@ class Tag:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise InvalidTagError(
                 f"bad name {self.name!r}: use 1 to 63 of a-z 0-9 . _ - "
-                "and start and end with a letter or digit"
+                f"and start and end with a letter or digit{_such_as(self.name)}"
             )
         if not isinstance(self.version, str) or not _VERSION.fullmatch(self.version):
             raise InvalidTagError(
                 f"bad version {self.version!r} of {self.name!r}: use 1 to 63 of a-z 0-9 . _ - "
-                "and start and end with a letter or digit"
+                f"and start and end with a letter or digit{_such_as(self.version)}"
             )
 
     @classmethod
@@ -62,6 +64,23 @@ class Tag:
 
     def __str__(self) -> str:
         return f"{self.name}:{self.version}"
+
+
+def spelled(text: str) -> str:
+    """A name as the store takes it: `Größe 2` → `grosse-2`; empty when nothing of it can be kept."""
+    return re.sub(r"[^a-z0-9._-]+", "-", unaccented(text).casefold())[:_MAX_CHARS].strip("._-")
+
+
+def unaccented(text: str) -> str:
+    """`Größe` → `Große`: letters without their marks, compatible forms as plain ones."""
+    import unicodedata
+
+    return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+
+
+def _such_as(text: object) -> str:
+    near = spelled(text) if isinstance(text, str) else ""
+    return f", such as {near!r}" if near else ""
 
 
 def new_version(after: str | None = None) -> str:

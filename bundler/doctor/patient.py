@@ -120,9 +120,7 @@ def look_at(target: str | None, machine: Machine, *, port: int = 3000, run: bool
     except ConfigError as error:
         if path.exists():
             raise
-        raise ConfigError(
-            f"{target!r} is no folder, no bundle and no model of the store, and no service: {error}"
-        ) from None
+        raise ConfigError(f"{error}; and the store has no bundle or model of that name") from None
 
 
 def _bundle(folder: Path, machine: Machine, port: int) -> Patient:

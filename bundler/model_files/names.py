@@ -8,8 +8,8 @@ from keyword import iskeyword
 from pathlib import Path
 
 from ...errors import UsageError
+from ...runtime.tag import spelled
 
-_MAX_NAME = 63
 _ENDING = re.compile(
     r"\.(tar|gz|joblib|pkl|pickle|sav|ubj|json|onnx|ort|pt|pth|pt2|ts|txt|lgb|model|cbm|keras|h5|hdf5"
     r"|skops|xml|bin)$"
@@ -22,8 +22,7 @@ def model_name(path: Path) -> str:
     stem = path.resolve().name.lower()
     while (shorter := _ENDING.sub("", stem)) != stem:
         stem = shorter
-    name = re.sub(r"[^a-z0-9._-]+", "-", stem)[:_MAX_NAME].strip("._-")
-    return name or "model"
+    return spelled(stem) or "model"
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:

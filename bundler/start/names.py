@@ -6,6 +6,8 @@ import keyword
 import re
 from dataclasses import dataclass
 
+from ...runtime.tag import unaccented
+
 _MOST = 40
 TAKEN = frozenset({"Network", "Detector", "Answer", "Diagnosis", "Mood", "Path", "Float32", "Float64"})
 """Classes that the templates define or import."""
@@ -23,8 +25,8 @@ class Names:
 
 def names_of(folder: str) -> Names:
     """`Iris_Flowers 2` → `iris-flowers-2`, `IrisFlowers2`, `Iris flowers 2`; without letters: `project`."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", folder)
-    words = re.findall(r"[a-z0-9]+", spaced.lower())
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", unaccented(folder))
+    words = re.findall(r"[a-z0-9]+", spaced.casefold())
     if not any(word[0].isalpha() for word in words):
         words = ["project", *words]
     while words[0][0].isdigit():

@@ -14,7 +14,7 @@ from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from ...errors import ConfigError, InvalidTagError, NotFoundError, ServiceDefinitionError
 from ..home import bundles_folder
@@ -32,7 +32,9 @@ SERVICE_FILE = "service.py"
 """Of a project that names no other."""
 
 
-def resolve_target(text: str, here: Path | None = None) -> Target:
+def resolve_target(
+    text: str, here: Path | None = None, *, verb: Literal["serve", "build"] = "serve"
+) -> Target:
     """Finds what a person means, without importing user code.
 
     Args:
@@ -40,16 +42,17 @@ def resolve_target(text: str, here: Path | None = None) -> Target:
             `service.py`, `service.py:Class`, `module:Class` below the working folder or installed, or the tag
             of a bundle.
         here: the folder that it was typed in; the working folder when not given.
+        verb: what is to become of it, for messages.
 
     Raises:
-        ConfigError: nothing of these; lists what was tried. A damaged bundlefile.
+        ConfigError: nothing of these; says where was looked, and what is near. A damaged bundlefile.
         ServiceDefinitionError: a file without a service, or with several where one must be named.
         IntegrityError: a damaged bundle.yaml.
     """
     here = Path.cwd() if here is None else here
     path = here / text
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, verb)
     file, _, name = text.rpartition(":") if not text.endswith(".py") else (text, "", "")
     if file.endswith(".py"):
         return _file(here / file, name)
@@ -57,7 +60,7 @@ def resolve_target(text: str, here: Path | None = None) -> Target:
         raise ConfigError(
             f"{text} is no Python file; give a folder, a .py file, module:Class or a bundle's tag"
         )
-    return _module_or_tag(text, here)
+    return _module_or_tag(text, here, verb)
 
 
 def load_service(target: Target) -> type:
@@ -84,7 +87,7 @@ def load_service(target: Target) -> type:
     return found  # type: ignore[no-any-return]
 
 
-def _folder(folder: Path) -> Target:
+def _folder(folder: Path, verb: str) -> Target:
     if (folder / BUNDLE_FILE).is_file():
         return _bundle(folder)
     bundlefile = find_bundlefile(folder)
@@ -94,7 +97,7 @@ def _folder(folder: Path) -> Target:
     if file.is_file():
         return Target(source=str(folder), service=f"{file.stem}:{_only_service(file)}")
     raise ConfigError(
-        f"nothing to serve in {folder}: tried {BUNDLE_FILE}, model files, the key service of {BUNDLEFILE} "
+        f"nothing to {verb} in {folder}: tried {BUNDLE_FILE}, model files, the key service of {BUNDLEFILE} "
         f"and of [tool.tiffin] in pyproject.toml, {SERVICE_FILE}{_elsewhere(folder)}"
     )
 
@@ -124,22 +127,36 @@ def _file(file: Path, name: str) -> Target:
     return Target(source=str(folder), service=f"{module}:{name or _only_service(file)}")
 
 
-def _module_or_tag(text: str, here: Path) -> Target:
-    tried = [f"folder or file {text} (does not exist)"]
+def _module_or_tag(text: str, here: Path, verb: str) -> Target:
     module, colon, name = text.partition(":")
     # A tag may look like module:Class in lower case; the store wins, and service.py:Class is never a tag.
     try:
         return _bundle(Shelf(bundles_folder(), BUNDLE_FILE).path(text))
     except (NotFoundError, InvalidTagError) as error:
-        in_store = f"bundle ({error})"
+        in_store = "" if os.sep in text else str(error)  # a path was never meant to be a tag
+    missing = [_no_path(text, here)]
     if colon and all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
         if (
             _module_file(here, module) is not None
             or PathFinder.find_spec(module.partition(".")[0]) is not None
         ):
             return Target(source=str(here), service=text)
-        tried.append(f"module {module} in {here} and on sys.path (not found{_elsewhere(here)})")
-    raise ConfigError(f"nothing to serve at {text!r}; tried: {'; '.join([*tried, in_store])}")
+        missing = [f"no module {module} in {here} or on sys.path{_elsewhere(here)}"]
+    if in_store and verb == "serve":
+        missing.append(in_store)
+    raise ConfigError(f"nothing to {verb} at {text!r}: {'; '.join(missing)}")
+
+
+def _no_path(text: str, here: Path) -> str:
+    """`no such file or folder in /work; did you mean 'iris.joblib'?`"""
+    path = here / text
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    with suppress(OSError):  # only a hint: a folder that may not be read gives none
+        names = [entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")]
+        return f"no such file or folder in {folder}{nearest(path.name, names)}"
+    return f"no such file or folder in {folder}"
 
 
 def _bundle(folder: Path) -> Target:

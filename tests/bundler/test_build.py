@@ -314,7 +314,7 @@ def test_folders_that_cannot_be_meant(tmp_path: Path, monkeypatch: pytest.Monkey
     echo_project(folder)
     if place == "home":
         monkeypatch.setenv("HOME", str(folder))
-    with pytest.raises((BuildError, ConfigError), match=r"all of|is installed in|nothing to serve"):
+    with pytest.raises((BuildError, ConfigError), match=r"all of|is installed in|nothing to build"):
         build("/" if place == "root" else folder)
 
 

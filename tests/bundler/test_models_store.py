@@ -113,6 +113,16 @@ def test_bad_names(name: str) -> None:
         models.save(name, double)
 
 
+@pytest.mark.parametrize(
+    ("name", "near"), [("Iris", "iris"), ("My Größe!", "my-grosse"), ("x" * 64, "x" * 63)]
+)
+def test_a_bad_name_is_told_with_one_like_it(name: str, near: str) -> None:
+    with pytest.raises(InvalidTagError, match=rf"such as '{near}'$"):
+        models.save(name, double)
+    with pytest.raises(InvalidTagError, match=r"letter or digit$"):
+        models.save("…", double)
+
+
 class Word(str, Enum):
     ONE = "one"
 

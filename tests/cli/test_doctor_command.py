@@ -117,7 +117,7 @@ def test_nothing_is_run_when_it_may_not(capsys: pytest.CaptureFixture[str], tmp_
 def test_what_is_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "nothing-of-that-name")
     assert (code, out) == (2, "")
-    assert "no folder, no bundle and no model" in err
+    assert "the store has no bundle or model of that name" in err
 
 
 def test_a_check_that_cannot_look_hides_not_what_others_see(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,8 +48,10 @@ def test_parameters() -> None:
 
 def test_names() -> None:
     assert model_name(Path("My Forest.v2.joblib")) == "my-forest.v2"
+    assert model_name(Path("Iris Größe.joblib")) == "iris-grosse"
+    assert model_name(Path("模型.onnx")) == "model"
     assert model_name(Path("model.tar.gz")) == "model"
-    assert model_name(Path("Ä.onnx")) == "model"
+    assert model_name(Path("Ä.onnx")) == "a"
     assert (class_name("my-forest.v2"), class_name("2nd")) == ("MyForestV2", "Model2nd")
     assert (attribute_name("my-forest.v2"), attribute_name("2nd")) == ("my_forest_v2", "model_2nd")
     with pytest.raises(UsageError, match="would both be the model 'a'"):

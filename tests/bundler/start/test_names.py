@@ -17,6 +17,7 @@ from tiffin.runtime.tag import Tag
         ("2024 sales", "sales-2024", "Sales2024"),
         ("2024", "project-2024", "Project2024"),
         ("…", "project", "Project"),
+        ("Größe", "grosse", "Grosse"),
         ("none", "none", "NoneService"),
         ("network", "network", "NetworkService"),
     ],

@@ -37,14 +37,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def clean_imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """load_service is made for a process of its own; here each test gets its modules and paths back."""
+    """load_service is made for a process of its own; here each test gets its modules and paths back, but
+    those of tiffin: a second copy of them would not know the services of the first."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("TIFFIN_BUNDLE", "")
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
-        del sys.modules[name]
+        if name.partition(".")[0] != "tiffin":
+            del sys.modules[name]
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -189,13 +191,21 @@ def test_a_damaged_bundle(project: Path, tmp_path: Path) -> None:
 def test_nothing_found_lists_what_was_tried(project: Path, tmp_path: Path) -> None:
     bundle(tmp_path / "home" / "bundles" / "iris" / "v0000001")
     with pytest.raises(
-        ConfigError, match=r"nothing to serve at 'irs'; tried: folder .*bundle .*did you mean 'iris'"
+        ConfigError,
+        match=r"nothing to serve at 'irs': no such file or folder in .*; no bundle .*did you mean 'iris'",
     ):
         resolve_target("irs")
+    with pytest.raises(ConfigError, match=r"nothing to build at 'irs': no such file or folder in [^;]*$"):
+        resolve_target("irs", verb="build")  # a bundle is not built again, so those of the store are no help
+    write(project, "iris.joblib", "")
+    with pytest.raises(ConfigError, match=r"'iris.jolib': no such file .*; did you mean 'iris\.joblib'"):
+        resolve_target("iris.jolib", verb="build")
+    with pytest.raises(ConfigError, match=r"'models/a\.onnx': there is no folder .*/models$"):
+        resolve_target("models/a.onnx")
     write(project, "service.py", SERVICE)
     with pytest.raises(
         ConfigError,
-        match=r"module nope in .*not found; there is service\.py:Iris.*bundle \(bad version 'Iris'",
+        match=r"no module nope in .* or on sys.path; there is service\.py:Iris.*; bad version 'Iris'",
     ):
         resolve_target("nope:Iris")
 
