@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from .change import Fact, Kind, words
@@ -10,7 +11,11 @@ from .change import Fact, Kind, words
 MAX_DEPTH = 24
 MAX_PARTS = 5_000
 """Parts that are compared."""
-_FELT = {"narrower", "wider", "other", "removed"}
+_LESS = {"narrower", "other", "removed"}
+"""Kinds of facts after which something that was allowed is not."""
+_MORE = {"wider", "other", "removed"}
+"""Kinds of facts after which something is allowed that was not."""
+_FELT = _LESS | _MORE
 """Kinds of facts that a caller may feel."""
 _LOWEST = ("minLength", "minItems", "minProperties")
 _HIGHEST = ("maxLength", "maxItems", "maxProperties")
@@ -64,33 +69,36 @@ class Schemas:
     def _choices(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
         """Each alternative must have one on the other side that allows all of it."""
         before, after = _alternatives(old), _alternatives(new)
-        lost = [one for one in before if not any(self._covers(one, other, depth) for other in after)]
-        gained = [one for one in after if not any(self._covered(other, one, depth) for other in before)]
-        for one in before:
-            if one not in lost:
-                yield from self._told_of_the_same(one, after, path, depth)
+        ours, theirs = range(len(before)), range(len(after))
+
+        @cache  # a pair is asked for several times, and every comparison counts against MAX_PARTS
+        def between(one: int, other: int) -> list[Fact]:
+            return [*self._differ(before[one], after[other], path, depth + 1)]
+
+        def is_heir(one: int, other: int) -> bool:
+            return self._is_heir(before[one], after[other])
+
+        lost = [one for one in ours if all(_kinds(between(one, other)) & _LESS for other in theirs)]
+        gained = [other for other in theirs if all(_kinds(between(one, other)) & _MORE for one in ours)]
+        for one in ours:
+            if one not in lost:  # what differs although the same is allowed: a default, for example
+                told = [between(one, other) for other in theirs if is_heir(one, other)]
+                yield from min((facts for facts in told if not _kinds(facts) & _FELT), key=len, default=())
         for one in [*lost]:  # what became of one is said in detail
-            heir = next((other for other in [*gained, *after] if self._is_heir(one, other)), None)
+            heir = next((other for other in [*gained, *theirs] if is_heir(one, other)), None)
             if heir is not None:
                 lost.remove(one)
-                gained = [other for other in gained if other is not heir]
-                yield from self._differ(one, heir, path, depth + 1)
+                gained = [other for other in gained if other != heir]
+                yield from between(one, heir)
         for other in [*gained]:
-            parent = next((one for one in before if self._is_heir(one, other)), None)
+            parent = next((one for one in ours if is_heir(one, other)), None)
             if parent is not None:
                 gained.remove(other)
-                yield from self._differ(parent, other, path, depth + 1)
+                yield from between(parent, other)
         if lost:
-            yield Fact(path, "narrower", f"no longer {_names(lost)}")
+            yield Fact(path, "narrower", f"no longer {_names([before[one] for one in lost])}")
         if gained:
-            yield Fact(path, "wider", f"may be {_names(gained)}, too")
-
-    def _told_of_the_same(self, one: Any, after: Sequence[Any], path: str, depth: int) -> Iterator[Fact]:
-        """What differs in an alternative that allows the same as before: a default, for example."""
-        told = [[*self._differ(one, other, path, depth + 1)] for other in after if self._is_heir(one, other)]
-        same = [facts for facts in told if not {fact.kind for fact in facts} & _FELT]
-        if same:
-            yield from min(same, key=len)
+            yield Fact(path, "wider", f"may be {_names([after[other] for other in gained])}, too")
 
     def _is_heir(self, one: Any, other: Any) -> bool:
         """Whether people would say that it is the same alternative, in another form."""
@@ -99,16 +107,6 @@ class Schemas:
             return False
         named = [schema.get("title") for schema in (old, new)]
         return None in named or named[0] == named[1]
-
-    def _covers(self, old: Any, new: Any, depth: int) -> bool:
-        return not any(
-            fact.kind in {"narrower", "other", "removed"} for fact in self._differ(old, new, "", depth + 1)
-        )
-
-    def _covered(self, old: Any, new: Any, depth: int) -> bool:
-        return not any(
-            fact.kind in {"wider", "other", "removed"} for fact in self._differ(old, new, "", depth + 1)
-        )
 
     def _properties(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
         before, after = old.get("properties", {}), new.get("properties", {})
@@ -286,6 +284,10 @@ def _defaults(old: Any, new: Any, path: str) -> Iterator[Fact]:
     )
     if before != after:
         yield Fact(path, "harmless", f"default {before} → {after}")
+
+
+def _kinds(facts: Iterable[Fact]) -> set[Kind]:
+    return {fact.kind for fact in facts}
 
 
 def _alternatives(schema: Mapping[str, Any]) -> list[Any]:

@@ -221,3 +221,19 @@ def test_a_type_that_holds_itself_is_compared_once() -> None:
     new = {**old, "properties": {"kids": kids, "z": {}}, "required": ["z"]}
     found = Schemas(*({"$ref": "#/$defs/P", "$defs": {"P": each}} for each in (old, new))).facts()
     assert [(fact.path, fact.kind) for fact in found] == [(".z", "narrower")]
+
+
+def test_optional_records_in_optional_records() -> None:
+    old, new = {"type": "integer", "minimum": 0}, {"type": "integer", "minimum": 1}
+    for level in range(10):
+        old, new = (
+            {
+                "anyOf": [
+                    {"type": "object", "title": f"Level{level}", "properties": {"next": inner}},
+                    {"type": "null"},
+                ]
+            }
+            for inner in (old, new)
+        )
+    (fact,) = Schemas(old, new).facts()
+    assert (fact.path, fact.kind) == (".next" * 10, "narrower")
