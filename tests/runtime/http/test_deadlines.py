@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -102,6 +104,31 @@ def test_a_shorter_deadline_moves_the_timer(loop: Any) -> None:
     loop.advance(1)
     assert expired == [short]
     assert loop.waiting == 1
+
+
+def test_an_answer_at_the_deadline_comes_first_however_late_the_loop_is() -> None:
+    """As that of a dispatcher, which says why: no worker came in time."""
+    told: list[Any] = []
+
+    async def main() -> None:
+        loop, queue = asyncio.get_running_loop(), Deadlines()
+        item = Item(0.02, time.monotonic(), told)
+        queue.add(item, loop)
+        answered = loop.create_future()
+        loop.call_later(0.02, answered.set_result, "why")
+
+        async def work() -> None:
+            told.append(await asyncio.shield(answered))
+            queue.discard(item)
+
+        working = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        time.sleep(0.1)  # somebody holds up the loop  # noqa: ASYNC251
+        await working
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+    assert told == ["why"]
 
 
 def test_expiring_may_add(loop: Any) -> None:
