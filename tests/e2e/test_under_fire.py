@@ -47,7 +47,6 @@ def test_kill_9_of_anything_costs_only_what_was_in_its_hands(tmp_path: Path) -> 
         stop.set()
         await asking
         print(dict(callers.counts), dict(fire.counts()), f"slowest {callers.slowest_s:.2f} s")
-        assert min(fire.counts()["server"], fire.counts()["worker"]) >= 3
         fire.judge(callers)
 
     with Server(tmp_path, "--processes", "2", "--no-access-log") as server:
@@ -88,8 +87,9 @@ class Writer(Pid):
     @tiffin.batch(max_size=8)
     def append(self, x: list[int], file: str = "") -> list[int]:
         with open(file, "a") as log:
-            log.write("".join(f"{value}\\n" for value in x))
-        time.sleep(0.02)
+            log.write("".join(f"{value} {os.getpid()}\\n" for value in x))
+        while os.path.exists(file + ".held"):
+            time.sleep(0.01)
         return x
 
 
@@ -185,8 +185,9 @@ def test_poison_is_remembered_by_every_api_process(fire: Server) -> None:
 @pytest.mark.chaos
 def test_what_may_not_be_repeated_is_not(fire: Server, tmp_path: Path) -> None:
     """With `retry=False` nothing is run twice, whichever worker dies when; what ran is told."""
-    file = tmp_path / "ran"
+    file, held = tmp_path / "ran", tmp_path / "ran.held"
     file.touch()
+    held.touch()
     victims = workers(fire, "writer")
 
     def send(x: int) -> tuple[int, int]:
@@ -194,16 +195,17 @@ def test_what_may_not_be_repeated_is_not(fire: Server, tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         sent = [pool.submit(send, x) for x in range(300)]
-        for count, victim in enumerate(victims, start=1):
-            until(lambda: len(file.read_text().split()) > 30 * count)  # noqa: B023
+        for victim in victims:  # each has a batch in its hands
+            until(lambda: str(victim) in file.read_text().split())  # noqa: B023
             os.kill(victim, signal.SIGKILL)
+        held.unlink()
         answers = dict(one.result() for one in sent)
-    ran = Counter(map(int, file.read_text().split()))
+    ran = Counter(int(line.split()[0]) for line in file.read_text().splitlines())
     assert set(ran.values()) == {1}
     lost = {x for x, status in answers.items() if status != 200}
     assert {x for x, status in answers.items() if status == 200} <= set(ran)
     assert {answers[x] for x in lost} <= {500}
-    assert 0 < len(lost) <= 2 * 2 * 8, "at most a batch of each API process at each worker that was killed"
+    assert 2 <= len(lost) <= 2 * 2 * 8, "at most a batch of each API process at each worker that was killed"
 
 
 @pytest.mark.chaos
@@ -249,7 +251,9 @@ def test_a_worker_that_stands_still_is_replaced(fire: Server) -> None:
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     with ThreadPoolExecutor(16) as pool:
-        assert set(pool.map(hurry, range(16))) == {504}  # some at each worker, from each API process
+        answers = list(pool.map(hurry, range(16)))  # some at each worker, from each API process
+        assert 504 in answers
+        assert set(answers) <= {200, 504}  # who came late found another worker
     until(lambda: not set(stopped) & set(fire.pids("worker")))
     assert post(f"{fire.base_url}/take", json={"x": 3}).json()["y"] == 6
     assert restarts(fire, "deadly") == before + 2

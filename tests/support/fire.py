@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from crowd import Crowd
 from server import Server
 
+KINDS = ("server", "worker")
 NOTICE_S = 5.0
 """A caller on a busy machine may learn so late that its connection was cut."""
+ENOUGH = 3
+"""Kills of each kind without which a fire shows nothing."""
 ANSWERED_BETWEEN_KILLS = 20
 """A process that is killed before it was ready shows nothing; on a slow machine nothing else would happen."""
 
@@ -43,14 +46,14 @@ class Fire:
         self._chance = random.Random(seed)
 
     async def burn(self, crowd: Crowd, for_s: float) -> None:
-        """Kills for so long; between two kills some requests of the crowd are answered."""
+        """Kills for so long, and until it was enough; between two kills some requests are answered."""
         end = time.monotonic() + for_s
-        while time.monotonic() < end:
+        while time.monotonic() < end or min(self.counts()[kind] for kind in KINDS) < ENOUGH:
             await asyncio.gather(
                 asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._every_s),
                 crowd.more(ANSWERED_BETWEEN_KILLS),
             )
-            kind = self._chance.choice(["server", "worker"])
+            kind = self._chance.choice(KINDS)
             victims = await asyncio.to_thread(self._server.pids, kind)
             if victims:
                 self._kill(self._chance.choice(victims), kind)
