@@ -99,7 +99,7 @@ class Tiffin:
             self._saved = model
         bundle = tiffin.build(self.project, lock=True)
         engine = choose(ENGINE).engine
-        plan = image_plan(bundle, link=engine.link, streamed=engine.streamed)
+        plan = image_plan(bundle, link=engine.link, arranged=engine.arranged)
         text = render(plan)
         return Context(
             text,

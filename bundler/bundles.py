@@ -16,6 +16,7 @@ from ..runtime.signatures import SIGNATURES_FILE, read_signatures
 from ..runtime.tag import Tag
 from ..runtime.verify import Damage, check_bundle, read_bundle
 from .archive import read_archive, write_archive
+from .context_folders import sweep as sweep_contexts
 from .store import Store
 
 Progress = Callable[[int, int], None]
@@ -92,7 +93,9 @@ def delete(tag: str | Tag) -> Tag:
     Raises:
         NotFoundError: no such bundle.
     """
-    return bundle_store().delete(tag)
+    deleted = bundle_store().delete(tag)
+    sweep_contexts()  # links of a build that was killed would keep its files on the disk
+    return deleted
 
 
 def export(tag: str | Tag, path: str | Path | None = None, *, on_progress: Progress | None = None) -> Path:

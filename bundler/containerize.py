@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +19,10 @@ from .bundles import Bundle
 from .engines.choose import Choice, choose
 from .engines.engine import BuildRequest, Engine, Progress, Secret
 from .engines.output import Output, check_place, write_output
-from .image.context import DOCKERFILE_BESIDE, context
+from .image.context import DOCKERFILE_BESIDE, contents, context
 from .image.dockerfile import render
-from .image.plan import ImagePlan, image_plan
+from .image.plan import ImagePlan, image_plan, platforms_of
+from .image.staging import staged
 
 _RUNNER = {"buildah": "podman"}
 
@@ -92,7 +94,7 @@ def containerize(
     no_cache: bool = False,
     on_progress: Progress | None = None,
 ) -> Image:
-    """Builds the image of a bundle. The bundle is sent to the engine as a stream and copied nowhere else.
+    """Builds the image of a bundle. The bundle is read where it is in the store, and copied nowhere else.
 
     Args:
         tag: of a bundle in the store, or a bundle.
@@ -149,7 +151,7 @@ def build_image(wish: Wish, choice: Choice, names: Sequence[str], how: How, prog
         options=wish.options,
         platform=wish.platform,
         link=engine.link,
-        streamed=engine.streamed,
+        arranged=engine.arranged,
     )
     image_id = engine.build(_request(wish, plan, names, how), progress)
     facts = engine.inspect(names[0])
@@ -257,10 +259,16 @@ def _request(wish: Wish, plan: ImagePlan, names: Sequence[str], how: How) -> Bui
     def stream() -> Iterator[bytes]:
         return context(wish.bundle, dockerfile=text, layers=plan.layers)
 
+    def folder(progress: Progress) -> AbstractContextManager[Path | None]:
+        members = contents(wish.bundle, dockerfile=text, layers=plan.layers)
+        platform = wish.platform or platforms_of(wish.bundle.info)[0]
+        return staged(wish.bundle, members, f"{wish.bundle.tag.name}-{platform.replace('/', '-')}", progress)
+
     return BuildRequest(
         dockerfile=text,
         folder=wish.bundle.path,
         context=stream,
+        staged=folder,
         dockerfile_path=DOCKERFILE_BESIDE,
         tags=names,
         labels=plan.labels,

@@ -37,7 +37,7 @@ class CommandEngine:
     name: str
     link_since: tuple[int, ...]
     """First version that knows `COPY --link`."""
-    streamed = False
+    arranged = False
     joins = True
 
     def __init__(self, program: str, version: str) -> None:

@@ -105,7 +105,7 @@ def _client(program: str) -> _Client:
 
 class DockerEngine:
     name = "docker"
-    streamed = True
+    arranged = True
     joins = True
 
     def __init__(self, sdk: docker.DockerClient, version: str, client: _Client) -> None:
@@ -117,19 +117,24 @@ class DockerEngine:
     def build(self, request: BuildRequest, on_progress: Progress) -> str:
         steps = Steps(on_progress)
         log = RawJsonLog(steps) if self._client.rawjson else PlainLog(steps)
-        with tempfile.TemporaryDirectory(prefix="tiffin-image-") as folder:
-            file = Path(folder) / "id"
-            code = follow(self._command(request, file), log, feed=request.context, env=BUILDKIT)
+        with (
+            tempfile.TemporaryDirectory(prefix="tiffin-image-") as scratch,
+            request.staged(on_progress) as folder,
+        ):
+            file = Path(scratch) / "id"
+            feed = request.context if folder is None else None
+            code = follow(self._command(request, file, folder), log, feed=feed, env=BUILDKIT)
             if code != 0:
                 raise ImageError(explain("docker", steps, code))
             return file.read_text().strip()
 
-    def _command(self, request: BuildRequest, id_file: Path) -> list[str]:
+    def _command(self, request: BuildRequest, id_file: Path, folder: Path | None) -> list[str]:
+        """With a folder, the engine is sent what it has not; without one, all of it comes on stdin."""
         progress = "rawjson" if self._client.rawjson else "plain"
         command = [self._client.program, "build", "--progress", progress, "--iidfile", str(id_file)]
-        command += ["--file", request.dockerfile_path]
+        command += ["--file", str((folder or Path()) / request.dockerfile_path)]
         command += ["--load"] if self._client.load else []
-        return [*command, *build_options(request), "-"]
+        return [*command, *build_options(request), str(folder or "-")]
 
     def inspect(self, image: str) -> ImageFacts:
         with _words(image):

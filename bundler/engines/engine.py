@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -22,6 +23,10 @@ class Secret(NamedTuple):
     """`env=VARIABLE` or `src=path`; never the value itself."""
 
 
+def _no_folder(_: Progress) -> AbstractContextManager[Path | None]:
+    return nullcontext()
+
+
 @dataclass(frozen=True)
 class BuildRequest:
     """One image to build."""
@@ -35,6 +40,9 @@ class BuildRequest:
     dockerfile_path: str
     """Of the Dockerfile inside `context`."""
     tags: Sequence[str]
+    staged: Callable[[Progress], AbstractContextManager[Path | None]] = _no_folder
+    """`context` as a folder, there until it is left, for engines that keep what they were sent before; None
+    where there can be none."""
     labels: Mapping[str, str] = field(default_factory=dict)
     build_args: Mapping[str, str] = field(default_factory=dict)
     secrets: Sequence[Secret] = ()
@@ -118,8 +126,8 @@ class Engine(Protocol):
     version: str
     link: bool
     """Whether it knows `COPY --link`."""
-    streamed: bool
-    """Whether it reads the context as a stream, and not a folder in place."""
+    arranged: bool
+    """Whether it gets a context that is made for the build, and not the bundle's folder in place."""
     joins: bool
     """Whether it can give one name to images for several platforms."""
 

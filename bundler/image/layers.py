@@ -36,6 +36,11 @@ class Layer(msgspec.Struct, frozen=True):
     folder: str = ""
     """One more folder, absolute, that the layer makes with the date of all the rest."""
 
+    @property
+    def folders(self) -> str:
+        """A tar of the layer's folders in the context, which are copied with it: its dates are kept."""
+        return f"{self.place}.tar"
+
     def holds(self, path: str) -> bool:
         """Whether a file of the bundle is in this layer."""
         return any(
@@ -47,9 +52,10 @@ class Layer(msgspec.Struct, frozen=True):
 def placed(layers: Sequence[Layer], working_folder: str) -> list[Layer]:
     """The layers with a place of their own each, to be copied onto the root as they are.
 
-    Docker before 23 dates the folders that a COPY makes by the clock, but keeps the date of those that it
-    finds in the context. WORKDIR makes its folder in the same way, so the first layer has that one already:
-    it can stand before the layers that change, and is not run again with them.
+    A COPY dates the folders that it makes by the clock; where a context is sent as a folder, so are those
+    in it. The ones in an archive keep their date, and ADD unpacks one in the same layer. WORKDIR makes its
+    folder by the clock, too, so the first layer has that one already: it can stand before the layers that
+    change, and is not run again with them.
     """
     first, *others = layers
     return [

@@ -102,7 +102,7 @@ def image_plan(
     options: ImageOptions | None = None,
     platform: str = "",
     link: bool = True,
-    streamed: bool = False,
+    arranged: bool = False,
 ) -> ImagePlan:
     """What the image of a bundle is to be.
 
@@ -111,8 +111,8 @@ def image_plan(
         options: None: those that the bundle was built with.
         platform: `linux/amd64`, `linux/arm64`; empty: that of the machine that built the bundle.
         link: False for engines that do not know `COPY --link`.
-        streamed: the engine gets the stream of `context` and no folder, so where files lie in it is ours to
-            choose: without `COPY --link` that makes two builds give the same layers.
+        arranged: the engine gets what `contents` says and not the bundle's folder, so where files lie in it
+            is ours to choose: that makes two builds give the same layers.
 
     Raises:
         ConfigError: there is no base for what the options ask.
@@ -132,7 +132,7 @@ def image_plan(
         platform=platform,
         link=link,
     )
-    return _placed(plan) if streamed and not link else plan
+    return _placed(plan) if arranged else plan
 
 
 def plan_of(

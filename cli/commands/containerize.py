@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 
 from .. import console
+from ..ending import orderly_end
 from ..tags import BundleTag
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         text = dockerfile_of(tag, base=base, cuda=cuda, platform=asked[0], on_warning=console.warning)
         click.echo(text, nl=False)
         return
-    with console.progress("look for an engine", quiet=as_json or quiet) as progress:
+    with orderly_end(), console.progress("look for an engine", quiet=as_json or quiet) as progress:
 
         def tell(step: str, done: int, total: int) -> None:
             progress.update(step, done=done, total=total or None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +13,7 @@ import pytest
 from fake_program import FakeProgram
 
 from tiffin.bundler.engines.docker import DockerEngine, _Client
+from tiffin.bundler.engines.engine import BuildRequest
 from tiffin.errors import ImageError
 
 USUAL_S = 60
@@ -117,3 +119,24 @@ def test_a_name_for_several_platforms(tmp_path: Path, monkeypatch: pytest.Monkey
     fake.say("manifest", "create", stderr="denied: requested access", code=1)
     with pytest.raises(ImageError, match=r"(?s)docker could not push r/iris:1: .*docker login"):
         one.push_joined("r/iris:1", images, lambda *_: None)
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_a_build_gets_a_folder_where_there_can_be_one(tmp_path: Path, staged: bool) -> None:
+    fake = FakeProgram(tmp_path, "docker")
+    fake.say("build", files={"--iidfile": "sha256:5"})
+    one = DockerEngine(cast(Any, None), "20.10.24", _Client(str(fake.path), False, False))
+    request = BuildRequest(
+        dockerfile="",
+        folder=tmp_path,
+        context=lambda: iter([] if staged else [b"tar"]),
+        dockerfile_path="Dockerfile",
+        tags=["iris:1"],
+        staged=lambda _: nullcontext(tmp_path if staged else None),
+    )
+    assert one.build(request, lambda *_: None) == "sha256:5"
+    arguments = fake.arguments("build")
+    file = arguments[arguments.index("--file") + 1]
+    assert (file, arguments[-1]) == (
+        (str(tmp_path / "Dockerfile"), str(tmp_path)) if staged else ("Dockerfile", "-")
+    )

@@ -38,7 +38,7 @@ class Saves:
     name = "docker"
     version = "1"
     link = True
-    streamed = True
+    arranged = True
 
     def __init__(self, *layers: bytes) -> None:
         self.layers = layers

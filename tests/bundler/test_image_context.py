@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plain_bundles import plain_bundle
 
 from tiffin.bundler.bundles import Bundle
 from tiffin.bundler.epoch import EPOCH
@@ -18,24 +18,6 @@ from tiffin.bundler.image.context import DOCKERFILE_BESIDE, context
 from tiffin.bundler.image.layers import Layer
 from tiffin.errors import IntegrityError
 from tiffin.runtime.digest import CHUNK_BYTES
-from tiffin.runtime.manifest import BUNDLE_FILE, BundleInfo, FileEntry, ServiceSpec, dump_yaml
-from tiffin.runtime.tag import Tag
-
-
-def bundle(folder: Path, files: dict[str, bytes], modes: dict[str, str] | None = None) -> Bundle:
-    entries = []
-    for path, data in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
-        mode = (modes or {}).get(path, "644")
-        entries.append(
-            FileEntry(path=path, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), mode=mode)
-        )
-    service = ServiceSpec(name="echo", cls="service:Echo")
-    info = BundleInfo(name="echo", version="v1", created="", digest="", service=service, files=entries)
-    folder.mkdir(exist_ok=True)
-    (folder / BUNDLE_FILE).write_text(dump_yaml(info))
-    return Bundle(Tag("echo", "v1"), info, folder)
 
 
 def read(made: Bundle, **options: str) -> dict[str, tarfile.TarInfo]:
@@ -44,7 +26,7 @@ def read(made: Bundle, **options: str) -> dict[str, tarfile.TarInfo]:
 
 
 def test_what_is_in_it(tmp_path: Path) -> None:
-    made = bundle(
+    made = plain_bundle(
         tmp_path / "b",
         {"src/a.py": b"x", "src/run": b"", "env/docker/Dockerfile": b"FROM y"},
         {"src/run": "755"},
@@ -63,11 +45,11 @@ def test_what_is_in_it(tmp_path: Path) -> None:
     ]
     assert {member.mtime for member in members.values()} == {EPOCH}
     assert {(member.uid, member.gid, member.uname) for member in members.values()} == {(0, 0, "")}
-    assert {name: oct(member.mode) for name, member in members.items() if member.mode != 0o644} == {
+    assert {name: oct(member.mode) for name, member in members.items() if member.mode != 0o444} == {
         "env": "0o755",
         "env/docker": "0o755",
         "src": "0o755",
-        "src/run": "0o755",
+        "src/run": "0o555",
     }
     with tarfile.open(fileobj=io.BytesIO(b"".join(context(made, dockerfile="FROM x\n")))) as tar:
         assert tar.extractfile(DOCKERFILE_BESIDE).read() == b"FROM x\n"  # type: ignore[union-attr]
@@ -77,7 +59,7 @@ def test_what_is_in_it(tmp_path: Path) -> None:
 
 def test_files_lie_where_the_dockerfile_copies_them_from(tmp_path: Path) -> None:
     files = {"src/a.py": b"a", "src/deep/b.py": b"b", "README.md": b"r", "srcs": b"no folder"}
-    made = bundle(tmp_path / "b", files)
+    made = plain_bundle(tmp_path / "b", files)
     code = Layer(("src/",), "/bundle/src/", "The code.", "layers/0")
     top = Layer(("bundle.yaml", "README.md"), "/bundle/", "The rest.", "layers/1")
     data = b"".join(context(made, dockerfile="FROM x", layers=[code, top]))
@@ -85,14 +67,21 @@ def test_files_lie_where_the_dockerfile_copies_them_from(tmp_path: Path) -> None
         members = {member.name: member for member in tar}
     assert sorted(name for name, member in members.items() if member.isreg()) == [
         "Dockerfile",
+        "layers/0.tar",
         "layers/0/bundle/src/a.py",
         "layers/0/bundle/src/deep/b.py",
+        "layers/1.tar",
         "layers/1/bundle/README.md",
         "layers/1/bundle/bundle.yaml",
         "srcs",
     ]
-    # Every folder below a layer's place has a date of its own: Docker keeps only those.
-    assert {"layers/0/bundle", "layers/0/bundle/src", "layers/1/bundle"} <= set(members)
+    # Every folder below a layer's place, and nothing else, has a date that engines keep.
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        folders = io.BytesIO(tar.extractfile("layers/0.tar").read())  # type: ignore[union-attr]
+    with tarfile.open(fileobj=folders) as tar:
+        assert [(each.name, each.isdir(), each.mtime, each.mode) for each in tar] == [
+            (path, True, EPOCH, 0o755) for path in ("bundle", "bundle/src", "bundle/src/deep")
+        ]
     plain = [Layer(("src/",), "/bundle/src/", "The code.")]
     assert b"".join(context(made, layers=plain)) == b"".join(context(made))
 
@@ -106,8 +95,8 @@ def test_equal_bundles_give_equal_bytes(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
 ) -> None:
     paths = {f"src/{name}/{name}": data for name, data in files.items()}
-    one = bundle(tmp_path_factory.mktemp("one") / "b", paths)
-    two = bundle(tmp_path_factory.mktemp("two") / "b", dict(reversed(paths.items())))
+    one = plain_bundle(tmp_path_factory.mktemp("one") / "b", paths)
+    two = plain_bundle(tmp_path_factory.mktemp("two") / "b", dict(reversed(paths.items())))
     assert b"".join(context(one)) == b"".join(context(Bundle(two.tag, one.info, one.path)))
     data = b"".join(context(two))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
@@ -118,7 +107,7 @@ def test_equal_bundles_give_equal_bytes(
 @pytest.mark.parametrize("size", [0, 1, 512, CHUNK_BYTES, 2 * CHUNK_BYTES, 2 * CHUNK_BYTES + 1])
 def test_damaged_bytes_make_no_whole_tar(tmp_path: Path, size: int) -> None:
     good = bytes(size)
-    made = bundle(tmp_path / "b", {"models/m/1/w": good, "src/a.py": b"x"})
+    made = plain_bundle(tmp_path / "b", {"models/m/1/w": good, "src/a.py": b"x"})
     file = made.path / "models/m/1/w"
     file.write_bytes(b"\1" * size if size else b"\1")
     pieces = []
@@ -133,7 +122,7 @@ def test_damaged_bytes_make_no_whole_tar(tmp_path: Path, size: int) -> None:
 
 
 def test_the_last_piece_of_a_damaged_file_never_goes_out(tmp_path: Path) -> None:
-    made = bundle(tmp_path / "b", {"models/m/1/w": bytes(3 * CHUNK_BYTES)})
+    made = plain_bundle(tmp_path / "b", {"models/m/1/w": bytes(3 * CHUNK_BYTES)})
     (made.path / "models/m/1/w").write_bytes(b"\1" * 3 * CHUNK_BYTES)
     sent = 0
     with pytest.raises(IntegrityError):
@@ -143,7 +132,7 @@ def test_the_last_piece_of_a_damaged_file_never_goes_out(tmp_path: Path) -> None
 
 
 def test_a_file_is_read_once_and_not_before_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = bundle(tmp_path / "b", {"models/a/1/w": bytes(CHUNK_BYTES * 2), "models/b/1/w": b"b"})
+    made = plain_bundle(tmp_path / "b", {"models/a/1/w": bytes(CHUNK_BYTES * 2), "models/b/1/w": b"b"})
     opened: list[str] = []
     real = context_module.open_regular
 

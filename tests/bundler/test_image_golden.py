@@ -46,7 +46,8 @@ RUN echo "built on {{ base.image }} with {{ options.env.LOG_LEVEL }}"
 PLANS: dict[str, ImagePlan] = {
     "cpu": plan(),
     "cpu-old-engine": plan(link=False),
-    "cpu-old-engine-streamed": _placed(plan(link=False)),
+    "cpu-arranged": _placed(plan()),
+    "cpu-old-engine-arranged": _placed(plan(link=False)),
     "cpu-not-locked": plan(requirements=REQUIREMENTS_FILE, locked=False, hashed=False),
     "cpu-git": plan(hashed=False, builder_packages=["git"]),
     "cpu-options": plan(

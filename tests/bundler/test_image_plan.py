@@ -69,29 +69,32 @@ def test_a_bundle_carries_its_dockerfile(tmp_path: Path) -> None:
     assert {entry.path.partition("/")[0] for entry in made.info.files} | {"bundle.yaml"} <= kept
 
 
-def test_an_old_engine_that_gets_a_stream(tmp_path: Path) -> None:
+@pytest.mark.parametrize("link", [True, False])
+def test_an_engine_that_gets_an_arranged_context(tmp_path: Path, link: bool) -> None:
     made = build(adder_project(tmp_path / "project"))
-    found = image_plan(made, link=False, streamed=True)
-    copied = [(each.flags, each.rest) for each in lint(render(found)) if each.name == "COPY"]
+    found = image_plan(made, link=link, arranged=True)
+    steps = [each for each in lint(render(found)) if each.name in {"COPY", "ADD", "WORKDIR"}]
     with tarfile.open(fileobj=io.BytesIO(b"".join(context(made, dockerfile="", layers=found.layers)))) as tar:
         names = {member.name for member in tar}
         inside = {member.name for member in tar if member.isreg()} - {"Dockerfile"}
-    sources = [rest.split()[0] for flags, rest in copied if "from" not in dict(flags)]
-    assert {source.rstrip("/") for source in sources} <= names
-    # A change of the code or a model runs again what comes after: the model's COPY, and one for the rest.
-    *_, working_folder, model, rest = [
-        each for each in lint(render(found)) if each.name in {"COPY", "WORKDIR"}
-    ]
+    copied = [each for each in steps if each.name != "WORKDIR" and "from" not in dict(each.flags)]
+    sources = [source.rstrip("/") for each in copied for source in each.rest.split()[:-1]]
+    assert set(sources) <= names
+    # A change of the code or a model runs again what comes after: the model's step, and one for the rest.
+    *_, working_folder, model, rest = steps
     assert (len(found.models), len(found.late)) == (1, 1)
-    assert [model.rest, rest.rest] == [f"{each.place}/ /" for each in (*found.models, *found.late)]
+    for step, layer in zip((model, rest), (*found.models, *found.late), strict=True):
+        assert (step.name, step.rest) == ("ADD", f"{layer.place}/ {layer.place}.tar /")
+        assert ("link" in dict(step.flags)) == link
     assert working_folder.name == "WORKDIR"
     # Dated as the context says, and not by the clock.
     assert f"{found.early[0].place}{working_folder.rest}" in names
     # Once each: what two layers had would be there twice.
-    at_root = {name.split("/bundle/", 1)[1]: name for name in inside}
-    assert set(at_root) == {entry.path for entry in made.info.files} | {"bundle.yaml"}
-    assert len(at_root) == len(inside)
-    assert render(image_plan(made, streamed=True)) == render(image_plan(made))
+    files = [name for name in inside if "/bundle/" in name]
+    assert inside - set(files) == {layer.folders for layer in found.layers}
+    assert sorted(name.split("/bundle/", 1)[1] for name in files) == sorted(
+        [*(entry.path for entry in made.info.files), "bundle.yaml"]
+    )
 
 
 def test_what_the_base_is_chosen_by(asked: list[dict[str, object]]) -> None:

@@ -295,7 +295,7 @@ def test_signatures_are_in_the_image(here: Path) -> None:
         assert " signatures.jso[n] /bundle/" in own
         assert render(image_plan(bundle)) == own
         for link in (True, False):
-            plan = image_plan(bundle, link=link, streamed=True)
+            plan = image_plan(bundle, link=link, arranged=True)
             with tarfile.open(fileobj=io.BytesIO(b"".join(context(bundle, layers=plan.layers)))) as tar:
                 found = [name for name in tar.getnames() if name.endswith(SIGNATURES_FILE)]
             place = plan.late[-1].place

@@ -117,18 +117,18 @@ COPY --chown=0:0 --from=runtime /out/ /
 COPY --chown=0:0 --from=runtime /beside/1/ /
 
 # What the dependencies came from; the server checks these files like all others.
-COPY --chown=0:0 layers/0/ /
+ADD --chown=0:0 layers/0/ layers/0.tar /
 # The layer above has this folder; said here, it is not made again with each change below.
 WORKDIR /bundle/src
 
 # Model words:2, 1.3 GB.
-COPY --chown=0:0 layers/1/ /
+ADD --chown=0:0 layers/1/ layers/1.tar /
 
 # Model iris:1, 2 kB.
-COPY --chown=0:0 layers/2/ /
+ADD --chown=0:0 layers/2/ layers/2.tar /
 
 # The code, its descriptions, this Dockerfile and the manifest with its signatures.
-COPY --chown=0:0 layers/3/ /
+ADD --chown=0:0 layers/3/ layers/3.tar /
 
 # Only /tmp is written to, so the root can be read-only.
 ENV PATH="/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}" \
