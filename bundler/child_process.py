@@ -13,6 +13,9 @@ from typing import IO, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from .. import errors
+from ..errors import TiffinError
+
 A = TypeVar("A", bound=msgspec.Struct)
 Q = TypeVar("Q", bound=msgspec.Struct)
 _OUTPUT_LINES = 20
@@ -105,6 +108,11 @@ def put_answer(path: str, answer: msgspec.Struct) -> None:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(0)
+
+
+def name_of(error: TiffinError) -> str:
+    """In the process: the nearest class that `errors.py` has; the user's code may raise one of its own."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
 
 
 def _written(output: IO[bytes]) -> bytes:

@@ -11,11 +11,10 @@ from typing import Any
 
 import msgspec
 
-from .. import errors
 from ..errors import TiffinError
 from ..runtime.manifest import ServiceSpec
 from ..runtime.supervisor.control import Target
-from .child_process import put_answer, read_question
+from .child_process import name_of, put_answer, read_question
 from .missing_names import MissingName, missing_names, set_on_modules
 from .python.observed import Observed
 
@@ -84,12 +83,7 @@ def _describe(target: Target) -> Description:
             lost=_lost(Path(target.source)),
         )
     except TiffinError as error:
-        return Description(error=_name(error), message=str(error), missing=_missing(error.__cause__))
-
-
-def _name(error: TiffinError) -> str:
-    """The user's code may raise a subclass of its own."""
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+        return Description(error=name_of(error), message=str(error), missing=_missing(error.__cause__))
 
 
 def _missing(error: BaseException | None) -> str:

@@ -99,11 +99,6 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(_INTERRUPTED)
 
 
-def name_of(error: TiffinError) -> str:
-    """The nearest class of an error that `errors.py` has."""
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-
-
 class Said(logging.Handler):
     """In the process: tells what is logged at once, and remembers it."""
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...errors import TiffinError
 from .. import models
-from ..child_process import put_answer, read_question
-from .child import Said, name_of, run
+from ..child_process import name_of, put_answer, read_question
+from .child import Said, run
 from .saving import Question, Saved
 
 

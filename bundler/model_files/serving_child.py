@@ -10,10 +10,10 @@ import msgspec
 
 from ...errors import TiffinError
 from ..build import build
-from ..child_process import put_answer, read_question
+from ..child_process import name_of, put_answer, read_question
 from ..words import NOTES
 from . import child
-from .child import Answer, Said, name_of, run
+from .child import Answer, Said, run
 from .wishes import FileOptions
 
 

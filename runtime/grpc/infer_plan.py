@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidInputError, RequestError
 from ..http.dialect import Asked
+from ..protocols.oip.timeout import timeout_s
 from .infer_reply import Reply
 from .infer_source import Source
 from .parameters import plain
@@ -42,7 +43,7 @@ class Plan:
         self.id: str = read.id
         self.parameters = plain(read.parameters)
         try:
-            self._timeout_s = _timeout_s(self.parameters)
+            self._timeout_s = timeout_s(self.parameters)
             self._sources = [
                 Source(given, f"$.inputs[{at}]", regions) for at, given in enumerate(read.inputs)
             ]
@@ -87,11 +88,3 @@ def _deal_out(sources: list[Source], spans: list[Span]) -> None:
             raise InvalidInputError("contents and raw_input_contents exclude each other", path=source.path)
     if left := sum(1 for _ in waiting):
         raise InvalidInputError(f"{left} more than there are inputs", path="$.raw_input_contents")
-
-
-def _timeout_s(parameters: dict[str, Any]) -> float | None:
-    """`timeout` is in microseconds; 0 means none."""
-    value = parameters.get("timeout", 0)
-    if type(value) is not int or value < 0:
-        raise InvalidInputError("timeout must be whole microseconds, 0 or more", path="$.parameters.timeout")
-    return value / 1e6 if value else None

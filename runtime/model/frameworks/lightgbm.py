@@ -10,8 +10,8 @@ from ...manifest import MethodSpec, ModelInfo
 from ..example import Example
 from ..framework import Native, Saved, check_options, copy_file, has_class_of
 from ..import_path import find_class, path_of
+from ..json_values import is_json
 from ..pickles import importable
-from ..plain_values import is_plain
 from ..signature import describe_call, without_example
 from ..threads import thread_count
 from ..versions import versions_of
@@ -142,7 +142,7 @@ def _state(model: Any) -> dict[str, Any]:
             encoders[name] = _lowered(value.classes_)
         elif has_class_of(value, "numpy:ndarray"):
             arrays[name] = _lowered(value)
-        elif is_plain(number := value.item() if hasattr(value, "item") else value):
+        elif is_json(number := value.item() if hasattr(value, "item") else value):
             plain[name] = number  # what is not plain, callbacks and generators, served only training
     return {"state": plain, "arrays": arrays, "encoders": encoders}
 

@@ -6,14 +6,13 @@ import logging
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import msgspec
-
 from ....errors import MissingDependencyError, ModelError
 from ...manifest import MethodSpec, ModelInfo
 from .. import torch_call
 from ..example import Example
 from ..framework import Native, Saved, check_options, copy_file, has_class_of
 from ..import_path import find_class, path_of
+from ..json_values import is_json
 from ..pickles import by_value, check_pickle, explained, importable, pickle_options
 from ..rebuild import build, place_to_build
 from ..versions import distributions_of, versions_of
@@ -47,7 +46,7 @@ class TorchFramework:
         if options.get("format", "safetensors") not in {"safetensors", "pickle"}:
             raise ModelError(f"options format {options['format']!r}: use 'safetensors' or 'pickle'")
         init = options.get("init", {})
-        if not isinstance(init, dict) or not _is_plain(init):
+        if not isinstance(init, dict) or not is_json(init):
             raise ModelError("options init must be a dict of keyword arguments that JSON can hold")
         if isinstance(obj, Path):
             state = read_state(obj)
@@ -126,14 +125,6 @@ def _is_state_dict(obj: Any) -> bool:
 def _is_tensor(value: Any) -> bool:
     # torch tells `Tensor` to be at home in two modules, depending on the version.
     return has_class_of(value, _TENSOR, "torch._tensor:Tensor")
-
-
-def _is_plain(value: Any) -> bool:
-    try:
-        msgspec.json.encode(value)
-    except TypeError:
-        return False
-    return True
 
 
 def _filled(cls: Any, init: dict[str, Any], state: dict[str, Any]) -> Any:

@@ -6,13 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ....errors import MissingDependencyError, ModelError
 from ...manifest import MethodSpec, ModelInfo
 from ..example import Example
 from ..framework import Native, Saved, check_options, copy_file, has_class_of, model_of
 from ..import_path import find_class, path_of
+from ..json_values import is_json
 from ..pickles import importable
 from ..signature import describe_call, without_example
 from ..versions import versions_of
@@ -155,17 +154,9 @@ def _parameters(model: Any) -> dict[str, Any]:
     for name, value in model.get_params().items():
         plain = value.item() if hasattr(value, "item") else value
         same = plain == defaults.get(name) or (_is_nan(plain) and _is_nan(defaults.get(name)))
-        if not same and _is_plain(plain):
+        if not same and is_json(plain):
             found[name] = plain
     return found
-
-
-def _is_plain(value: Any) -> bool:
-    try:
-        msgspec.json.encode(value)
-    except TypeError:
-        return False
-    return True
 
 
 def _is_nan(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....errors import InvalidInputError, RequestError
 from ...http.dialect import Asked
@@ -11,6 +11,7 @@ from ...schema.kind import Buffer
 from ..tensor import Tensor
 from .reply import Reply
 from .source import Source
+from .timeout import timeout_s
 
 if TYPE_CHECKING:
     from ..endpoint import Endpoint
@@ -45,7 +46,7 @@ class Plan:
         self._endpoint = endpoint
         try:
             self._parameters = asked.parameters or {}
-            self._timeout_s = _timeout_s(self._parameters)
+            self._timeout_s = timeout_s(self._parameters)
             self._sources = []
             at = binary_start
             for place, each in enumerate(asked.inputs):
@@ -78,12 +79,12 @@ class Plan:
         """
         if not self._inline or self._parameters:
             return None
-        source, write, timeout_s = self._sources[0], self._write, self._timeout_s
+        source, write, limit_s = self._sources[0], self._write, self._timeout_s
         arguments = self._endpoint.inputs.of_array(source.name, source.datatype)
         if arguments is None:
             return None
         elements = source.reader()
-        return lambda text: Asked(arguments(elements(text)), write, timeout_s)
+        return lambda text: Asked(arguments(elements(text)), write, limit_s)
 
     def _with(self, tensors: list[Tensor]) -> Asked:
         arguments = self._endpoint.inputs.arguments(tensors, self._parameters)
@@ -94,11 +95,3 @@ class Plan:
         if self._id:
             return type(error)(f"[request id: {self._id[:200]}] {error.message}", path=error.path)
         return error
-
-
-def _timeout_s(parameters: dict[str, Any]) -> float | None:
-    """`timeout` is in microseconds; 0 means none."""
-    value = parameters.get("timeout", 0)
-    if type(value) is not int or value < 0:
-        raise InvalidInputError("timeout must be whole microseconds, 0 or more", path="$.parameters.timeout")
-    return value / 1e6 if value else None
