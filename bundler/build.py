@@ -96,8 +96,9 @@ def build(
             "tiffin.build() was called while the service was being imported for a build: "
             "put it under if __name__ == '__main__':"
         )
-    if name is not None:
-        Tag(name, version or "0")
+    if name is not None or version is not None:  # wrong words are told before anything is loaded
+        Tag(name or "bundle", version or "0")
+    _checked(dict(labels or {}))
     if check and lock is False:
         raise UsageError("a check is made with locked requirements: leave out lock=False")
     if not routes and not check:

@@ -41,6 +41,9 @@ NEVER_FOLDERS = frozenset(
 )
 NEVER_PATTERNS = ("*.context.tar", "*.egg-info", "*.pyc", ".DS_Store", ".git")
 """The first is what `bundle containerize` leaves where there is no engine: the bundle, and its models."""
+_SHELVES = frozenset({"models", "bundles"})
+_STORE_FOLDERS = _SHELVES | {"cache"}
+"""Of a `TIFFIN_HOME`, which may lie in the project, be the project, and be another one today."""
 _ENVIRONMENT_MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
 _ALL_INSIDE = re.compile(r"/\*\*(/?)\s*$")
 _SHOWN = 10
@@ -153,8 +156,11 @@ class _Walk:
             raise BuildError(f"cannot read folder {prefix or '.'}: {error.strerror}; exclude it") from error
         if prefix and any(item.name in _ENVIRONMENT_MARKS for item in items):
             return
+        store = any(item.name in _SHELVES and _is_shelf(item) for item in items)
+        if prefix and store:
+            return
         for item in items:
-            if _never(item.name):
+            if _never(item.name) or (store and item.name in _STORE_FOLDERS):
                 continue
             yield from self._item(item, prefix + item.name, chain)
 
@@ -220,6 +226,11 @@ class _Exclude:
         while body.startswith("**/"):
             body = body.removeprefix("**/")
         return "/" not in body
+
+
+def _is_shelf(item: os.DirEntry[str]) -> bool:
+    """Whether a folder is one of a store: those alone have a lock and a folder of drafts (`store.py`)."""
+    return all(Path(item.path, name).exists() for name in (".lock", ".tmp"))
 
 
 def _is_folder(item: os.DirEntry[str]) -> bool:

@@ -25,6 +25,7 @@ from ..python.wheel import DISTRIBUTION
 from .called import Called
 from .child import Answer, Question
 from .environment import clean_environment, unpack_runtime
+from .hidden import without_secrets
 from .kept import kept
 from .route_result import RouteResult
 
@@ -125,7 +126,7 @@ def check(
         results=answer.results,
         untried=[models[path] for path in answer.untried],
         schema=answer.schema,
-        routes=answer.routes,
+        routes=[without_secrets(route) for route in answer.routes],
         error=_relative(answer.error, folder, question),
         seconds=round(time.monotonic() - began, 2),
     )

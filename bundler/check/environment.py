@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,7 +68,7 @@ def clean_environment(folder: Path, python: str) -> Iterator[CleanEnvironment]:
     text = lock.read_text(encoding="utf-8")
     wheels = [path for path in _wheels(folder) if not path.name.startswith(f"{DISTRIBUTION}-")]
     place = home() / "cache" / "environments" / _key(text, wheels, python)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    _make_room(place.parent)
     with _held(place):
         cached = (place / _WHOLE).is_file()
         if not cached:
@@ -80,6 +81,18 @@ def clean_environment(folder: Path, python: str) -> Iterator[CleanEnvironment]:
         (place / _WHOLE).touch()
         _prune(place)
         yield CleanEnvironment(place / "bin" / "python", len(read_lock(text)), cached)
+
+
+def _make_room(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BuildError(
+            f"environments for checks are kept in {folder}, which cannot be written: {error.strerror}; "
+            "import the bundle into a TIFFIN_HOME of yours and check it there"
+        ) from error
 
 
 def unpack_runtime(folder: Path, into: Path) -> Path:

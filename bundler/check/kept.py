@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,17 +9,13 @@ import msgspec
 
 from ...errors import IntegrityError
 from ...runtime.manifest import BUNDLE_FILE, BundleInfo
-from ..secrets_scan import secret_in
 from .called import FAILED, Called
+from .hidden import seems_secret
 
 CHECKED, ROUTES = "checked", "routes"
 """In `options` of a manifest: what was tried in a clean environment before it was kept."""
 MAX_BYTES = 16 * 1024
 """Of a request with its answer; a manifest is read often, and by people."""
-_NAME = re.compile(r"(?i)key|token|secret|passw|pwd|credential")
-"""Of a variable whose value nobody should read."""
-_SHORTEST = 8
-"""Characters; shorter ones are found anywhere."""
 
 
 class _Kept(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -52,7 +46,7 @@ def _kept(calls: Sequence[Called]) -> Iterable[_Kept]:
         except UnicodeDecodeError:
             continue
         # What an exception says, of a database's address for instance, was never meant for all.
-        told = call.status < FAILED and not _secret(answer)
+        told = call.status < FAILED and not seems_secret(answer)
         yield _Kept(
             route=call.route,
             request=call.request,
@@ -61,12 +55,6 @@ def _kept(calls: Sequence[Called]) -> Iterable[_Kept]:
             answer=answer if told else "",
             steady=call.steady and told,
         )
-
-
-def _secret(text: str) -> bool:
-    """Whether it looks like a secret, or has one of this environment in it."""
-    values = [value for name, value in os.environ.items() if len(value) >= _SHORTEST and _NAME.search(name)]
-    return secret_in("", text.encode()) is not None or any(value in text for value in values)
 
 
 def kept(info: BundleInfo) -> list[Called]:

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from ...errors import ModelError
 from ..model_files.recognise import recognise
@@ -85,7 +86,7 @@ def _file(source: SourceFile, *, beside: bool) -> Iterator[Finding]:
             severity="warning",
             what=f"{source.path} is a pickle beside the code: neither a digest nor versions guard it",
             where=source.path,
-            mend=f"bundle models save {source.path}  # and tiffin.runner(…) in the service",
+            mend=f"bundle models save {quote(source.path)}  # and tiffin.runner(…) in the service",
         )
     elif named:
         yield Finding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from shlex import quote
 
 from ..words import size_words
 from .finding import Finding
@@ -47,7 +48,7 @@ def check(patient: Patient) -> Iterator[Finding]:
             severity="error",
             what="the store may not be written by this user",
             where=where,
-            mend=f"sudo chown -R $USER {where}  # or: export TIFFIN_HOME=~/.tiffin",
+            mend=f"sudo chown -R $USER {quote(where)}  # or: export TIFFIN_HOME=~/.tiffin",
         )
     if store.free_bytes < _LITTLE_BYTES:
         yield Finding(
@@ -64,7 +65,7 @@ def check(patient: Patient) -> Iterator[Finding]:
             severity="warning",
             what=f"{store.free_files} more files fit onto the store's file system, whatever their size",
             where=where,
-            mend=f"df -i {where}  # tells what has them; or: export TIFFIN_HOME=/another/disk",
+            mend=f"df -i {quote(where)}  # tells what has them; or: export TIFFIN_HOME=/another/disk",
         )
     if store.kind in _NETWORK:
         yield Finding(
@@ -90,5 +91,5 @@ def check(patient: Patient) -> Iterator[Finding]:
             what="every user of this machine may put models into the store, and a pickle among them runs as "
             "you",
             where=where,
-            mend=f"chmod o-w {where}",
+            mend=f"chmod o-w {quote(where)}",
         )

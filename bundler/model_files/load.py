@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 _MOST_SHOWN = 5
 """Of what a pickled dict or list holds."""
+_DAMAGE = (EOFError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error)
 
 
 def open_file(path: Path, name: str | None, options: dict[str, Any]) -> tuple[Framework, Any]:
@@ -120,7 +122,10 @@ def _unpickled(found: Found) -> Any:
             "tiffin.models.save"
         ) from error
     except Exception as error:
-        raise ModelError(f"{path.name} is {found.what} and cannot be loaded: {_said(error)}") from error
+        again = "; it is cut or changed: fetch or save it again" if isinstance(error, _DAMAGE) else ""
+        raise ModelError(
+            f"{path.name} is {found.what} and cannot be loaded: {_said(error)}{again}"
+        ) from error
 
 
 def _load(path: Path) -> Any:

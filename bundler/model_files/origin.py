@@ -16,6 +16,7 @@ from ...runtime.tag import Tag
 from .. import models
 from ..target import is_project
 from .found import Found
+from .inputs import parse_inputs
 from .load import pickle_warning
 from .names import model_name, names_of
 from .recognise import known_model, models_in, recognise
@@ -73,6 +74,8 @@ def written_service(path: Path, options: FileOptions, name: str | None) -> Itera
     single = len(found) == 1
     names = [name or model_name(found[0].path)] if single else names_of([each.path for each in found])
     of_models = options.of_models(names)
+    for each in of_models.values():
+        parse_inputs(each.inputs)  # wrong words are told before gigabytes are read
     new: list[Tag] = []
     try:
         served = [

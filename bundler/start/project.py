@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ...errors import AlreadyExistsError, UsageError
+from ...errors import AlreadyExistsError, BuildError, UsageError
 from ..rendering import environment
 from .names import Names, names_of
 from .templates import Template, template
@@ -74,6 +74,7 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> None:
     Raises:
         UsageError: the folder is a file.
         AlreadyExistsError: one of the files exists; nothing was written.
+        BuildError: the disk is full, or the folder may not be written.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file: name a folder for the project")
@@ -91,13 +92,16 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> None:
             with file.open("x", encoding="utf-8") as writer:
                 written.append(file)
                 writer.write(text)
-    except OSError:
+    except OSError as error:
         for file in written:
             file.unlink(missing_ok=True)
         for each in made:
             if each.is_dir() and not any(each.iterdir()):
                 each.rmdir()
-        raise
+        raise BuildError(
+            f"cannot write {error.filename or folder}: {error.strerror}; nothing was left there: name a folder "
+            "that can be written"
+        ) from error
 
 
 def next_steps(folder: Path, name: str, chosen: Template) -> list[str]:

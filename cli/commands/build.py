@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -9,6 +10,9 @@ import click
 from .. import console
 from ..model_file_options import model_file_options, task_option
 from ..tags import Target
+
+_PATH_LIKE = re.compile(r"[^:@]*(?:/|\.[a-z0-9]{2,8}$)[^:@]*")
+"""`data/train.csv`, and not `s3://…`, `dvc:abc123`, `iris@2`."""
 
 
 @click.command()
@@ -166,6 +170,10 @@ def _references(texts: tuple[str, ...]) -> dict[str, str | Path]:
         if not equals or not name or not reference:
             raise click.BadParameter(f"{text!r} is not NAME=REFERENCE", param_hint="--data")
         there = "://" not in reference and Path(reference).exists()
+        if not there and _PATH_LIKE.fullmatch(reference):
+            console.warning(
+                f"--data {text}: no such file or folder here, so these words are noted as they are"
+            )
         found[name] = Path(reference) if there else reference
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -35,5 +36,5 @@ def command(tag: Any, path: Path | None, as_json: bool) -> None:
     console.panel(
         f"Exported {bundle.tag}",
         [("file", written), ("size", size_words(size_bytes)), ("digest", digest_words(bundle.info.digest))],
-        [f"bundle import {written}  # on another machine"],
+        [f"bundle import {quote(str(written))}  # on another machine"],
     )

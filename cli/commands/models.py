@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -81,7 +82,10 @@ def save(
     classes: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Put the model of a file or folder into the store: model.joblib, model.onnx, model.ubj …"""
+    """Put the model of a file or folder into the store.
+
+    PATH is model.joblib, model.onnx, model.ubj …, or a folder that is one model.
+    """
     from ...bundler.model_files.names import model_name
     from ...bundler.model_files.saving import save_apart
     from ...bundler.model_files.wishes import read_classes
@@ -102,7 +106,10 @@ def save(
 @fail_on
 @json_option
 def diff(a: Any, b: Any, fail_on: str | None, as_json: bool) -> int:
-    """Show what differs from model A to model B: methods, metrics, versions, files, origin."""
+    """Show what differs from model A to model B.
+
+    Methods, metrics, versions, files and origin; what breaks callers first.
+    """
     from ...bundler import models
     from ...bundler.diff.models import diff_models
 
@@ -139,7 +146,10 @@ def delete(tags: tuple[Any, ...], yes: bool, as_json: bool) -> None:
 @click.argument("path", type=click.Path(path_type=Path), default=".")
 @json_option
 def export(tag: Any, path: Path, as_json: bool) -> None:
-    """Write a model to one file, PATH (a folder: <name>-<version>.tar; gzipped when it ends in .gz)."""
+    """Write a model to one file.
+
+    PATH is a file (gzipped when it ends in .gz or .tgz) or a folder; default: NAME-VERSION.tar here.
+    """
     from ...bundler import models
     from ...bundler.words import digest_words, size_words
 
@@ -155,7 +165,7 @@ def export(tag: Any, path: Path, as_json: bool) -> None:
     console.panel(
         f"Exported {model.tag}",
         [("file", written), ("size", size_words(size_bytes)), ("digest", digest_words(model.info.digest))],
-        [f"bundle models import {written}  # on another machine"],
+        [f"bundle models import {quote(str(written))}  # on another machine"],
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -67,10 +68,8 @@ def command(tag: Any, key: Path | None, new_key: Path | None, as_json: bool) -> 
         return
     steps = []
     if new_key is not None:
-        steps.append(
-            f"bundle sign TAG --key {new_key}" if tag is None else f"bundle sign TAG2 --key {new_key}"
-        )
-    public = result.get("public", "PUB.PEM")
+        steps.append(f"bundle sign {'TAG' if tag is None else 'TAG2'} --key {quote(str(new_key))}")
+    public = quote(str(result.get("public", "PUB.PEM")))
     if tag is not None:
         steps += [
             f"bundle verify {result['tag']} --key {public}",

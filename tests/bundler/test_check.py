@@ -260,6 +260,16 @@ def bare(tmp_path: Path, lock: str = "") -> Path:
     return tmp_path / "bundle"
 
 
+def test_a_home_that_cannot_be_written(tmp_path: Path, home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "cache").write_text("in the way")  # as root nothing else keeps a folder from being made
+    with (
+        pytest.raises(BuildError, match=r"environments for checks are kept in .*: Not a directory; import"),
+        clean_environment(bare(tmp_path), PYTHON),
+    ):
+        pass
+
+
 @pytest.mark.usefixtures("home")
 def test_the_environment_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = bare(tmp_path, "# nothing\n")

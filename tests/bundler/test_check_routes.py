@@ -19,9 +19,10 @@ import tiffin
 from tiffin.bundler.build import build
 from tiffin.bundler.check.called import Called
 from tiffin.bundler.check.check import record
+from tiffin.bundler.check.hidden import without_secrets
 from tiffin.bundler.check.kept import MAX_BYTES, kept, to_keep
 from tiffin.bundler.check.route_request import request_of
-from tiffin.bundler.check.route_result import route_result
+from tiffin.bundler.check.route_result import RouteResult, route_result
 from tiffin.bundler.check.routes import call_routes
 from tiffin.errors import BuildError, IntegrityError
 from tiffin.runtime.manifest import ApiSpec, BundleInfo, ServiceSpec, TypeSpec
@@ -294,3 +295,18 @@ def test_what_a_route_writes_beside_its_code_stays_out_of_the_bundle(
     with pytest.raises(BuildError, match="nowhere_to_be_found") as failed:
         record(made.path, made.info, tmp_path / "project")
     assert "tiffin-check-" not in str(failed.value)
+
+
+def test_no_secret_of_an_answer_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "correct horse battery")
+    key = "AKIA" + "Q" * 16
+    found = RouteResult(
+        route="/a",
+        differences=[("answer.key", f"was '{key}', is 'x'"), ("answer.n", "was 1, is 2")],
+        error="cannot reach correct horse battery",
+        untried="no example",
+    )
+    told = without_secrets(found)
+    hidden = "(not shown: it seems to hold a secret)"
+    assert told.differences == [("answer.key", hidden), ("answer.n", "was 1, is 2")]
+    assert (told.error, told.untried, told.ok) == (hidden, "no example", False)

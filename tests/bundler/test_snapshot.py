@@ -201,3 +201,11 @@ def test_a_project_inside_of_its_environment(tmp_path: Path) -> None:
 def test_a_pattern_that_is_none(tmp_path: Path, pattern: str) -> None:
     with pytest.raises(ConfigError, match="bad pattern"):
         list_sources(project(tmp_path, "service.py"), exclude=[pattern])
+
+
+@pytest.mark.parametrize("place", ["store/", "deep/store/", ""])
+def test_a_store_of_another_day_is_left_out(tmp_path: Path, place: str) -> None:
+    """`TIFFIN_HOME` was `./store` in one shell and is not set in this one: its models are no source."""
+    shelves = [f"{place}models/.lock", f"{place}models/.tmp/x", f"{place}models/iris/v1/model.pkl"]
+    folder = project(tmp_path, "service.py", *shelves, f"{place}cache/locks/a", "here/models/net.onnx")
+    assert listed(folder) == ["here/models/net.onnx", "service.py"]

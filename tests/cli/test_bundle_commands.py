@@ -161,6 +161,7 @@ def test_export_import_delete(
     code, out, _ = run(capsys, "export", "adder")
     assert code == 0
     assert "bundle import adder-v1.tar" in out
+    assert "bundle import 'my folder/a.tar'" in run(capsys, "export", "adder", "my folder/a.tar")[1]
     packed = run_json(capsys, "export", "adder:v1", "x/a.tgz")
     assert packed["size_bytes"] == (tmp_path / "x/a.tgz").stat().st_size
     assert packed["path"] == str(tmp_path / "x/a.tgz")

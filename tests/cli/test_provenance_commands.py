@@ -203,6 +203,18 @@ def test_check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("home")
+def test_data_that_is_not_there_is_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, _, err = run(capsys, "build", "--data", "a=data/no.csv", "--data", "b=s3://x/y.csv", "--data", "c=t@2")
+    warnings = [line for line in err.splitlines() if line.startswith("warning: ")]
+    assert warnings == [
+        "warning: --data a=data/no.csv: no such file or folder here, so these words are noted as they are"
+    ]
+
+
+@pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(
     "option", [["--data", "x"], ["--data", "=x"], ["--metric", "x=y"], ["--metric", "=1"]]
 )

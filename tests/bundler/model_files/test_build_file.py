@@ -16,7 +16,7 @@ import pytest
 import tiffin
 from tiffin.bundler.model_files.origin import is_model_target
 from tiffin.bundler.model_files.wishes import FileOptions
-from tiffin.errors import ConfigError, ModelError, UsageError
+from tiffin.errors import ConfigError, ModelError, TiffinError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +113,34 @@ def test_what_is_no_model_target(tmp_path: Path) -> None:
         tiffin.build("data.csv", lock=False)
     with pytest.raises(UsageError, match="are for model files"):
         tiffin.build("service.py", lock=False, files=FileOptions(inputs=["x:bool"]))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        ({"files": FileOptions(inputs=["x"])}, "is not name:dtype"),
+        ({"version": "1.0 beta"}, "bad version '1.0 beta'"),
+        ({"labels": {"a=b": "c"}}, "label 'a=b'"),
+    ],
+)
+def test_wrong_words_are_told_before_a_file_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], what: str
+) -> None:
+    joblib.dump(model_files.forest(), "iris.joblib")
+    monkeypatch.setattr(joblib, "load", lambda *_: pytest.fail("it was loaded"))
+    with pytest.raises(TiffinError, match=what):
+        tiffin.build("iris.joblib", lock=False, **wrong)
+
+
+def test_no_option_is_blamed_where_there_is_no_file() -> None:
+    with pytest.raises(ConfigError, match=r"nothing to build at 'iris\.joblib': no such file"):
+        tiffin.build("iris.joblib", files=FileOptions(inputs=["x:float32[n,4]"]))
+
+
+def test_a_pickle_that_is_cut_says_how_to_mend_it() -> None:
+    joblib.dump(model_files.forest(), "iris.joblib")
+    Path("iris.joblib").write_bytes(Path("iris.joblib").read_bytes()[:400])
+    with pytest.raises(
+        ModelError, match=r"cannot be loaded: .*; it is cut or changed: fetch or save it again"
+    ):
+        tiffin.build("iris.joblib", lock=False)

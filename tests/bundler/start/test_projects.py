@@ -12,7 +12,7 @@ import yaml
 
 from tiffin.bundler.start.project import init_project
 from tiffin.bundler.start.templates import TEMPLATES
-from tiffin.errors import AlreadyExistsError, UsageError
+from tiffin.errors import AlreadyExistsError, BuildError, UsageError
 from tiffin.runtime.service.bundlefile import find_bundlefile
 from tiffin.runtime.service.load import resolve_target
 
@@ -67,7 +67,7 @@ def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return real(self, *args, **kwargs)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(BuildError, match=r"cannot write .*: No space left on device; nothing was left"):
         init_project(tmp_path / "a" / "b", "custom")
     assert list(tmp_path.iterdir()) == []
 
