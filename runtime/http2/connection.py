@@ -14,6 +14,7 @@ from .frame import DEFAULT_FRAME_BYTES, DEFAULT_WINDOW, GOAWAY, frame, number
 from .frame_reader import FrameReader
 from .intake import Application, Intake
 from .patience import Patience
+from .rests import Rests
 from .settings import GREETING
 from .stream import Stream
 
@@ -69,6 +70,7 @@ class Connection(asyncio.Protocol):
         self.intake = Intake(self, application)
         self._reader = FrameReader(self)
         self._patience = Patience(self)
+        self.rests = Rests(self)
 
     # asyncio's side
 
@@ -116,7 +118,7 @@ class Connection(asyncio.Protocol):
     def shutdown(self) -> None:
         """Takes no new stream; closes when those in hand are answered."""
         self.leave()
-        if not self.streams:
+        if self._done():
             self.close()
 
     def leave(self) -> None:
@@ -187,8 +189,15 @@ class Connection(asyncio.Protocol):
             return
         self.waiting.pop(stream, None)
         self.ours.append(stream.id)
-        if self.leaving and not self.streams:
+        self.close_if_done()
+
+    def close_if_done(self) -> None:
+        """Ends a connection that is being left, once the peer has nothing more to wait for."""
+        if self._done():
             self._loop.call_soon(self.close)
+
+    def _done(self) -> bool:
+        return self.leaving and not self.streams and not self.rests
 
     def close(self) -> None:
         """Sends what is left to say, and ends."""

@@ -166,6 +166,7 @@ class Intake:
         fields = self._blocks.read(block)  # whatever becomes of it: the table must follow
         stream = self._connection.streams.get(number_)
         if stream is None:
+            self._connection.rests.forget(number_)  # trailers end it
             if number_ not in self._connection.ours:
                 raise ConnectionFaultError(STREAM_CLOSED, f"HEADERS on the closed stream {number_}")
             return
@@ -195,7 +196,7 @@ class Intake:
         self.last_stream = number_
         if wrong:
             raise StreamFaultError(number_, PROTOCOL_ERROR, wrong)
-        if len(self._connection.streams) >= MAX_STREAMS:
+        if len(self._connection.streams) + len(self._connection.rests) >= MAX_STREAMS:
             raise StreamFaultError(number_, REFUSED_STREAM, f"more than {MAX_STREAMS} streams")
         stream = self._connection.streams[number_] = Stream(self._connection, number_, monotonic())
         stream.ended = bool(flags & END_STREAM)
@@ -215,7 +216,7 @@ class Intake:
             self._unread = 0
         stream = self._connection.streams.get(number_)
         if stream is None:
-            self._data_on_none(number_)
+            self._data_on_none(flags, number_, size)
             return
         if stream.ended:
             raise StreamFaultError(number_, STREAM_CLOSED, "data after the end of the body")
@@ -240,7 +241,14 @@ class Intake:
         if stream.unread > RECEIVE_WINDOW // 2 and not stream.held:
             stream.take()
 
-    def _data_on_none(self, number_: int) -> None:
+    def _data_on_none(self, flags: int, number_: int, size: int) -> None:
+        rests = self._connection.rests
+        if rests.take(number_, size):
+            if flags & END_STREAM:
+                rests.forget(number_)
+            elif not size:
+                self.control.nuisance()
+            return
         if not number_ or number_ > self.last_stream:
             if self._connection.leaving and number_:
                 return
@@ -264,4 +272,6 @@ class Intake:
             stream.ended = True
             self._connection.forget(stream)
             stream.lose()
+        else:
+            self._connection.rests.forget(number_)
         self.control.nuisance()

@@ -39,6 +39,7 @@ class Patience:
         if connection.intake.block_since and now - connection.intake.block_since > HEAD_LIMIT_S:
             connection.fail(ConnectionFaultError(NO_ERROR, "a header block did not end"))
             return
+        connection.rests.sweep(now)
         for stream in list(connection.streams.values()):
             self._sweep(stream, now)
 

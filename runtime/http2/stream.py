@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from .error import CANCEL, NO_ERROR
+from .error import CANCEL
 from .frame import (
     CONTINUATION,
     DATA,
@@ -258,6 +258,6 @@ class Stream:
     def _close(self) -> None:
         self.closed = True
         self.receiver = _NOBODY
-        if not self.ended:  # the rest of the body is not worth sending (RFC 9113, 8.1)
-            self.connection.write(frame(RST_STREAM, 0, self.id, number.pack(NO_ERROR)))
+        if not self.ended:
+            self.connection.rests.add(self.id, self.unread)
         self.connection.forget(self)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import h2.events
 import h2.settings
 import pytest
-from http2_peer import REQUEST, Peer
+from http2_peer import HEAD, REQUEST, Peer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tiffin.runtime.http.limits import HEAD_LIMIT_S, LINGER_S
+from tiffin.runtime.http2 import header_block, rests
+from tiffin.runtime.http2.frame import DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, frame, number
 from tiffin.runtime.http2.settings import MAX_STREAMS
 
 
@@ -52,10 +56,10 @@ def test_a_request_without_a_body(peer: Peer) -> None:
 
 
 def test_the_same_fields_are_read_once(peer: Peer) -> None:
-    for number in range(5):
-        stream = peer.ask(b"%d" % number)
+    for which in range(5):
+        stream = peer.ask(b"%d" % which)
         peer.talk()
-        assert peer.body(stream) == b"%d" % number
+        assert peer.body(stream) == b"%d" % which
     # The first block fills the table, the second is new because it uses it; the rest are known.
     assert len(peer.echo.heads) == 2
     fields = peer.echo.opened[-1].fields
@@ -153,16 +157,16 @@ def test_large_answers_take_turns(peer: Peer) -> None:
         peer.say(peer.client.data_to_send())
     peer.hear()
     sent = dict.fromkeys((first, second), 0)
-    for frame in peer.frames:
-        if type(frame).__name__ == "DataFrame":
-            sent[frame.stream_id] += len(frame.data)
+    for each in peer.frames:
+        if type(each).__name__ == "DataFrame":
+            sent[each.stream_id] += len(each.data)
     assert sent == {first: 50_000, second: 50_000}
 
 
 def test_many_streams_at_once(peer: Peer) -> None:
     peer.talk()
     peer.echo.hold = True
-    streams = {peer.ask(b"%d" % number): b"%d" % number for number in range(200)}
+    streams = {peer.ask(b"%d" % which): b"%d" % which for which in range(200)}
     peer.talk()
     for opened in reversed(peer.echo.opened):
         opened.answer()
@@ -211,23 +215,89 @@ def test_a_lost_connection_tells_every_stream(peer: Peer) -> None:
     assert peer.gone
 
 
-def test_an_early_refusal_stops_the_upload(peer: Peer) -> None:
+def answer_early(peer: Peer) -> int:
+    """Of a request whose body has not ended; its stream."""
     peer.talk()
     stream = int(peer.client.get_next_available_stream_id())
     peer.client.send_headers(stream, REQUEST)
     peer.client.send_data(stream, b"x" * 100)
     peer.talk()
-    from http2_peer import HEAD
-
-    peer.echo.opened[0].stream.refuse(HEAD)
-    heard = peer.hear()
-    peer.events += peer.client.receive_data(heard)
+    peer.echo.opened[-1].stream.refuse(HEAD)
+    peer.talk()
     assert headers_of(peer, stream)[0][0] == (":status", "200")
-    assert peer.reset_code(stream) == 0  # NO_ERROR
-    from tiffin.runtime.http2.frame import DATA, frame
+    assert peer.ended(stream)
+    assert peer.reset_code(stream) is None
+    return stream
 
+
+def test_the_rest_of_a_body_is_let_in_after_an_early_answer(peer: Peer) -> None:
+    stream = answer_early(peer)
+    for _ in range(4):  # as much as the window of a stream
+        peer.say(frame(DATA, 0, stream, bytes(1024 * 1024 - 100)))
+    peer.hear()
+    opened = [each for each in peer.frames if type(each).__name__ == "WindowUpdateFrame"]
+    assert stream in {each.stream_id for each in opened}
+    peer.say(frame(DATA, END_STREAM, stream, b"the end"))
+    assert not peer.connection.rests
+    peer.say(frame(DATA, 0, stream, b"more"))  # a fault, but a harmless one
+    assert peer.goaway_code() is None
+    assert peer.echo.opened[0].body == b"x" * 100
+
+
+def test_trailers_and_resets_end_it_too(peer: Peer) -> None:
+    stream = answer_early(peer)
+    peer.say(frame(HEADERS, END_HEADERS | END_STREAM, stream, header_block.write([(b"a", b"b")])))
+    assert not peer.connection.rests
+    stream = answer_early(peer)
+    peer.say(frame(RST_STREAM, 0, stream, number.pack(8)))
+    assert not peer.connection.rests
+    assert peer.goaway_code() is None
+
+
+def test_a_body_that_does_not_end_is_given_up(peer: Peer) -> None:
+    before = monotonic()
+    stream = answer_early(peer)
+    peer.connection.sweep(before + LINGER_S)
+    peer.talk()
+    assert peer.reset_code(stream) is None
+    peer.connection.sweep(monotonic() + LINGER_S + 1)
+    peer.talk()
+    assert peer.reset_code(stream) == 0  # NO_ERROR
     peer.say(frame(DATA, 0, stream, b"still coming"))  # what was on its way is no fault
     assert peer.goaway_code() is None
+
+
+def test_a_body_without_end_is_given_up(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast it comes."""
+    stream = answer_early(peer)
+    later = monotonic() + HEAD_LIMIT_S + 1
+    monkeypatch.setattr(rests, "monotonic", lambda: later)
+    peer.say(frame(DATA, 0, stream, b"x"))
+    peer.connection.sweep(later)
+    peer.talk()
+    assert peer.reset_code(stream) == 0
+
+
+def test_rests_count_as_streams(peer: Peer) -> None:
+    first = answer_early(peer)
+    block = header_block.write([(name.encode(), value.encode()) for name, value in REQUEST])
+    last = first + 2 * MAX_STREAMS
+    for stream in range(first + 2, last + 1, 2):
+        peer.say(frame(HEADERS, END_HEADERS, stream, block))
+        if stream < last:
+            peer.echo.opened[-1].stream.refuse(HEAD)
+    peer.hear()
+    resets = [each for each in peer.frames if type(each).__name__ == "RstStreamFrame"]
+    assert [(each.stream_id, each.error_code) for each in resets] == [(last, 7)]  # REFUSED_STREAM
+
+
+def test_leaving_waits_for_the_rest(peer: Peer) -> None:
+    """Closing before would take the answer from the caller."""
+    stream = answer_early(peer)
+    peer.connection.shutdown()
+    assert not peer.transport.closed
+    peer.say(frame(DATA, END_STREAM, stream, b""))
+    assert peer.transport.closed
 
 
 def test_leaving(peer: Peer) -> None:
@@ -283,7 +353,6 @@ def test_header_blocks_larger_than_a_frame(peer: Peer) -> None:
 
 
 def test_a_large_header_block_is_sent_in_pieces(peer: Peer) -> None:
-    from tiffin.runtime.http2 import header_block
 
     peer.echo.hold = True
     stream = peer.ask(b"x")

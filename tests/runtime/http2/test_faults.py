@@ -146,6 +146,23 @@ STREAM_FAULTS: dict[str, tuple[bytes, int]] = {
         frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS, (b"content-length", b"9" * 5000)])),
         PROTOCOL,
     ),
+    "no host": (frame(HEADERS, WHOLE, 1, without(b":authority")), PROTOCOL),
+    "an empty authority": (
+        frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS[:3], (b":authority", b""), *FIELDS[4:]])),
+        PROTOCOL,
+    ),
+    "an authority that is none": (
+        frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS[:3], (b":authority", b"a@b"), *FIELDS[4:]])),
+        PROTOCOL,
+    ),
+    "two hosts": (
+        frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS, *[(b"host", b"here")] * 2])),
+        PROTOCOL,
+    ),
+    "another host than authority": (
+        frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS, (b"host", b"there")])),
+        PROTOCOL,
+    ),
     "two lengths": (
         frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS, *[(b"content-length", b"0")] * 2])),
         PROTOCOL,
