@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tarfile
-import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -16,9 +15,10 @@ from environment import Environment
 
 import tiffin
 from tiffin.bundler.engines.choose import choose
-from tiffin.bundler.image.context import context
+from tiffin.bundler.image.context import contents
 from tiffin.bundler.image.dockerfile import render
 from tiffin.bundler.image.plan import image_plan
+from tiffin.bundler.image.staging import staged
 
 ENGINE = "docker"
 TIFFIN_SERVICE = """
@@ -63,7 +63,8 @@ class Context:
     """What a build is made from."""
 
     dockerfile: str
-    stream: Callable[[], Iterator[bytes]]
+    folder: Callable[[str], AbstractContextManager[Path | None]]
+    """As the side's own tool gives it to the engine, with this text in place of the Dockerfile."""
     build_args: dict[str, str] = field(default_factory=dict)
 
 
@@ -101,11 +102,12 @@ class Tiffin:
         engine = choose(ENGINE).engine
         plan = image_plan(bundle, link=engine.link, arranged=engine.arranged)
         text = render(plan)
-        return Context(
-            text,
-            lambda: context(bundle, dockerfile=text, layers=plan.layers),
-            dict(plan.build_args),
-        )
+
+        def folder(dockerfile: str) -> AbstractContextManager[Path | None]:
+            members = contents(bundle, dockerfile=dockerfile, layers=plan.layers)
+            return staged(bundle, members, "forest", lambda *_: None)
+
+        return Context(text, folder, dict(plan.build_args))
 
     def edit(self) -> None:
         with (self.project / "service.py").open("a") as file:
@@ -133,17 +135,13 @@ class BentoML:
         environment = {**os.environ, "BENTOML_HOME": str(self.folder / "bentos"), "BENTOML_DO_NOT_TRACK": "1"}
         command = [self.environment.python, self.here / "context.py", self.project, model, target]
         subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-        return Context((target / "Dockerfile").read_text(), lambda: packed(target))
+
+        def folder(dockerfile: str) -> AbstractContextManager[Path | None]:
+            (target / "Dockerfile").write_text(dockerfile)
+            return nullcontext(target)
+
+        return Context((target / "Dockerfile").read_text(), folder)
 
     def edit(self) -> None:
         with (self.project / "service.py").open("a") as file:
             file.write("\n# One line more.\n")
-
-
-def packed(folder: Path) -> Iterator[bytes]:
-    with tempfile.TemporaryFile() as file:
-        with tarfile.open(fileobj=file, mode="w") as archive:
-            archive.add(folder, ".")
-        file.seek(0)
-        while block := file.read(1 << 20):
-            yield block

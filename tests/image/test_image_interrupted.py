@@ -1,4 +1,4 @@
-"""Ctrl-C or SIGTERM while an engine builds: nothing of the build goes on, and nothing but its cache stays."""
+"""Ctrl-C while an engine builds: nothing of the build goes on, and nothing but its cache stays."""
 
 from __future__ import annotations
 
