@@ -99,7 +99,7 @@ def test_a_worker_container_must_prove_that_it_knows_the_token_too(tmp_path: Pat
         address = Address(socket.AF_INET, "127.0.0.1", server.sockets[0].getsockname()[1], "x")
         with pytest.raises(UnavailableError, match="cannot prove that it has our token"):
             await dial(address, credentials())
-        await asyncio.wait_for(gone.wait(), 20)
+        await asyncio.wait_for(gone.wait(), 120)
         assert TOKEN not in heard[0]
 
     play(scene)
@@ -208,7 +208,7 @@ def test_noise_ends_its_own_connection_only(tmp_path: Path, secure: bool) -> Non
                 writer.write(_noise(dice))
                 with contextlib.suppress(OSError):
                     writer.write_eof()
-                    await asyncio.wait_for(reader.read(), 10)
+                    await asyncio.wait_for(reader.read(), 60)
         await until(lambda: not yard.gate._visits)
         caller = await dial(yard.address, show)
         caller.abort()
@@ -266,7 +266,7 @@ TLS_CASES = {
 
 @pytest.mark.parametrize("case", TLS_CASES)
 def test_certificates(tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tiffin.runtime.roles.dial.DIAL_S", 3.0 if TLS_CASES[case][2] != {"ca": ""} else 0.3)
+    monkeypatch.setattr("tiffin.runtime.roles.dial.DIAL_S", 60.0 if TLS_CASES[case][2] != {"ca": ""} else 0.3)
     name, days, changes, words = TLS_CASES[case]
 
     async def scene(stack: Stack) -> None:

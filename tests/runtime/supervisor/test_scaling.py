@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until_in_loop
 
 from tiffin.errors import ServerError, UsageError
 from tiffin.runtime.manifest import MethodSpec, RunnerSpec, WorkerRange
@@ -92,11 +93,6 @@ class Place:
     def gauge(self, family: str, *values: str) -> float | None:
         cells = snapshot.read(self.run_folder.path).get(family, {}).get(values)
         return None if cells is None else cells[0]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
-        await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -233,7 +229,7 @@ def test_a_process_that_leaves_may_be_killed_with_the_server(place: Place) -> No
     async def play() -> None:
         children = [worker.child for worker in place.generation.workers["forest"]]
         asking = asyncio.ensure_future(place.scale(forest="1"))
-        await until(lambda: len(place.generation.workers["forest"]) == 1)
+        await until_in_loop(lambda: len(place.generation.workers["forest"]) == 1)
         place.supervisor._signalled(15)
         place.supervisor._signalled(15)
         with contextlib.suppress(ServerError):
@@ -242,6 +238,13 @@ def test_a_process_that_leaves_may_be_killed_with_the_server(place: Place) -> No
 
     place.order(**{"runners": {"forest": 2}, "worker forest-1": "stubborn"})
     place.run(play)
+
+
+def overload(counted: Any) -> None:
+    """A second of batches, however late the next ones come."""
+    for _ in range(20):
+        counted.waited([0.2])
+        counted.batch("predict", 64, "full", 0.05)
 
 
 def test_the_load_decides(
@@ -257,12 +260,11 @@ def test_the_load_decides(
         with Metrics.open(place.run_folder.path, "api-9", "fake") as metrics:
             counted = metrics.runner("forest")
             while len(place.up("forest")) < 3:
-                counted.waited([0.2])
-                counted.batch("predict", 64, "full", 0.05)
+                overload(counted)
                 await asyncio.sleep(0.005)
-            await until(lambda: len(place.generation.workers["forest"]) == 1)
+            await until_in_loop(lambda: len(place.generation.workers["forest"]) == 1)
         assert place.gauge("tiffin_workers_wanted", "fake", "forest") == 1
-        assert place.gauge("tiffin_scalings_total", "fake", "forest", "late") in {1, 2}
+        assert place.gauge("tiffin_scalings_total", "fake", "forest", "late") >= 1
         said = [record.getMessage() for record in caplog.records if "→" in record.getMessage()]
         assert said[0].startswith("forest: 1 → 2 workers (of 1 to 3), late: busy 100%, calls waited 200 ms")
         assert "quiet: busy" in said[-1]
@@ -282,10 +284,9 @@ def test_a_worker_that_the_load_called_and_that_does_not_start(
         with Metrics.open(place.run_folder.path, "api-9", "fake") as metrics:
             counted = metrics.runner("forest")
             while not place.gauge("tiffin_scalings_total", "fake", "forest", "failed"):
-                counted.waited([0.2])
-                counted.batch("predict", 64, "full", 0.05)
+                overload(counted)
                 await asyncio.sleep(0.005)
-        await until(lambda: len(place.generation.register.slots()) == 2)
+        await until_in_loop(lambda: len(place.generation.register.slots()) == 2)
         assert place.up("forest") == ["forest-0"]
         assert place.gauge("tiffin_workers_wanted", "fake", "forest") == 1
         assert "forest: back to 1 workers, forest-1 does not start" in caplog.text
@@ -348,7 +349,7 @@ def test_a_server_without_ranges_does_not_look(place: Place, monkeypatch: pytest
         await asyncio.sleep(0.1)
         assert looks == []
         await place.scale(forest="1..2")
-        await until(lambda: len(looks) >= 3)
+        await until_in_loop(lambda: len(looks) >= 3)
 
     place.order(runners={"forest": 1})
     place.run(play)
