@@ -99,8 +99,8 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> None:
             if each.is_dir() and not any(each.iterdir()):
                 each.rmdir()
         raise BuildError(
-            f"cannot write {error.filename or folder}: {error.strerror}; nothing was left there: name a folder "
-            "that can be written"
+            f"cannot write {error.filename or folder}: {error.strerror}; nothing was left there: name a "
+            "folder that can be written"
         ) from error
 
 
