@@ -3,6 +3,7 @@ the port, and every API process listens there itself."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import socket
@@ -10,6 +11,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ...errors import ConfigError, ServerError
+
+FREE_PORT_TRIES = 8
+"""A port that is free at every address of a host is looked for so often."""
 
 BACKLOG = 2048
 """Connections that may wait in the kernel while an API process is replaced."""
@@ -55,9 +59,19 @@ def listen(
 def _bind_all(host: str, port: int, option: str) -> list[socket.socket]:
     if not 0 <= port <= 65535:
         raise ConfigError(f"{option} {port} is out of range: use 0 to 65535, 0 for any free port")
+    addresses = _addresses(host)
+    for _ in range(FREE_PORT_TRIES if port == 0 else 0):
+        with contextlib.suppress(ServerError):  # free at one address, and taken at another one
+            return _bind_each(addresses, port, option)
+    return _bind_each(addresses, port, option)
+
+
+def _bind_each(
+    addresses: list[tuple[socket.AddressFamily, str]], port: int, option: str
+) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
-        for family, address in _addresses(host):
+        for family, address in addresses:
             sockets.append(_bind(family, address, port, option))
             port = sockets[0].getsockname()[1]
     except BaseException:

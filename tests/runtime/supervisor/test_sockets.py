@@ -6,6 +6,7 @@ import urllib.parse
 import pytest
 
 from tiffin.errors import ConfigError, ServerError
+from tiffin.runtime.supervisor import sockets as module
 from tiffin.runtime.supervisor.sockets import listen, url
 
 
@@ -29,6 +30,27 @@ def test_localhost_listens_on_every_address_it_has_with_one_port() -> None:
     sockets = listen("localhost", 0)
     try:
         assert len({opened.getsockname()[1] for opened in sockets}) == 1
+    finally:
+        close(sockets)
+
+
+def test_a_port_that_another_address_has_no_more_is_no_free_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "127.0.0.2")]
+    monkeypatch.setattr(module, "_addresses", lambda host: addresses)
+    asked: list[tuple[str, int]] = []
+    bind = module._bind
+
+    def taken_once(family: socket.AddressFamily, address: str, port: int, option: str) -> socket.socket:
+        asked.append((address, port))
+        if len(asked) == 2:
+            raise ServerError("taken")
+        return bind(family, address, port, option)
+
+    monkeypatch.setattr(module, "_bind", taken_once)
+    sockets = listen("both", 0)
+    try:
+        assert [port == 0 for _, port in asked] == [True, False, True, False]
+        assert [opened.getsockname() for opened in sockets] == [(name, asked[3][1]) for _, name in addresses]
     finally:
         close(sockets)
 
