@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -23,7 +24,8 @@ _LOG_JOIN_S = 5.0
 
 
 @click.command(
-    epilog="Ctrl-C (or SIGTERM) lets the server finish the requests in hand; a second one ends it at once."
+    epilog="Ctrl-C, SIGTERM or a closed terminal lets the server finish the requests in hand; a second one "
+    "ends it at once."
 )
 @click.argument("tag")
 @click.argument("arguments", nargs=-1)
@@ -94,7 +96,9 @@ def command(  # noqa: PLR0917 - click passes them by name
         options=arguments,
         name=name,
     )
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal, too, unless `nohup` says otherwise
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
     started = start(found, facts, request, grpc_port=grpc_port)
     log = _follow(started.container)
     try:
@@ -155,7 +159,8 @@ def _follow(container: Container) -> threading.Thread:
 
 def _stop(container: Container, drain_s: float) -> int:
     if container.exit_code() is None:
-        console.note(f"Stopping: requests in hand have {drain_s:g} s. Again to stop at once.")
+        with suppress(OSError):  # the terminal may be closed
+            console.note(f"Stopping: requests in hand have {drain_s:g} s. Again to stop at once.")
         try:
             container.stop(drain_s)
         except KeyboardInterrupt:
