@@ -77,7 +77,7 @@ class Socket:
         finally:
             self.lost()
             writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
+            with contextlib.suppress(asyncio.CancelledError):
                 await writer
 
     def lost(self) -> None:
@@ -234,5 +234,9 @@ class Socket:
             while not self._out:
                 self._posted.clear()
                 await self._posted.wait()
-            await self._send(self._out.popleft())
+            try:
+                await self._send(self._out.popleft())
+            except (OSError, RuntimeError):  # it is closed by now: uvicorn says so in either way
+                self.lost()
+                return
             self._written.set()

@@ -7,6 +7,7 @@ import json
 import random
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -227,3 +228,29 @@ async def test_messages_in_many_pieces_are_taken(server: Running) -> None:
         text = '{"numbers": [' + ",".join(["1"] * 500) + "]}"
         await socket.send(iter(text))
         assert "500" in str(await asyncio.wait_for(socket.recv(), 20))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("after sending 'websocket.close'"), BrokenPipeError()])
+def test_a_connection_that_was_closed_under_an_answer_is_no_error(error: Exception) -> None:
+    """As when a caller that took nothing was cut off: uvicorn says so in either way."""
+
+    async def play() -> None:
+        closed = asyncio.Event()
+
+        async def send(_: object) -> None:
+            closed.set()
+            raise error
+
+        async def receive() -> dict[str, Any]:
+            await closed.wait()
+            return {"type": "websocket.disconnect"}
+
+        heads: Any = {Form.JSON: SimpleNamespace(route=None)}
+        serving: Any = None
+        socket = Socket(serving, heads, client="", authorization=None, send=send)
+        for _ in range(2):
+            socket.post(b"an answer", text=True)
+        await asyncio.wait_for(socket.serve(receive), 20)
+        assert socket._lost
+
+    asyncio.run(play())
