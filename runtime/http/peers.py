@@ -15,8 +15,8 @@ from pathlib import Path
 logger = logging.getLogger("tiffin.http")
 
 _WORD_BYTES = 64
-PATIENCE_S = 1.0
-"""A process that does not answer within this time is busy with something else."""
+PATIENCE_S = 5.0
+"""A process that does not answer within this time hangs; on a busy machine a live one may take a second."""
 
 
 class Peers:

@@ -60,7 +60,7 @@ def code(written: Path) -> Any:
 @pytest.fixture(scope="module")
 def client(code: Any, server: Server) -> Iterator[Any]:
     with code.KindsClient(server.base_url) as made:
-        made.wait_ready(10)
+        made.wait_ready(90)
         yield made
 
 

@@ -271,7 +271,7 @@ def test_an_api_with_the_name_of_a_method_of_the_client(caller: Any) -> None:
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_names_signatures_and_docstrings(urls: dict[str, str], scheme: str) -> None:
     with tiffin.Client(urls[scheme]) as client:
-        client.wait_ready(10)
+        client.wait_ready(90)
         assert (
             str(inspect.signature(client.add))
             == "(a: 'int', b: 'int' = 2, *, scale: 'float' = 1.0) -> 'float'"
@@ -288,7 +288,7 @@ def test_names_signatures_and_docstrings(urls: dict[str, str], scheme: str) -> N
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_an_async_client_without_a_schema(urls: dict[str, str], scheme: str) -> None:
     async def answer(client: Any) -> None:
-        await client.wait_ready(10)
+        await client.wait_ready(90)
         assert await client.add(1) == 3
 
     async def stream(client: Any) -> None:

@@ -63,7 +63,7 @@ def test_the_right_token(url: str, secured: Secured, monkeypatch: pytest.MonkeyP
             return await client.add(1)
 
     with tiffin.Client(url, token=TOKEN, ca=secured.ca) as client:
-        client.wait_ready(10)
+        client.wait_ready(90)
         assert client.add(1) == 3
         assert len(list(client.count(2))) == 2
     assert asyncio.run(run()) == 3
@@ -102,7 +102,7 @@ def test_the_file_in_python(secured: Secured) -> None:
     exec(compile(text, "secured_client.py", "exec"), module)
     context = ssl.create_default_context(cafile=secured.ca)
     with module["KindsClient"](secured.https, token=TOKEN, context=context) as client:
-        client.wait_ready(10)
+        client.wait_ready(90)
         assert client.add(1) == 3
     with module["KindsClient"](secured.https, token="", context=context) as client:
         with pytest.raises(module["ServerError"]) as caught:

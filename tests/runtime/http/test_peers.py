@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
+from tiffin.runtime.http import peers
 from tiffin.runtime.http.peers import Peers
 
 
@@ -48,7 +51,9 @@ def test_a_word_is_heeded_by_everybody_else_before_they_answer(tmp_path: Path) -
     with_processes(tmp_path, 3, test)
 
 
-def test_who_says_nothing_and_stays_is_let_go(tmp_path: Path) -> None:
+def test_who_says_nothing_and_stays_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "PATIENCE_S", 1.0)
+
     async def test(made: list[Peers]) -> None:
         reader, writer = await asyncio.open_unix_connection(tmp_path / "a1-1.sock")
         assert await made[0].ask() == ([b"I am api-1"], []), "nobody waits for the one who says nothing"
