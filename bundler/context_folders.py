@@ -69,7 +69,10 @@ def _lock(place: Path) -> int | None:
     handle = os.open(f"{place}{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(handle)
         return None
+    except BaseException:  # a file system without locks
+        os.close(handle)
+        raise
     return handle

@@ -128,14 +128,21 @@ def test_damaged_files_are_refused(made: Bundle, home: Path, stamped: bool, size
     assert left(home) == []
 
 
-@pytest.mark.parametrize("call", ["link", "utime"])
+@pytest.mark.parametrize(
+    ("module", "call", "code"),
+    [
+        (staging.os, "link", errno.EXDEV),
+        (staging.os, "utime", errno.EPERM),
+        (context_folders.fcntl, "flock", errno.ENOLCK),
+    ],
+)
 def test_where_files_cannot_be_linked(
-    made: Bundle, home: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    made: Bundle, home: Path, monkeypatch: pytest.MonkeyPatch, module: object, call: str, code: int
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.EXDEV, "Invalid cross-device link")
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(staging.os, call, refuse)
+    monkeypatch.setattr(module, call, refuse)
     with staged(made, members(made), "echo", silent) as folder:
         assert folder is None
     assert left(home) == []
