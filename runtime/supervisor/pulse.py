@@ -14,8 +14,9 @@ from .process import Child
 
 PING_S = 5.0
 """Between two questions."""
-LEAST_SILENT = 2
-"""Questions without an answer, at least: one may have come at a bad moment."""
+LEAST_SILENT = 6
+"""Questions without an answer, at least, however short the requests: user code that imports a library at its
+first request, on a busy machine, holds the loop for long as well, and that passes."""
 
 
 class Pulse:

@@ -324,7 +324,7 @@ def test_an_api_process_whose_loop_stands_still_is_replaced(
         stop()
 
     assert server.run(play, timeout_s=0.1) == 0
-    assert "api-0 is stopped, or the service blocks its event loop: not a word for 0.4 s" in caplog.text
+    assert "api-0 is stopped, or the service blocks its event loop: not a word for 1.2 s" in caplog.text
     assert "api-0 ended by SIGKILL by the supervisor: stuck; starting another" in caplog.text
 
 
