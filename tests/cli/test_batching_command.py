@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import explanations
 import pytest
+from ports import kept_port
 
 from tiffin.cli import batching_view, console
 from tiffin.cli.commands import batching
@@ -180,9 +181,9 @@ def test_a_url_or_a_server_of_this_machine() -> None:
 
 
 def test_nobody_is_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    done = invoke(url)
+    with kept_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        done = invoke(url)
     assert (done.exit_code, done.stdout) == (1, "")
     assert f"no server answers at {url}: Connection refused; start one with bundle serve" in done.stderr
 

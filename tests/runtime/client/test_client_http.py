@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from certificates import Authority
+from ports import kept_port
 from scripted_http import SCHEMA, Peer, Scripted, serve
 
 import tiffin
@@ -274,10 +275,11 @@ def test_an_early_refusal_of_a_large_body() -> None:
 
 
 def test_nobody_listens(call: Call) -> None:
-    with Scripted() as server:
-        url = server.url
-    with pytest.raises(ConnectionFailedError, match="cannot connect to http://127") as caught:
-        call(url, retries=1)
+    with (
+        kept_port() as port,
+        pytest.raises(ConnectionFailedError, match="cannot connect to http://127") as caught,
+    ):
+        call(f"http://127.0.0.1:{port}", retries=1)
     assert not caught.value.sent
 
 
