@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import httpx
 import twice
 from prometheus_client.parser import text_string_to_metric_families
 from server import Server
+from waiting import until
 
 Told = dict[str, Any]
 
@@ -58,13 +58,6 @@ def counted(server: Server, name: str, label: str = "") -> Counter[str]:
             if sample.name == name and sample.labels.get("method") == "double":
                 found[sample.labels.get(label, "")] += int(sample.value)
     return found
-
-
-def until(reached: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not reached():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.05)
 
 
 def test_the_numbers_agree(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from certificates import Authority
 from grpc_service import lines, write_project
 from server import Server
+from waiting import until
 
 from tiffin.runtime.grpc.messages import POOL, message
 
@@ -71,12 +71,6 @@ def floats(reply: bytes, dtype: str = "<f4") -> np.ndarray:
 def call(channel: Any, api: str, body: Any, accept: str = "", **options: Any) -> Any:
     data = CallRequest(api=api, body=json.dumps(body).encode(), accept=accept).SerializeToString()
     return CallReply.FromString(channel.unary_unary("/tiffin.v1.Service/Call")(data, **options))
-
-
-def until(reached: Any) -> None:
-    """A test that waits in vain ends by its time-out."""
-    while not reached():
-        time.sleep(0.01)
 
 
 # inference

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from processes import peak_bytes
 from server import Server
 
 SERVICE = """
@@ -59,12 +59,6 @@ LIMIT_BYTES = 700_000_000
 def project(tmp_path: Path) -> Path:
     (tmp_path / "service.py").write_text(SERVICE)
     return tmp_path
-
-
-def peak_bytes(pid: int) -> int:
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 def test_an_array_there_and_back_takes_less_than_three_of_it_in_each_process(project: Path) -> None:

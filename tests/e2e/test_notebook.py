@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import twice
 from notebook import CellFailedError, Notebook
+from processes import runs
 
 GONE_LIMIT_S = 120.0
 TIMES = """
@@ -74,17 +75,9 @@ def family(pid: int) -> set[int]:
 
 def wait_gone(pids: set[int]) -> None:
     end = time.monotonic() + GONE_LIMIT_S
-    while left := {pid for pid in pids if Path(f"/proc/{pid}/stat").exists() and alive(pid)}:
+    while left := {pid for pid in pids if runs(pid)}:
         assert time.monotonic() < end, f"still there: {left}"
         time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    """A zombie is only waiting to be read off."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def command_line(pid: int) -> str:

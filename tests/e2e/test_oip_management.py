@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 import pytest
 from server import Server
+from waiting import until
 
 triton = pytest.importorskip("tritonclient.http")
 shm = pytest.importorskip("tritonclient.utils.shared_memory")
@@ -103,14 +104,6 @@ def given(array: Any) -> Any:
     made = triton.InferInput("x", list(array.shape), "FP32")
     made.set_data_from_numpy(array)
     return made
-
-
-def until(reached: Callable[[], bool]) -> None:
-    """Waits for something that has to happen soon."""
-    end = time.monotonic() + 120
-    while not reached():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_statistics_are_those_of_all_processes(server: Server) -> None:

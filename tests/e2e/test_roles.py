@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -17,19 +15,13 @@ from callers import Callers
 from certificates import Authority
 from ports import kept_port
 from server import Server
+from waiting import until
 
 LIMIT_S = 120.0
 
 
 def doubled(number: int) -> tuple[object, object]:
     return {"x": [[float(number)]]}, [[number * 2.0]]
-
-
-def until(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not holds():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.02)
 
 
 def serving(url: str, number: int) -> set[int]:

@@ -6,8 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import httpx
 import pytest
 from certificates import Authority, trusting
 from server import ServeFailedError, Server
+from waiting import until
 
 SERVICE = """
 import os, sys, tiffin
@@ -47,12 +46,6 @@ def project(tmp_path: Path) -> Path:
 
 def bearer(name: str) -> dict[str, str]:
     return {"authorization": f"Bearer {name}-secret-000000"}
-
-
-def eventually(check: Callable[[], bool]) -> None:
-    """A test that waits in vain ends by its time-out."""
-    while not check():
-        time.sleep(0.05)
 
 
 def test_all_of_it_at_once(project: Path, tmp_path: Path) -> None:
@@ -100,7 +93,7 @@ def test_all_of_it_at_once(project: Path, tmp_path: Path) -> None:
             assert cors.headers["access-control-allow-origin"] == "https://shop.example.com"
 
             tokens.write_text(TOKENS.replace("shop shop", "shop next"))
-            eventually(lambda: post("shop").status_code == 401)
+            until(lambda: post("shop").status_code == 401)
             assert post("next").status_code == 200
 
         health = subprocess.run(

@@ -6,35 +6,21 @@ import asyncio
 import os
 import signal
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import crowd
 import httpx
 import pytest
 import twice
+from processes import runs
 from server import Server
+from waiting import until
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     twice.write(tmp_path)
     return tmp_path
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def until(condition: Callable[[], bool], limit_s: float = 120) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it never became true"
-        time.sleep(0.01)
 
 
 async def slow_request(server: Server, gate: Path) -> asyncio.Future[httpx.Response]:

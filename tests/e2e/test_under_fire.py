@@ -7,9 +7,8 @@ import json
 import os
 import re
 import signal
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,10 @@ import httpx
 import pytest
 from fire import Fire
 from server import Server
+from waiting import until
 
 BURN_S = 10.0
 CLIENT = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
-
-
-def until(condition: Callable[[], bool], limit_s: float = 120) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "it never became true"
-        time.sleep(0.01)
 
 
 @pytest.mark.chaos

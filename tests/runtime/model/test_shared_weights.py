@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import xgboost
+from memory_behind import file_behind
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
@@ -36,16 +37,6 @@ class Rows:
 
     def predict(self, x: Any) -> Any:
         return self.rows[: len(x)] + x
-
-
-def file_behind(address: int) -> str:
-    """Name of the file that is mapped at an address of this process; empty for plain memory."""
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        place, _, _, _, _, *name = line.split(maxsplit=5)
-        begin, end = (int(part, 16) for part in place.split("-"))
-        if begin <= address < end:
-            return Path(name[0]).name if name and name[0].startswith("/") else ""
-    return ""
 
 
 def behind(array: Any) -> str:

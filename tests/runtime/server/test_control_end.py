@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
+
+from processes import runs
 
 from tiffin.runtime.supervisor.control import CONTROL_FD, Drain, Drained, Message, Reader, Workers, encode
 
@@ -88,10 +89,3 @@ def test_the_process_and_what_it_started_end_with_the_supervisor() -> None:
         assert process.wait(120) != 0
         while runs(message.abandoned):  # a test that waits in vain ends by its time-out
             time.sleep(0.01)
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

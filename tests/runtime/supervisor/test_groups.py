@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from processes import runs
 
 from tiffin.runtime.supervisor.groups import Groups
 
@@ -35,13 +35,6 @@ for one in children:
 print(*(f"{one.pid} {int(one.stdout.readline())}" for one in children), flush=True)
 time.sleep(600)
 """
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize("guard", ["kept", "lost"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import runs
 
 from tiffin.runtime.supervisor.control import Drain, Drained, Failed, Message
 from tiffin.runtime.supervisor.process import Child, Exit, Reaper
@@ -174,13 +175,6 @@ def collected(pid: int) -> bool:
     except ChildProcessError:
         return True
     return False
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 async def gone(pid: int) -> None:

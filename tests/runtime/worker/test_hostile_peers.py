@@ -17,6 +17,7 @@ from fake_links import Counts
 from hostile_frames import encoded, streams
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from processes import peak_bytes
 from real_worker import RealWorker
 
 from tiffin.errors import ServingError
@@ -124,12 +125,6 @@ class GoodPeer(Peer):
         self.socket.sendall(TO_WORKER[1])
         result = self.next()
         assert unpack(load(Result, result.head).value, result.buffers).tolist() == [[2.0] * 3] * 2
-
-
-def peak_bytes(pid: int) -> int:
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 def test_a_worker_outlives_every_stream(worker: RealWorker, tmp_path: Path) -> None:

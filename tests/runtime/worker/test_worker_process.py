@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from fake_links import Counts
 from real_worker import RealWorker
+from waiting import until
 
 from tiffin.errors import (
     DeadlineExceededError,
@@ -480,12 +481,6 @@ def running(source: Path) -> Callable[..., contextlib.AbstractContextManager[Non
 
 
 Running = Callable[..., contextlib.AbstractContextManager[None]]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """A test that waits in vain ends by its time-out."""
-    while not holds():
-        time.sleep(0.002)
 
 
 def seen(peer: Peer, batch: int = 99) -> list[int]:
