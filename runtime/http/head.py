@@ -83,12 +83,6 @@ class Head:
         length = fields.get(b"content-length")
         if length is not None:
             route.check_size(int(length))
-        else:
-            coding = fields.get(b"transfer-encoding")
-            if coding is not None and coding.strip().lower() != b"chunked":
-                raise MalformedInputError(
-                    f"transfer-encoding {coding[:80].decode('latin-1')!r}: only chunked is supported"
-                )
         if (content_coding := fields.get(b"content-encoding")) is not None:
             self.coding = content_coding.strip().lower().decode("latin-1")
             check_coding(self.coding)

@@ -22,6 +22,7 @@ from ...errors import (
     UnauthorizedError,
     UnsupportedMediaTypeError,
 )
+from .head_faults import WEBSOCKET_VERSION, UpgradeRequiredError
 from .inflate import CODINGS
 
 MEDIA_TYPE = "application/problem+json"
@@ -121,6 +122,8 @@ def _headers(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
         return ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))),)
     if isinstance(error, MethodNotAllowedError):
         return ALLOW_POST
+    if isinstance(error, UpgradeRequiredError):
+        return ((b"upgrade", b"websocket"), (b"sec-websocket-version", WEBSOCKET_VERSION))
     if isinstance(error, (UnauthorizedError, ForbiddenError)) and error.challenge:
         return ((b"www-authenticate", error.challenge.encode("latin-1")),)
     if isinstance(error, UnsupportedMediaTypeError):

@@ -17,6 +17,8 @@ from ...errors import MalformedInputError, RequestError
 from .connection import Connection
 from .cors import CorsPrediction
 from .entrance import let_in
+from .head import joined
+from .head_faults import fault_of, websocket_fault_of
 from .limits import (
     HEAD_LIMIT_BYTES,
     HEAD_LIMIT_FIELDS,
@@ -137,8 +139,8 @@ class PredictionProtocol(Connection):
         previous = self.cycle
         if self.parser.should_upgrade():
             alone = previous is None or previous.response_complete
-            if alone and self._should_upgrade() and not has_body(headers):
-                self._pass_on(headers)
+            if alone and self._should_upgrade() and self._opens_websocket(headers):
+                self._pass_on(headers, joined(headers))
             else:
                 self._upgrade = headers
                 self._skipping = True
@@ -154,7 +156,11 @@ class PredictionProtocol(Connection):
         if route is None:
             route, query = self._find(self.url)
         if route is None or (route.input_stream is not None and sends_lines(headers)):
-            self._pass_on(headers)
+            fields = joined(headers)
+            if (fault := fault_of(self.parser.get_http_version(), fields)) is not None:
+                self._refuse(fault)
+            else:
+                self._pass_on(headers, fields)
             return
         self.headers = _DROPPED
         head = route.dialect.head(route, self.parser.get_method(), headers, query)
@@ -199,14 +205,21 @@ class PredictionProtocol(Connection):
             return None, ""  # uvicorn's class will find the same and answer 400
         return self.serving.find(parsed.path or b""), (parsed.query or b"").decode("latin-1")
 
-    def _pass_on(self, headers: list[tuple[bytes, bytes]]) -> None:
+    def _opens_websocket(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether that wish may be followed; HTTP/1.0 has none (RFC 9110, 7.8)."""
+        version, fields = self.parser.get_http_version(), joined(headers)
+        if version != "1.1" or has_body(headers):
+            return False
+        return fault_of(version, fields) is None and websocket_fault_of(fields) is None
+
+    def _pass_on(self, headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes]) -> None:
         """To uvicorn's class, as if its own callbacks had been called."""
         url = self.url
         super().on_message_begin()
         self.url = url
         self.headers.extend(headers)  # the scope holds this list
-        self.expect_100_continue = any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        self.expect_100_continue = (
+            fields.get(b"expect", b"").lower() == b"100-continue" and self.parser.get_http_version() != "1.0"
         )
         super().on_headers_complete()
         if self.last and self.cycle is not None:
@@ -226,7 +239,8 @@ class PredictionProtocol(Connection):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((incoming, self.app))  # type: ignore[arg-type]
-        if incoming.error is not None and (incoming.error.status == 413 or incoming.expects_continue):
+        error = incoming.error
+        if error is not None and (error.status == 413 or incoming.expects_continue or incoming.lingers):
             self._refuse_incoming(incoming)
 
     # What cannot be served
@@ -287,6 +301,9 @@ class PredictionProtocol(Connection):
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":
             self.stop_parsing(MalformedInputError("CONNECT is not served"))
+            return
+        if (fault := websocket_fault_of(joined(headers))) is not None:
+            self.stop_parsing(fault)
             return
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn's class

@@ -6,9 +6,9 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ...errors import MalformedInputError
 from . import problem
 from .exchange import Headers
+from .head_faults import fault_of
 from .prediction import Prediction
 from .reply import field_lines, status_line
 
@@ -58,14 +58,14 @@ class SocketPrediction(Prediction):
         """What the parser has found out about the connection; a known head has nothing of it."""
         parser, fields = self.protocol.parser, self.head.fields
         self.keep_alive = parser.should_keep_alive()
-        if not self.keep_alive or b"connection" in fields:
-            self.http10 = parser.get_http_version() == "1.0"
-        if b"," in fields.get(b"host", b""):  # RFC 9112, 3.2: a proxy in front may have meant another of them
-            self.head.refusal = MalformedInputError("a request has one Host field")
+        version = parser.get_http_version()
+        self.http10 = version == "1.0"
+        if (fault := fault_of(version, fields)) is not None:
+            self.head.refusal = fault
             self.keep_alive = False
-        elif fields.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-            self.keep_alive = False  # refused; and others may see another end of this request than we do
-        self.expects_continue = fields.get(b"expect", b"").lower() == b"100-continue"
+            self.lingers = True  # where its body ends, who knows
+        # HTTP/1.0 knows of no interim answers (RFC 9110, 10.1.1).
+        self.expects_continue = not self.http10 and fields.get(b"expect", b"").lower() == b"100-continue"
 
     async def run_asgi(self, _app: Any) -> None:
         """Its turn has come, says uvicorn's pipeline."""
@@ -174,12 +174,13 @@ class Refusal:
             return
         report, request_id = protocol.serving.refuse(self.error, protocol.peer, monotonic() - protocol.began)
         protocol.transport.write(
-            b"%b%bx-request-id: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            b"%b%bx-request-id: %b\r\ncontent-length: %d\r\nconnection: close\r\n%b\r\n%b"
             % (
                 status_line(report.status, problem.MEDIA_TYPE),
                 protocol.serving.default_headers(protocol.server_state.default_headers),
                 request_id.encode("ascii"),
                 len(report.body),
+                field_lines(report.headers),
                 report.body,
             )
         )

@@ -127,8 +127,8 @@ def test_dripping_heads_and_bodies_delay_nobody(server: Server) -> None:
 
     async def play() -> None:
         before, stop = open_files(pid), asyncio.Event()
-        head = b"POST /score HTTP/1.1\r\nx-slow: " + b"a" * 10_000
-        body = b"POST /score HTTP/1.1\r\ncontent-length: 10000\r\n\r\n" + b"1" * 10_000
+        head = b"POST /score HTTP/1.1\r\nhost: a\r\nx-slow: " + b"a" * 10_000
+        body = b"POST /score HTTP/1.1\r\nhost: a\r\ncontent-length: 10000\r\n\r\n" + b"1" * 10_000
         slow = [asyncio.ensure_future(drip(data, stop)) for data in (head, body) for _ in range(100)]
         while open_files(pid) < before + len(slow):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.01)

@@ -9,7 +9,7 @@ from tiffin.errors import OverloadedError
 from tiffin.runtime.http.bodies import Bodies
 
 BODY = b'{"x":"' + b"a" * 300_000 + b'"}'
-HEAD = b"POST /echo HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(BODY)
+HEAD = b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(BODY)
 
 
 def test_what_does_not_fit_is_not_counted() -> None:

@@ -9,14 +9,15 @@ from http_server import Running, get, on_server, post
 
 from tiffin.runtime.http import limits
 
-CHUNKED = b"POST /echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+CHUNKED = b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 @on_server()
 async def test_body_over_the_limit_by_its_length(server: Running) -> None:
     """Refused before the body, and the caller can read why although it is still sending."""
     async with await server.connect() as client:
-        await client.send(b"POST /echo HTTP/1.1\r\ncontent-length: 1000001\r\n\r\n" + b"x" * 300_000)
+        head = b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 1000001\r\n\r\n"
+        await client.send(head + b"x" * 300_000)
         answer = await client.answer()
         assert (answer.status, answer.headers["connection"]) == (413, "close")
         assert "1000000" in json.loads(answer.body)["detail"]
@@ -55,7 +56,7 @@ async def test_options_override_the_apis(server: Running) -> None:
 @on_server()
 async def test_header_limits(server: Running) -> None:
     many = [f"x-{number}: y" for number in range(limits.HEAD_LIMIT_FIELDS)]
-    endless = b"POST /echo HTTP/1.1\r\nx-long: " + b"a" * 400_000
+    endless = b"POST /echo HTTP/1.1\r\nhost: a\r\nx-long: " + b"a" * 400_000
     async with await server.connect() as client:
         await client.send(post("/echo", b"{}", *many))
         assert (await client.answer()).status == 431
@@ -249,7 +250,7 @@ async def test_busy_connections_are_left_alone(server: Running) -> None:
 @on_server()
 async def test_slow_loris(server: Running) -> None:
     async with await server.connect() as head, await server.connect() as body:
-        await head.send(b"POST /echo HTTP/1.1\r\nx-a: b\r\n")
+        await head.send(b"POST /echo HTTP/1.1\r\nhost: a\r\nx-a: b\r\n")
         await body.send(post("/echo", b"x" * 100_000)[:50_000])
         await server.until(lambda: len(server.server.server_state.connections) == 2)
         await asyncio.sleep(0.05)
@@ -280,7 +281,7 @@ async def test_stalled_reader_is_cut_off(server: Running) -> None:
 @on_server()
 async def test_lingering_connection_ends(server: Running) -> None:
     async with await server.connect() as client:
-        await client.send(b"POST /echo HTTP/1.1\r\ncontent-length: 9000000\r\n\r\n")
+        await client.send(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000\r\n\r\n")
         assert (await client.answer()).status == 413
         _later(server, limits.LINGER_S + 1)
         await server.until(lambda: not server.server.server_state.connections)

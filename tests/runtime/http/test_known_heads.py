@@ -10,7 +10,7 @@ from http_server import Running, get, on_server, post
 from tiffin.runtime.http.head import KnownHeads
 from tiffin.runtime.http.protocol import PredictionProtocol
 
-CHUNKED = b'POST /echo HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n7\r\n{"x":1}\r\n0\r\n\r\n'
+CHUNKED = b'POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n7\r\n{"x":1}\r\n0\r\n\r\n'
 
 
 def known(server: Running) -> dict[bytes, object]:
@@ -83,10 +83,10 @@ async def test_any_cutting_into_packets_gives_the_same_answers(server: Running) 
 async def test_line_feed_without_return_makes_no_known_head(server: Running) -> None:
     """Where the header really ends, then, is not where the bytes seem to say."""
     for smuggled in (
-        b"POST /echo HTTP/1.1\ncontent-length: 11\n\n{\"x\":\r\n\r\n1}",
-        b"POST /echo HTTP/1.1\r\ncontent-length: 11\r\nx: a\n\r\n\r\n{\"x\":1}",
-        b"POST /echo HTTP/1.1\r\nx: a\r\n b\r\ncontent-length: 7\r\n\r\n{\"x\":1}",
-        b"\r\nPOST /echo HTTP/1.1\r\ncontent-length: 7\r\n\r\n{\"x\":1}",
+        b"POST /echo HTTP/1.1\nhost: a\ncontent-length: 11\n\n{\"x\":\r\n\r\n1}",
+        b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 11\r\nx: a\n\r\n\r\n{\"x\":1}",
+        b"POST /echo HTTP/1.1\r\nhost: a\r\nx: a\r\n b\r\ncontent-length: 7\r\n\r\n{\"x\":1}",
+        b"\r\nPOST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 7\r\n\r\n{\"x\":1}",
     ):  # fmt: skip
         async with await server.connect() as client:
             await client.send(smuggled)

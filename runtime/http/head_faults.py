@@ -1,0 +1,51 @@
+"""Heads of HTTP/1 that are refused whatever they ask for, and end the connection (RFC 9112)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...errors import MalformedInputError, RequestError
+from .authority import is_authority
+
+WEBSOCKET_VERSION = b"13"
+_SHOWN_BYTES = 80
+
+
+class UpgradeRequiredError(RequestError):
+    """A WebSocket of another version than ours (RFC 6455, 4.4)."""
+
+    status = 426
+    title = "Upgrade required"
+
+
+def fault_of(version: str, fields: Mapping[bytes, bytes]) -> RequestError | None:
+    """Why the request is refused, whatever it asks for.
+
+    Args:
+        version: `1.1`, as the parser found it.
+        fields: names in lower case; several fields of one name are joined with commas.
+    """
+    if version not in {"1.1", "1.0"}:
+        return MalformedInputError(f"HTTP/{version} is not served this way: 1.1 and 1.0 are")
+    host = fields.get(b"host")
+    if host is None:
+        if version == "1.1":  # 3.2
+            return MalformedInputError("a request of HTTP/1.1 has a Host field")
+    elif not is_authority(host):  # a proxy in front may have read another host out of it than we would
+        return MalformedInputError(f"Host is {_shown(host)}: a request names one host, and maybe a port")
+    coding = fields.get(b"transfer-encoding")
+    if coding is not None and coding.lower() != b"chunked":  # others may see another end of it than we do
+        return MalformedInputError(f"transfer-encoding {_shown(coding)}: only chunked is supported")
+    return None
+
+
+def websocket_fault_of(fields: Mapping[bytes, bytes]) -> RequestError | None:
+    """Why a request for a WebSocket cannot have one, though its head is in order."""
+    version = fields.get(b"sec-websocket-version", WEBSOCKET_VERSION)
+    if fields.get(b"upgrade", b"").lower() == b"websocket" and version != WEBSOCKET_VERSION:
+        return UpgradeRequiredError(f"WebSockets of version {_shown(version)} are not served: 13 is")
+    return None
+
+
+def _shown(value: bytes) -> str:
+    return repr(value[:_SHOWN_BYTES].decode("latin-1"))

@@ -1,0 +1,91 @@
+"""Heads that are refused whatever they ask for, by every route alike."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from http_server import Running, get, on_server, post
+
+from tiffin.runtime.http.authority import is_authority
+from tiffin.runtime.http.head_faults import fault_of
+
+HANDSHAKE = ("connection: upgrade", "upgrade: websocket", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==")
+REQUESTS = [
+    post("/echo", b'{"x":1}'),
+    post("/echo?x=1", b""),
+    post("/nowhere", b"{}"),
+    post("/v2/models/echo/infer", b"{}"),
+    get("/livez"),
+    get("/v2"),
+    get("/schema", method="HEAD"),
+    get("/echo", *HANDSHAKE, "sec-websocket-version: 13"),
+]
+HOSTS = [
+    *(b"a", b"A.b:80", b"", b":80", b"10.0.0.1", b"my_host", b"a%20b", b"a."),
+    *(b"[::1]", b"[fe80::1%25eth0]:3000"),
+]
+NO_HOSTS = [
+    *(b"a, a", b"a b", b"a/b", b"u@a", b"a:b", b"a:80:80", b"a?", b"a\t", b"%zz", b"\xc3\xa9"),
+    *(b"::1", b"[::1"),
+]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_what_names_a_host(host: bytes) -> None:
+    assert is_authority(host)
+    assert fault_of("1.1", {b"host": host}) is None
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_what_names_none(host: bytes) -> None:
+    assert not is_authority(host)
+    fault = fault_of("1.0", {b"host": host})
+    assert fault is not None
+    assert repr(host.decode("latin-1")) in str(fault)
+
+
+def test_only_old_requests_may_name_none() -> None:
+    assert fault_of("1.0", {}) is None
+    assert str(fault_of("1.1", {})) == "a request of HTTP/1.1 has a Host field"
+
+
+@on_server()
+async def test_hosts(server: Running) -> None:
+    for request in REQUESTS:
+        for instead in (b"", b"host: a\r\nhost: a\r\n", b"host: a\r\nHost: b\r\n", b"host: a b\r\n"):
+            bad = request.replace(b"host: test\r\n", instead)
+            async with await server.connect() as client:
+                await client.send(bad + post("/echo", b'{"x":1}'))
+                answer = await client.answer(head=request.startswith(b"HEAD"))
+                assert (answer.status, answer.headers["connection"]) == (400, "close"), bad
+                assert answer.headers["content-type"].endswith("json")
+
+
+@on_server()
+async def test_versions_and_codings(server: Running) -> None:
+    for request in REQUESTS:
+        for old, new in (
+            (b"HTTP/1.1", b"HTTP/2.0"),
+            (b"HTTP/1.1", b"HTTP/0.9"),
+            (b"\r\n\r\n", b"\r\ntransfer-encoding: identity\r\n\r\n"),
+            (b"\r\n\r\n", b"\r\ntransfer-encoding: gzip, chunked\r\n\r\n"),
+        ):
+            async with await server.connect() as client:
+                await client.send(request.replace(old, new, 1).replace(b"content-length", b"x-length"))
+                answer = await client.answer(head=request.startswith(b"HEAD"))
+                assert (answer.status, answer.headers["connection"]) == (400, "close"), (request, new)
+
+
+@on_server()
+async def test_websockets_of_other_versions(server: Running) -> None:
+    async with await server.connect() as client:
+        await client.send(get("/echo", *HANDSHAKE, "sec-websocket-version: 8"))
+        answer = await client.answer()
+        assert (answer.status, answer.headers["sec-websocket-version"]) == (426, "13")
+        assert json.loads(answer.body)["type"] == "/docs#problem-upgrade-required"
+        assert await client.ended()
+    async with await server.connect() as client:  # HTTP/1.0 has no upgrades: a GET, then
+        request = get("/echo", *HANDSHAKE, "sec-websocket-version: 13")
+        await client.send(request.replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert (await client.answer()).status == 405
