@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from patients import GB, only, patient, saved, served
+from ports import kept_port
 
 from tiffin.bundler.doctor import (
     clock,
@@ -123,12 +124,10 @@ def test_the_clock() -> None:
 
 
 def test_a_port_in_use() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        number = taken.getsockname()[1]
-        assert f"--port {number + 1}" in only(list(port.check(patient(port=number))), "warning").mend
-    assert list(port.check(patient(port=number))) == []
+    with kept_port() as number:
+        with socket.create_server(("127.0.0.1", number)):
+            assert f"--port {number + 1}" in only(list(port.check(patient(port=number))), "warning").mend
+        assert list(port.check(patient(port=number))) == []
     assert list(port.check(patient(port=0))) == []
 
 
