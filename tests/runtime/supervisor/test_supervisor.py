@@ -523,12 +523,12 @@ def test_a_stop_during_a_reload_gives_it_up(server: Server) -> None:
         server.order(runners={"forest": 1}, worker="hang")
         os.kill(os.getpid(), signal.SIGHUP)
         await server.event("reloading")
-        await until(lambda: len(_children()) > len(others) + 3)
+        await until(lambda: len(_children()) > len(others) + 4)
         children.extend(set(_children()) - set(others))
         stop()
 
     assert server.run(play) == 0
-    assert len(children) == 4
+    assert len(children) == 5, "the guard, and two of each generation"
     assert not any(alive(pid) for pid in children)
     assert server.events[-1].kind == "stopped"
 
