@@ -34,6 +34,14 @@ class Groups:
         self._groups.discard(group)
         self._tell(f"-{group}\n")
 
+    def look(self) -> None:
+        """A child of this process has ended: should it be the guard, killed, another takes its place.
+
+        One that ended by itself cannot work here, and the next could not either.
+        """
+        if self._guard is not None and (self._guard.poll() or 0) < 0:
+            self._replace()
+
     def close(self) -> None:
         """Nobody is guarded any more."""
         if self._guard is not None and self._guard.stdin is not None:
@@ -50,7 +58,12 @@ class Groups:
                 _write(self._guard, line)
                 return
         except OSError:  # it was killed, or stopped and does not read
-            self.close()
+            pass
+        self._replace()
+
+    def _replace(self) -> None:
+        """Another guard, who knows all groups."""
+        self.close()
         try:
             self._guard = _start()
             _write(self._guard, "".join(f"+{group}\n" for group in self._groups))

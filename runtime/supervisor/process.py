@@ -73,7 +73,7 @@ class Reaper:
         self._oom_seen = oom_kills()
         self._orphans = os.getpid() == 1 if orphans is None else orphans
         self._children: dict[int, Child] = {}
-        self._groups = Groups(guarded=os.getpid() != 1)
+        self._groups = Groups(guarded=not self._orphans)
         loop.add_signal_handler(signal.SIGCHLD, self.collect)
 
     def watch(self, child: Child) -> None:
@@ -83,6 +83,7 @@ class Reaper:
     def collect(self) -> None:
         for pid in list(self._children):
             self._collect(pid)
+        self._groups.look()
         while self._orphans:
             try:
                 info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

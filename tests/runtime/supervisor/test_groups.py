@@ -83,6 +83,22 @@ def test_a_guard_that_is_stopped_holds_nobody_up() -> None:
     assert first.poll() == -signal.SIGKILL
 
 
+def test_one_that_was_killed_is_replaced_when_that_is_noticed() -> None:
+    groups = Groups(guarded=True)
+    groups.add(2**22 + 1)
+    first = groups._guard
+    assert first is not None
+    groups.look()
+    assert groups._guard is first
+    first.kill()
+    first.wait()
+    groups.look()
+    assert groups._guard is not first
+    assert groups._guard is not None
+    groups.discard(2**22 + 1)
+    groups.close()
+
+
 def test_pid_1_needs_none() -> None:
     groups = Groups(guarded=False)
     groups.add(os.getpgrp())
