@@ -33,11 +33,17 @@ class Schemas:
     def __init__(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         self._old, self._new = _rooted(old), _rooted(new)
         self._left = MAX_PARTS
+        self._cut = False
         self._open: set[tuple[str, str]] = set()
 
     def facts(self) -> list[Fact]:
-        """In the order of the documents."""
-        return list(self._differ(self._old, self._new, "", 0))
+        """In the order of the documents; the last tells when they were too large to compare all of them."""
+        if words(self._old) == words(self._new):
+            return []
+        found = list(self._differ(self._old, self._new, "", 0))
+        if self._cut:
+            found.append(Fact("", "other", f"too large to compare in full: {MAX_PARTS} parts were"))
+        return found
 
     def _differ(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
         if (old is False) != (new is False):
@@ -48,7 +54,10 @@ class Schemas:
         pair = (words(old), words(new))
         # The same words may refer to what is another now. What holds itself is compared once.
         same = pair[0] == pair[1] and '"$ref"' not in pair[0]
-        if self._left < 0 or depth > MAX_DEPTH or same or pair in self._open:
+        if same or pair in self._open:
+            return
+        if self._left < 0 or depth > MAX_DEPTH:
+            self._cut = True
             return
         self._open.add(pair)
         try:

@@ -292,6 +292,19 @@ def test_a_schema_that_holds_itself_often_ends() -> None:
     assert Fact(".leaf", "other", "string → number") in facts
 
 
+def test_what_was_too_large_to_compare_is_told() -> None:
+    def document(kind: str) -> dict[str, Any]:
+        names = "abcdefgh"
+        fields = {name: {"$ref": f"#/$defs/{name}"} for name in names}
+        types = {name: {"type": "object", "title": name, "properties": {**fields}} for name in names}
+        types["h"]["properties"]["leaf"] = {"type": kind}
+        return {"$ref": "#/$defs/a", "$defs": types}
+
+    assert Schemas(document("string"), document("string")).facts() == []
+    *_, last = Schemas(document("string"), document("number")).facts()
+    assert (last.kind, last.what) == ("other", "too large to compare in full: 5000 parts were")
+
+
 def test_dtypes_that_numpy_does_not_know() -> None:
     assert type_facts(array("bfloat16"), array("float32"))[0].kind == "wider"
     assert type_facts(array("float16"), array("bfloat16"))[0].kind == "other"
