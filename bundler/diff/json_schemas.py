@@ -42,7 +42,8 @@ class Schemas:
             return []
         found = list(self._differ(self._old, self._new, "", 0))
         if self._cut:
-            found.append(Fact("", "other", f"too large to compare in full: {MAX_PARTS} parts and {MAX_DEPTH} levels are"))
+            bounds = f"{MAX_PARTS} parts and {MAX_DEPTH} levels are"
+            found.append(Fact("", "other", f"too large to compare in full: {bounds}"))
         return found
 
     def _differ(self, old: Any, new: Any, path: str, depth: int) -> Iterator[Fact]:
