@@ -97,7 +97,8 @@ def test_what_is_in_the_container_of_a_step(processes: Callable[[int, int, str],
 
 def test_a_build_ends_with_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine whose step is killed ends by itself, and is not ended."""
-    code = "import subprocess, sys; subprocess.run(['sleep', '60']); sys.exit(3)"
+    code = "import subprocess, sys; subprocess.run(['sleep', '600']); sys.exit(3)"
+    monkeypatch.setattr(step_processes, "_PATIENCE_S", 300)
     with subprocess.Popen([sys.executable, "-c", code]) as engine:
         monkeypatch.setattr(step_processes, "contained", step_processes._below)
         fail_step(engine)
