@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,10 +12,11 @@ import msgspec
 from ...errors import ConnectionFailedError, OverloadedError, TiffinError
 from .address import Address
 from .api import Api, apis_of
-from .directory import method_of, token_from_environment, unknown_api
-from .options import CallOptions, Trust
+from .directory import method_of, unknown_api
+from .options import Trust
 from .outgoing import QUESTION_S, Outgoing
 from .patience import Patience, remaining_s
+from .server_client import ServerClient
 from .transport import AsyncTransport, Reply
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class AsyncClient:
+class AsyncClient(ServerClient):
     """Calls a server from an event loop; its methods are the server's apis.
 
         async with tiffin.AsyncClient("http://127.0.0.1:3000") as client:
@@ -37,36 +36,16 @@ class AsyncClient:
     its schema, so that names, signatures and docstrings are there; without it the first call does.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        timeout_s: float | None = None,
-        retries: int = 3,
-        token: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        idempotent: bool = False,
-        ca: str | Path = "",
-        cert: str | Path = "",
-        key: str | Path = "",
-        max_connections: int = 100,
-    ) -> None:
-        self._address = Address.parse(url)
-        self._options = CallOptions(
-            timeout_s=timeout_s,
-            retries=retries,
-            token=token_from_environment() if token is None else token,
-            headers=dict(headers or {}),
-            idempotent=idempotent,
-        )
-        self._shared = _Shared(_transport(self._address, Trust(ca, cert, key), max_connections))
+    _shared: _Shared
 
-    def with_options(self, **changed: Any) -> Self:
-        """This client with other options for calls, on the same connections; see `Client.with_options`."""
-        made = object.__new__(type(self))
-        made._address, made._shared = self._address, self._shared
-        made._options = replace(self._options, **changed)
-        return made
+    def _open(self, address: Address, trust: Trust, most: int) -> _Shared:
+        if address.grpc:
+            from .async_grpc_transport import AsyncGrpcTransport
+
+            return _Shared(AsyncGrpcTransport(address, trust))
+        from .async_http_transport import AsyncHttpTransport
+
+        return _Shared(AsyncHttpTransport(address, trust.context() if address.tls else None, most))
 
     async def connect(self) -> Self:
         """Asks for the schema, once."""
@@ -130,9 +109,6 @@ class AsyncClient:
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *(self._shared.apis or {})})
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self._address)!r})"
 
     async def _apis(self) -> dict[str, Api]:
         if self._shared.apis is None:
@@ -227,13 +203,3 @@ async def anext_or_none(replies: AsyncIterator[Reply]) -> Reply | None:
         return await replies.__anext__()
     except StopAsyncIteration:
         return None
-
-
-def _transport(address: Address, trust: Trust, most: int) -> AsyncTransport:
-    if address.grpc:
-        from .async_grpc_transport import AsyncGrpcTransport
-
-        return AsyncGrpcTransport(address, trust)
-    from .async_http_transport import AsyncHttpTransport
-
-    return AsyncHttpTransport(address, trust.context() if address.tls else None, most)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,10 +12,11 @@ import msgspec
 from ...errors import ConnectionFailedError, OverloadedError, TiffinError
 from .address import Address
 from .api import Api, apis_of
-from .directory import method_of, token_from_environment, unknown_api
-from .options import CallOptions, Trust
+from .directory import method_of, unknown_api
+from .options import Trust
 from .outgoing import QUESTION_S, Outgoing
 from .patience import Patience, remaining_s
+from .server_client import ServerClient
 from .transport import Reply, Transport
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Client:
+class Client(ServerClient):
     """Calls a server; its methods are the server's apis, with their names, signatures and docstrings.
 
         with tiffin.Client("http://127.0.0.1:3000") as client:
@@ -54,46 +53,16 @@ class Client:
         UsageError: the URL or an option makes no sense. Nothing is sent before the first call.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        timeout_s: float | None = None,
-        retries: int = 3,
-        token: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        idempotent: bool = False,
-        ca: str | Path = "",
-        cert: str | Path = "",
-        key: str | Path = "",
-        max_connections: int = 100,
-    ) -> None:
-        self._address = Address.parse(url)
-        self._options = CallOptions(
-            timeout_s=timeout_s,
-            retries=retries,
-            token=token_from_environment() if token is None else token,
-            headers=dict(headers or {}),
-            idempotent=idempotent,
-        )
-        self._shared = _Shared(_transport(self._address, Trust(ca, cert, key), max_connections))
+    _shared: _Shared
 
-    def with_options(self, **changed: Any) -> Self:
-        """This client with other options for calls, on the same connections.
+    def _open(self, address: Address, trust: Trust, most: int) -> _Shared:
+        if address.grpc:
+            from .grpc_transport import GrpcTransport
 
-            client.with_options(timeout_s=2, headers={"x-request-id": "a1"}).classify(flowers)
+            return _Shared(GrpcTransport(address, trust))
+        from .http_transport import HttpTransport
 
-        Args:
-            changed: `timeout_s`, `retries`, `token`, `headers`, `idempotent`.
-
-        Raises:
-            TypeError: another name.
-            UsageError: a value that makes no sense.
-        """
-        made = object.__new__(type(self))
-        made._address, made._shared = self._address, self._shared
-        made._options = replace(self._options, **changed)
-        return made
+        return _Shared(HttpTransport(address, trust.context() if address.tls else None, most))
 
     def call(self, api: str, /, *args: Any, **kwargs: Any) -> Any:
         """The api of that name, also where the name is one of the client's own methods.
@@ -150,9 +119,6 @@ class Client:
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._apis()})
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self._address)!r})"
 
     def _apis(self) -> dict[str, Api]:
         shared = self._shared
@@ -220,13 +186,3 @@ class _Shared:
         self.transport = transport
         self.lock = threading.Lock()
         self.apis: dict[str, Api] | None = None
-
-
-def _transport(address: Address, trust: Trust, most: int) -> Transport:
-    if address.grpc:
-        from .grpc_transport import GrpcTransport
-
-        return GrpcTransport(address, trust)
-    from .http_transport import HttpTransport
-
-    return HttpTransport(address, trust.context() if address.tls else None, most)
