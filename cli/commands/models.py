@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...errors import ModelError, NotFoundError, TiffinError
-from .. import console
+from .. import console, exported
 from ..group import Group
 from ..model_file_options import model_file_options
 from ..provenance_view import provenance_rows
@@ -151,22 +150,8 @@ def export(tag: Any, path: Path, as_json: bool) -> None:
     PATH is a file (gzipped when it ends in .gz or .tgz) or a folder; default: NAME-VERSION.tar here.
     """
     from ...bundler import models
-    from ...bundler.words import digest_words, size_words
 
-    model = models.get(tag)
-    with console.progress(f"export {model.tag}", quiet=as_json) as bar:
-        written = models.export(
-            model.tag, path, on_progress=lambda done, total: bar.update(done=done, total=total)
-        )
-    size_bytes = written.stat().st_size
-    if as_json:
-        console.emit_json({"tag": str(model.tag), "path": str(written.absolute()), "size_bytes": size_bytes})
-        return
-    console.panel(
-        f"Exported {model.tag}",
-        [("file", written), ("size", size_words(size_bytes)), ("digest", digest_words(model.info.digest))],
-        [f"bundle models import {quote(str(written))}  # on another machine"],
-    )
+    exported.export(models.get(tag), models.export, path, taken_by="bundle models import", as_json=as_json)
 
 
 @command.command("import")
