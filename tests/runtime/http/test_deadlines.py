@@ -112,10 +112,10 @@ def test_an_answer_at_the_deadline_comes_first_however_late_the_loop_is() -> Non
 
     async def main() -> None:
         loop, queue = asyncio.get_running_loop(), Deadlines()
-        item = Item(0.02, time.monotonic(), told)
-        queue.add(item, loop)
         answered = loop.create_future()
         loop.call_later(0.02, answered.set_result, "why")
+        item = Item(0.02, time.monotonic(), told)
+        queue.add(item, loop)
 
         async def work() -> None:
             told.append(await asyncio.shield(answered))
