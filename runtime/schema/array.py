@@ -111,8 +111,9 @@ class ArrayKind(Kind):
     def json_schema(self) -> dict[str, Any]:
         element = self._element_schema()
         if self.dims is None or self.depth is None:
-            # The number of axes is open: lists of anything, checked by the server.
-            return {"description": self.title, "type": ["array", *_types(element)]}
+            # The number of axes is open: lists of anything, checked by the server. Generators of clients
+            # want to be told of the items.
+            return {"description": self.title, "type": ["array", *_types(element)], "items": {}}
         schema = element
         for axis in reversed(self.dims.axes):
             schema = {"type": "array", "items": schema}

@@ -64,7 +64,7 @@ def _list(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> An
     if "prefixItems" in schema:
         return [from_schema(entry, definitions, depth + 1) for entry in schema["prefixItems"]]
     items = schema.get("items")
-    if not isinstance(items, dict):
+    if not isinstance(items, dict) or not items:
         return []
     return [from_schema(items, definitions, depth + 1)] * max(1, schema.get("minItems", 1))
 

@@ -39,6 +39,11 @@ _PARSERS: dict[str, tuple[Callable[[Buffer], Any], str]] = {
     media.JSON: (msgspec.json.decode, "JSON"),
     media.MSGPACK: (msgspec.msgpack.decode, "msgpack"),
 }
+_SAID_BY = {
+    media.FORM: "; curl -d says so unless told -H 'content-type: application/json'",
+    media.TEXT: "; fetch says so of a string unless told headers: {'content-type': 'application/json'}",
+}
+"""Who sends a media type that nobody has chosen."""
 
 
 class Inputs:
@@ -227,11 +232,9 @@ class Inputs:
             return self._merged({self.stream.name: self.stream.from_lines(body)}, query)
         if self._raw is not None and self._raw.takes(kind):
             return self._merged(self._raw.read(body, kind, options), query)
-        hint = (
-            "; curl -d says so unless told -H 'content-type: application/json'" if kind == media.FORM else ""
-        )
         raise UnsupportedMediaTypeError(
-            f"this route does not take {kind[:100]!r}{hint}; send one of: {', '.join(self.media_types)}"
+            f"this route does not take {kind[:100]!r}{_SAID_BY.get(kind, '')}; "
+            f"send one of: {', '.join(self.media_types)}"
         )
 
     def _from_plain(

@@ -490,12 +490,14 @@ def test_a_mutable_default_is_fresh_in_every_call() -> None:
         assert compiled.decode("application/json", body, query)["names"] == []
 
 
-def test_what_curl_sends_by_default_is_explained() -> None:
+def test_what_curl_and_fetch_send_by_default_is_explained() -> None:
     def call(self: object, x: list[list[float]]) -> None: ...
 
     compiled = Inputs.of(call, where="test")
     with pytest.raises(UnsupportedMediaTypeError, match="-H 'content-type: application/json'"):
         compiled.decode("application/x-www-form-urlencoded", b'{"x": [[1]]}')
+    with pytest.raises(UnsupportedMediaTypeError, match="fetch says so of a string unless told headers"):
+        compiled.decode("text/plain;charset=UTF-8", b'{"x": [[1]]}')
     with pytest.raises(MalformedInputError, match="the body is empty; send a JSON object with `x`"):
         compiled.decode("application/json", b"")
 

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import enum
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -82,6 +82,23 @@ def test_it_is_valid_openapi_3_1() -> None:
     OpenAPIV31SpecValidator(document).validate()
     assert document["openapi"].startswith("3.1")
     assert "$defs" not in json.dumps(document)
+
+
+def test_every_list_says_what_is_in_it() -> None:
+    """Generators of clients (openapi-python-client) leave an operation out otherwise."""
+
+    def lists(schema: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(schema, dict):
+            kind = schema.get("type", ())
+            if kind == "array" or (isinstance(kind, list) and "array" in kind):
+                yield schema
+        for inner in schema.values() if isinstance(schema, dict) else schema:
+            if isinstance(inner, (dict, list)):
+                yield from lists(inner)
+
+    found = list(lists(openapi(INFO)))
+    assert len(found) > 10
+    assert [each for each in found if "items" not in each and "prefixItems" not in each] == []
 
 
 def test_every_route_media_type_and_problem_is_there() -> None:
