@@ -57,9 +57,12 @@ async def answer(
             problem.log_failure(error, route=path, request_id=context.id, trace_id=context.trace_id)
         status, headers, body = word(error, instance=path, request_id=context.id)
         if isinstance(error, MethodNotAllowedError):
-            headers = ((b"allow", b"GET, HEAD"),)
-    kind = (b"content-type", JSON.encode("ascii"))
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [kind, length, *headers]})
+            headers = ((b"allow", b"GET, HEAD, OPTIONS"),)
+            if scope["method"] == "OPTIONS":  # which asked for that
+                status, body = 204, b""
+    if status != 204:
+        kind = (b"content-type", JSON.encode("ascii"))
+        headers = (kind, (b"content-length", b"%d" % len(body)), *headers)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     sent = b"" if scope["method"] == "HEAD" else body
     await send({"type": "http.response.body", "body": sent, "more_body": False})

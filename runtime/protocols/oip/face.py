@@ -52,7 +52,9 @@ class Face:
                 problem.log_failure(error, route=path, request_id=context.id, trace_id=context.trace_id)
             status, headers, body = error_body(error, instance=path, request_id=context.id)
             if isinstance(error, MethodNotAllowedError):
-                headers = ((b"allow", ", ".join(self._verbs(path)).encode("ascii")),)
+                headers = ((b"allow", ", ".join((*self._verbs(path), "OPTIONS")).encode("ascii")),)
+                if scope["method"] == "OPTIONS":  # which asked for that
+                    status, body = 204, b""
         await _send(send, status, headers, body, with_body=scope["method"] != "HEAD")
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, Any]:
@@ -100,7 +102,9 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
 async def _send(
     send: Send, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes, *, with_body: bool
 ) -> None:
-    fields = [(b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store"), *headers]
+    fields = [(b"cache-control", b"no-store"), *headers]
+    if status != 204:
+        fields.insert(0, (b"content-length", b"%d" % len(body)))
     if body:
         fields.insert(0, (b"content-type", JSON.encode("ascii")))
     await send({"type": "http.response.start", "status": status, "headers": fields})

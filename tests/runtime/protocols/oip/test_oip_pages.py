@@ -175,12 +175,12 @@ def test_shared_memory_of_nobody(caller: Caller) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("POST", "/v2", "GET, HEAD"),
-        ("POST", "/v2/models/tensors.any/stats", "GET, HEAD"),
-        ("DELETE", "/v2/models/tensors.any", "GET, HEAD"),
-        ("GET", "/v2/repository/index", "POST"),
-        ("GET", "/v2/repository/models/tensors.any/load", "POST"),
-        ("PUT", "/v2/logging", "GET, HEAD, POST"),
+        ("POST", "/v2", "GET, HEAD, OPTIONS"),
+        ("POST", "/v2/models/tensors.any/stats", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/v2/models/tensors.any", "GET, HEAD, OPTIONS"),
+        ("GET", "/v2/repository/index", "POST, OPTIONS"),
+        ("GET", "/v2/repository/models/tensors.any/load", "POST, OPTIONS"),
+        ("PUT", "/v2/logging", "GET, HEAD, POST, OPTIONS"),
         ("GET", "/v2/models/tensors.any/infer", "POST, OPTIONS"),
     ],
 )
@@ -188,6 +188,10 @@ def test_other_verbs(caller: Caller, method: str, path: str, allow: str) -> None
     answer = caller.ask(path, method=method)
     assert (answer.status, answer.headers["allow"]) == (405, allow)
     assert "error" in json.loads(answer.body)
+    answer = caller.ask(path, method="OPTIONS")
+    assert (answer.status, answer.headers["allow"], answer.body) == (204, allow, b"")
+    assert "content-length" not in answer.headers
+    assert caller.ask("/v2/nope", method="OPTIONS").status == 404
 
 
 def test_what_is_no_route(caller: Caller) -> None:
