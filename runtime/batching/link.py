@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -56,7 +57,14 @@ async def _connected(address: WorkerAddress, dispatcher: Dispatcher, timeout_s: 
     try:
         end.setblocking(False)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
-        await asyncio.wait_for(loop.sock_connect(end, address.address), timeout_s)
+        connecting = asyncio.ensure_future(loop.sock_connect(end, address.address))
+        try:  # before Python 3.12 `asyncio.wait_for` may swallow a cancellation
+            await asyncio.wait({connecting}, timeout=timeout_s)
+            if not connecting.done():
+                raise asyncio.TimeoutError
+            connecting.result()
+        finally:
+            connecting.cancel()
         arenas = _say_hello(end)
         _, link = await loop.create_unix_connection(
             lambda: Link(address.id, dispatcher, end, *arenas), sock=end
@@ -157,6 +165,11 @@ class Link(asyncio.BufferedProtocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    def lose(self) -> None:
+        """The worker is gone: what has come by now is read, and then the connection is lost."""
+        with contextlib.suppress(OSError):  # it is closed
+            self._end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Gives the worker nothing new; closes as soon as it has answered what it holds."""

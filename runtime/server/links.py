@@ -78,6 +78,11 @@ class Links:
         """The runner of every worker that is connected."""
         return [runner for runner, _ in self._links.values()]
 
+    def lose(self, worker: str) -> None:
+        """Its process has ended, whatever the connection says: what it held is run again elsewhere."""
+        if worker in self._links:
+            self._links[worker][1].lose()
+
     def cut(self) -> None:
         """Loses every connection at once: what workers hold is run again elsewhere."""
         for _, link in list(self._links.values()):

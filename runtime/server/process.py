@@ -34,6 +34,7 @@ from ..supervisor.control import (
     Drained,
     Draining,
     Explain,
+    Gone,
     Judged,
     Message,
     Ping,
@@ -147,6 +148,8 @@ class ApiProcess:
             self._workers = message
             self._links.follow(message.workers)
             self._changed.set()
+        elif isinstance(message, Gone):
+            self._links.lose(message.worker)
         elif isinstance(message, Judged):
             verdict = Verdict(message.outline, message.digest, message.until, message.sentence_s)
             self._state.dispatchers[message.runner].poison.learn(verdict)

@@ -153,6 +153,13 @@ class Workers(msgspec.Struct, kw_only=True, tag=True):
     """False until every worker of the generation has been warm once."""
 
 
+class Gone(msgspec.Struct, kw_only=True, tag=True):
+    """To API processes: this worker's process has ended. Their connections may not tell: what user code has
+    forked there may hold them open."""
+
+    worker: str
+
+
 class Judged(msgspec.Struct, kw_only=True, tag=True):
     """An API process found out whether a request ends workers; the others of its generation are told."""
 
@@ -229,6 +236,7 @@ Message = Union[  # noqa: UP007 - 3.10
     StartGate,
     StartWorker,
     Workers,
+    Gone,
     Judged,
     Drain,
     Explain,

@@ -257,6 +257,7 @@ class Generation:
     def _worker_down(self, worker: Worker, how: Exit, *, was_ready: bool) -> bool:
         self.register.count_down(worker)
         Path(worker.address).unlink(missing_ok=True)
+        self.register.tell_gone(worker)
         self._tell_workers()
         return self._down(worker, worker.runner.name, how, was_ready=was_ready)
 

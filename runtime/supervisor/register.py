@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..manifest import ServiceSpec
 from .api import Api
-from .control import Target, Workers
+from .control import Gone, Target, Workers
 from .house import House
 from .slot import Slot
 from .worker import Worker
@@ -47,6 +47,11 @@ class Register:
         message = self.addresses()
         for api in self.apis:
             api.send(message)
+
+    def tell_gone(self, worker: Worker) -> None:
+        """Its process has ended."""
+        for api in self.apis:
+            api.send(Gone(worker=worker.id))
 
     def notice_warmth(self) -> None:
         """To be called once the workers are known, and when one comes up."""

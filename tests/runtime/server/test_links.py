@@ -16,10 +16,14 @@ from tiffin.errors import UnavailableError
 from tiffin.runtime.batching import link as link_module
 from tiffin.runtime.batching.dispatcher import Dispatcher
 from tiffin.runtime.batching.link import Link
-from tiffin.runtime.manifest import RunnerSpec
+from tiffin.runtime.manifest import MethodSpec, RunnerSpec
 from tiffin.runtime.metrics import Metrics
 from tiffin.runtime.server.links import Links
 from tiffin.runtime.supervisor.control import WorkerAddress
+from tiffin.runtime.wire import frame
+from tiffin.runtime.wire.frame import Frame
+from tiffin.runtime.wire.messages import PROTOCOL, Call, Hello, Result, dump, load
+from tiffin.runtime.wire.values import pack
 
 
 class Scene:
@@ -30,8 +34,12 @@ class Scene:
         self.metrics = Metrics.open(folder, "api-0", "fake")
         self.stuck: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.listening: list[socket.socket] = []
+        self.serving: list[asyncio.AbstractServer] = []
+        self.writers: list[asyncio.StreamWriter] = []
+        spec = RunnerSpec(name="forest", methods={"predict": MethodSpec()})
+        self.dispatcher = Dispatcher(spec, metrics=self.metrics.runner("forest"))
         self.links = Links(
-            {"forest": Dispatcher(RunnerSpec(name="forest"), metrics=self.metrics.runner("forest"))},
+            {"forest": self.dispatcher},
             lambda: None,
             on_stuck=lambda *told: self.stuck.put_nowait(told),
             patience_s=patience_s,
@@ -47,6 +55,11 @@ class Scene:
 
     async def close(self) -> None:
         await self.links.close()
+        for server in self.serving:
+            server.close()
+        for writer in self.writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self.writers), return_exceptions=True)
         self.metrics.close()
         for one in self.listening:
             one.close()
@@ -103,6 +116,56 @@ def test_without_a_descriptor_for_it_it_is_tried_again(
     asyncio.run(play())
 
 
+def test_a_worker_that_ended_is_lost_though_somebody_holds_its_connection_open(tmp_path: Path) -> None:
+    """A process that its user code forked, say. What it answered before counts."""
+
+    async def play() -> None:
+        scene = Scene(tmp_path, 60.0)
+        dispatcher, calls = scene.dispatcher, asyncio.Queue[tuple[str, Frame, asyncio.StreamWriter]]()
+
+        async def hire(name: str) -> WorkerAddress:
+            async def work(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                scene.writers.append(writer)
+                writer.write(b"".join(frame.encode(frame.HELLO, 0, dump(Hello(PROTOCOL, name)))))
+                frames = frame.FrameReader()
+                while data := await reader.read(65536):
+                    for received in frames.feed(data):
+                        if received.kind == frame.CALL:
+                            calls.put_nowait((name, received, writer))
+
+            path = str(tmp_path / name)
+            scene.serving.append(await asyncio.start_unix_server(work, path))
+            return WorkerAddress(id=name, runner="forest", address=path)
+
+        def answer(call: Frame, writer: asyncio.StreamWriter) -> None:
+            value, buffers = pack([len(load(Call, call.head).counts)])
+            head = dump(Result(value, 0.1, []))
+            writer.write(b"".join(frame.encode(frame.RESULT, call.batch, head, buffers)))
+
+        ended = await hire("forest-0-1")
+        scene.links.follow([ended])
+        first = asyncio.ensure_future(dispatcher.call("predict", ([1],), {}))
+        _, call, writer = await asyncio.wait_for(calls.get(), 20)
+        answer(call, writer)
+        scene.links.lose("forest-0-1")
+        assert await asyncio.wait_for(first, 20) == [1]
+
+        scene.links.follow([])
+        scene.links.follow([await hire("forest-0-2")])
+        second = asyncio.ensure_future(dispatcher.call("predict", ([1],), {}))
+        await asyncio.wait_for(calls.get(), 20)
+        scene.links.lose("forest-0-2")
+        scene.links.follow([await hire("forest-0-3")])
+        name, call, writer = await asyncio.wait_for(calls.get(), 20)
+        assert name == "forest-0-3"
+        answer(call, writer)
+        assert await asyncio.wait_for(second, 20) == [1]
+        scene.links.lose("nobody")
+        await scene.close()
+
+    asyncio.run(play())
+
+
 @pytest.mark.parametrize("forgotten_first", [True, False])
 def test_nothing_is_left_after_close(tmp_path: Path, forgotten_first: bool) -> None:
     async def play() -> None:
@@ -114,6 +177,18 @@ def test_nothing_is_left_after_close(tmp_path: Path, forgotten_first: bool) -> N
         assert len(asyncio.all_tasks()) > 2
         await scene.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_it_can_be_closed_at_every_turn_of_connecting(tmp_path: Path, turns: int) -> None:
+    async def play() -> None:
+        scene = Scene(tmp_path, 600.0)
+        scene.links.follow([scene.mute("forest-0-1")])
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await asyncio.wait_for(scene.close(), 20)
 
     asyncio.run(play())
 
