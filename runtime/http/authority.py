@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_HOST = rb"(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*"
+_CHARS = rb"[A-Za-z0-9._~!$&'()*+;=-]*"
+_HOST = rb"%b(?:%%[0-9A-Fa-f]{2}%b)*" % (_CHARS, _CHARS)
 _LITERAL = rb"\[[0-9A-Za-z:._~%-]+\]"
 # A comma may stand in a name by the grammar; here it is what two fields of one name were joined with.
 _is_authority = re.compile(rb"(?:%b|%b)(?::[0-9]*)?" % (_HOST, _LITERAL)).fullmatch
