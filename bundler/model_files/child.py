@@ -87,7 +87,9 @@ def ask(
         )
     if found.error:
         kind: type[TiffinError] = getattr(errors, found.error)
-        raise ModelError(found.message) if kind is errors.MissingDependencyError else kind(found.message)
+        if kind is errors.MissingDependencyError:
+            raise ModelError(f"{subject.name}: {found.message}")
+        raise kind(found.message)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 _MOST_SHOWN = 5
 """Of what a pickled dict or list holds."""
+_ON_MODULE = re.compile(r" on <module .*>$")
+"""What pickle adds is the process's own module where the file says `__main__`."""
 _DAMAGE = (EOFError, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error)
 
 
@@ -116,9 +119,10 @@ def _unpickled(found: Found) -> Any:
             f"({error}): install it, or run where its code can be imported"
         ) from error
     except AttributeError as error:
+        why = _ON_MODULE.sub("", str(error))
         raise ModelError(
-            f"{path.name} is {found.what}, and its code is not where it was ({error}): a class of a script "
-            "or notebook goes into a module that can be imported, or save the model from there by "
+            f"{path.name} is {found.what}, and its code is not where it was ({why}): a class of a script or "
+            "notebook goes into a module that can be imported, or save the model from there by "
             "tiffin.models.save"
         ) from error
     except Exception as error:

@@ -6,7 +6,7 @@ import re
 
 from .found import Found
 from .head import Head
-from .torch_archive import WEIGHTS_ADVICE
+from .torch_archive import weights_advice
 
 _SKOPS = re.compile(rb'\s*\{\s*"__class__":.{1,2000}"__loader__":', re.DOTALL)
 _MAX_HEADER_BYTES = 100 * 1024 * 1024
@@ -30,6 +30,6 @@ def look_safetensors(head: Head) -> Found | None:
     return Found(
         path=head.path,
         what="a safetensors file",
-        advice=WEIGHTS_ADVICE,
+        advice=weights_advice(head.path),
         weights_of="torch",
     )

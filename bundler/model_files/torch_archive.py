@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .found import Found
 from .head import Head
 from .pickles import globals_of
 
 _TENSORS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter")
 _PLAIN = {"collections.OrderedDict", "torch.Size", "torch.device", "torch.dtype"}
-WEIGHTS_ADVICE = (
-    "it holds weights and no network. In Python: tiffin.models.save('name', Path('…'), "
-    "options={'class': Net, 'init': {…}}, example=…), or write the network along: "
-    "torch.jit.script(net).save('model.pt')"
-)
+
+
+def weights_advice(path: Path) -> str:
+    return (
+        f"it holds weights and no network. In Python: tiffin.models.save('name', Path({path.name!r}), "
+        "options={'class': Net, 'init': {…}}, example=…), or write the network along: "
+        "torch.jit.script(net).save('model.pt')"
+    )
 
 
 def look(head: Head) -> Found | None:
@@ -34,9 +39,13 @@ def _pickled(head: Head, names: list[str]) -> Found:
     if first.startswith("fastai."):
         return Found(path=head.path, what="a fastai learner", framework="fastai", pickle=first)
     if not first or first.startswith((*_TENSORS, "torch.FloatStorage", "torch.storage")):
-        return Found(path=head.path, what="a PyTorch state dict", advice=WEIGHTS_ADVICE, weights_of="torch")
+        return Found(
+            path=head.path, what="a PyTorch state dict", advice=weights_advice(head.path), weights_of="torch"
+        )
     if first.startswith("torch.") and first.endswith("Storage"):
-        return Found(path=head.path, what="a PyTorch state dict", advice=WEIGHTS_ADVICE, weights_of="torch")
+        return Found(
+            path=head.path, what="a PyTorch state dict", advice=weights_advice(head.path), weights_of="torch"
+        )
     if first.startswith(("pytorch_lightning.", "lightning.")):
         return Found(
             path=head.path,

@@ -151,6 +151,8 @@ def _no_path(text: str, here: Path) -> str:
     """`no such file or folder in /work; did you mean 'iris.joblib'?`"""
     path = here / text
     folder = path.parent
+    if path.exists():
+        return f"{path} is neither a file nor a folder"
     if not folder.is_dir():
         return f"there is no folder {folder}"
     with suppress(OSError):  # only a hint: a folder that may not be read gives none

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tiffin.bundler import models
+from tiffin.bundler import child_process, models
 from tiffin.bundler.model_files import child
 from tiffin.bundler.model_files.saving import save_apart
 from tiffin.errors import ModelError, NotFoundError
@@ -93,3 +93,21 @@ def test_ctrl_c_is_no_traceback_of_the_process(capfd: pytest.CaptureFixture[str]
         child.run(interrupted)
     assert ended.value.code == 130
     assert capfd.readouterr().err == ""
+
+
+def test_code_of_a_script_is_told_without_the_insides_of_the_process(tmp_path: Path) -> None:
+    file = tmp_path / "mine.pkl"
+    file.write_bytes(b"\x80\x04\x8c\x08__main__\x8c\x04Mine\x93)\x81.")
+    with pytest.raises(
+        ModelError, match=r"its code is not where it was \(Can't get attribute 'Mine'\): a class"
+    ):
+        save_apart("mine", file)
+
+
+def test_a_library_that_is_missing_is_told_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = child.Answer(error="MissingDependencyError", message="no lightgbm")
+    monkeypatch.setattr(child_process, "ask", lambda *_, **__: child_process.Reply(answer, "", 0))
+    with pytest.raises(ModelError, match=r"^light\.txt: no lightgbm$"):
+        child.ask("module", child.Question(), child.Answer, tmp_path / "light.txt")

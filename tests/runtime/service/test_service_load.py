@@ -200,6 +200,8 @@ def test_nothing_found_lists_what_was_tried(project: Path, tmp_path: Path) -> No
     write(project, "iris.joblib", "")
     with pytest.raises(ConfigError, match=r"'iris.jolib': no such file .*; did you mean 'iris\.joblib'"):
         resolve_target("iris.jolib", verb="build")
+    with pytest.raises(ConfigError, match=r"'/dev/null': /dev/null is neither a file nor a folder"):
+        resolve_target("/dev/null", verb="build")
     with pytest.raises(ConfigError, match=r"'models/a\.onnx': there is no folder .*/models$"):
         resolve_target("models/a.onnx")
     write(project, "service.py", SERVICE)
