@@ -8,8 +8,10 @@ and data are often ignored by git and yet needed to serve. An excluded folder is
 from __future__ import annotations
 
 import fnmatch
+import gzip
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +20,7 @@ from pathspec import GitIgnoreSpec
 
 from ..errors import BuildError, ConfigError
 from ..runtime.home import home
+from ..runtime.manifest import BUNDLE_FILE, MODEL_FILE
 from ..runtime.paths import paths_problem
 
 IGNORE_FILE = ".bundleignore"
@@ -44,6 +47,10 @@ NEVER_PATTERNS = ("*.context.tar", "*.egg-info", "*.pyc", ".DS_Store", ".git")
 _SHELVES = frozenset({"models", "bundles"})
 _STORE_FOLDERS = _SHELVES | {"cache"}
 """Of a `TIFFIN_HOME`, which may lie in the project, be the project, and be another one today."""
+_ARCHIVES = (".tar", ".tar.gz", ".tgz")
+_GZIP_MAGIC = b"\x1f\x8b"
+_TAR_NAME_BYTES = 100
+"""A tar begins with the name of its first file, filled up with zeros."""
 _ENVIRONMENT_MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
 _ALL_INSIDE = re.compile(r"/\*\*(/?)\s*$")
 _SHOWN = 10
@@ -176,7 +183,7 @@ class _Walk:
         elif is_folder:
             if real != self._home:
                 yield from self._folder(path + "/", (*chain, real))
-        elif item.is_file():
+        elif item.is_file() and not (self._include is None and _is_exported(Path(real))):
             yield SourceFile(path, Path(real), item.stat().st_size)
 
     def _link_problem(self, real: str, chain: tuple[str, ...]) -> str | None:
@@ -231,6 +238,23 @@ class _Exclude:
 def _is_shelf(item: os.DirEntry[str]) -> bool:
     """Whether a folder is one of a store: those alone have a lock and a folder of drafts (`store.py`)."""
     return all(Path(item.path, name).exists() for name in (".lock", ".tmp"))
+
+
+def _is_exported(path: Path) -> bool:
+    """Whether it is what `bundle export` leaves where one stands: a bundle or a model, its manifest first.
+
+    Else every bundle would hold the one before it, which holds the one before that.
+    """
+    if not path.name.endswith(_ARCHIVES):
+        return False
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == _GZIP_MAGIC
+            file.seek(0)
+            head = (gzip.GzipFile(fileobj=file) if packed else file).read(_TAR_NAME_BYTES)
+    except (OSError, EOFError, zlib.error):  # none of ours
+        return False
+    return head.rstrip(b"\0") in {BUNDLE_FILE.encode(), MODEL_FILE.encode()}
 
 
 def _is_folder(item: os.DirEntry[str]) -> bool:

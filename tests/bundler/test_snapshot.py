@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from projects import write
 
+from tiffin.bundler.archive import write_archive
 from tiffin.bundler.snapshot import list_sources
 from tiffin.errors import BuildError, ConfigError
+from tiffin.runtime.manifest import BUNDLE_FILE, MODEL_FILE
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +34,18 @@ def test_everything_by_default(tmp_path: Path) -> None:
     files = list_sources(folder)
     assert [file.path for file in files] == [".hidden", "data/a b.csv", "deep/er/ü.txt", "service.py"]
     assert all(file.source == (folder / file.path).resolve() and file.size_bytes == 1 for file in files)
+
+
+@pytest.mark.parametrize("ending", ["tar", "tar.gz", "tgz"])
+@pytest.mark.parametrize("manifest", [BUNDLE_FILE, MODEL_FILE])
+def test_no_bundle_takes_in_what_was_exported(tmp_path: Path, ending: str, manifest: str) -> None:
+    folder = project(tmp_path, "service.py", manifest, "weights.tar", "weights.tar.gz")
+    written = write_archive(folder, manifest, [], folder / f"iris-v1.{ending}")
+    there = sorted([manifest, "service.py", "weights.tar", "weights.tar.gz"])
+    assert listed(folder) == there
+    assert listed(folder, include=["*.py", f"*.{ending}"]) == sorted(
+        {written.name, "service.py", *(name for name in there if name.endswith(f".{ending}"))}
+    )
 
 
 @pytest.mark.parametrize(
