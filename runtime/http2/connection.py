@@ -188,7 +188,6 @@ class Connection(asyncio.Protocol):
         if self.streams.pop(stream.id, None) is None:
             return
         self.waiting.pop(stream, None)
-        self.ours.append(stream.id)
         self.close_if_done()
 
     def close_if_done(self) -> None:

@@ -166,8 +166,9 @@ class Intake:
         fields = self._blocks.read(block)  # whatever becomes of it: the table must follow
         stream = self._connection.streams.get(number_)
         if stream is None:
-            self._connection.rests.forget(number_)  # trailers end it
-            if number_ not in self._connection.ours:
+            if number_ in self._connection.rests:
+                self._connection.rests.forget(number_)  # trailers end it
+            elif number_ not in self._connection.ours:
                 raise ConnectionFaultError(STREAM_CLOSED, f"HEADERS on the closed stream {number_}")
             return
         if stream.ended:

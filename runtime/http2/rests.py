@@ -36,6 +36,9 @@ class Rests:
         self._rests: dict[int, _Rest] = {}
         """By stream, in the order of their answers."""
 
+    def __contains__(self, stream: int) -> bool:
+        return stream in self._rests
+
     def __len__(self) -> int:
         return len(self._rests)
 
@@ -66,4 +69,5 @@ class Rests:
         for stream, rest in list(self._rests.items()):
             if now - rest.heard > LINGER_S or now - rest.since > HEAD_LIMIT_S:
                 self._connection.write(frame(RST_STREAM, 0, stream, number.pack(NO_ERROR)))
+                self._connection.ours.append(stream)
                 self.forget(stream)

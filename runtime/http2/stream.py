@@ -181,6 +181,8 @@ class Stream:
         if not self.closed:
             self._drop()
             self.connection.write(frame(RST_STREAM, 0, self.id, number.pack(code)))
+            if not self.ended:
+                self.connection.ours.append(self.id)
             self.ended = True
             self._close()
 

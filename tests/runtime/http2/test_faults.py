@@ -100,6 +100,10 @@ CONNECTION_FAULTS: dict[str, tuple[bytes, int]] = {
     "an index that is none": (frame(HEADERS, WHOLE, 1, b"\xfe"), COMPRESSION),
     "a table above its limit": (frame(HEADERS, WHOLE, 1, b"\x3f\xff\xff\x7f" + BLOCK), COMPRESSION),
     "headers on a stream that was answered": (
+        frame(HEADERS, WHOLE, 1, BLOCK) * 2,
+        CLOSED,
+    ),
+    "a reset of a stream that was answered": (
         frame(HEADERS, WHOLE, 1, BLOCK) + frame(RST_STREAM, 0, 1, number.pack(0)),
         -1,
     ),
