@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from .finding import Finding
 from .patient import Patient
@@ -28,5 +29,5 @@ def _mend(patient: Patient) -> str:
         and "no model" in patient.problem
         and (patient.folder / "train.py").is_file()
     ):
-        return f"cd {patient.folder} && python train.py"
-    return f"bundle build {patient.folder}  # says the same; mend the line that it names"
+        return f"cd {quote(str(patient.folder))} && python train.py"
+    return f"bundle build {quote(str(patient.folder))}  # says the same; mend the line that it names"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TypeVar, overload
 
-from ...errors import InvalidTagError, ServiceDefinitionError
-from ..manifest import ServiceSpec
+from ...errors import InvalidTagError, NotFoundError, ServiceDefinitionError
+from ..manifest import RunnerSpec, ServiceSpec
 from ..tag import Tag
 from .api import ApiInfo, api_mark, compile_api
 from .hooks import PHASES, hook_phases
@@ -64,10 +64,17 @@ class ServiceInfo:
             cls=importable(self.cls, f"{line_of(self.cls)}: service {self.name}"),
             doc=self.doc,
             apis=[info.spec() for info in self.apis.values()],
-            runners=[runner.spec(name) for name, runner in self.runners.items()],
+            runners=[_runner_spec(name, runner) for name, runner in self.runners.items()],
             processes=self.options.processes,
             mounts={name: mount.path for name, mount in self.mounts.items()},
         )
+
+
+def _runner_spec(name: str, runner: Runner) -> RunnerSpec:
+    try:
+        return runner.spec(name)
+    except NotFoundError as error:
+        raise NotFoundError(f"{runner.where}: runner {name}: {error}") from error
 
 
 @overload

@@ -57,7 +57,8 @@ def test_a_project_whose_model_is_missing(
     )
     code, out, _ = run(capsys, str(project), "--port", "0")
     assert code == 1
-    assert "error [service] no model 'adder'" in out
+    assert "error [service] service.py:" in out
+    assert ": runner adder: no model 'adder'" in out
     assert f"mend  cd {project} && python train.py" in out
     assert "warning [pickles] weights.pkl is a pickle beside the code" in out
     assert not list((project.parent).glob("**/__pycache__"))
