@@ -15,7 +15,7 @@ import pytest
 from tiffin.errors import UnavailableError
 from tiffin.runtime.batching import link as link_module
 from tiffin.runtime.batching.dispatcher import Dispatcher
-from tiffin.runtime.batching.link import Link
+from tiffin.runtime.batching.link import Link, connect
 from tiffin.runtime.manifest import MethodSpec, RunnerSpec
 from tiffin.runtime.metrics import Metrics
 from tiffin.runtime.server.links import Links
@@ -83,9 +83,16 @@ def test_a_worker_that_does_not_say_hello_is_reported(tmp_path: Path) -> None:
 
 def test_one_that_cannot_be_reached_is_not(tmp_path: Path) -> None:
     async def play() -> None:
-        scene = Scene(tmp_path, 0.05)
+        tries: asyncio.Queue[None] = asyncio.Queue()
+
+        async def counted(*args: Any, **options: Any) -> Link:
+            tries.put_nowait(None)
+            return await connect(*args, **options)
+
+        scene = Scene(tmp_path, 60.0, connect=counted, retry_s=0.0)
         scene.links.follow([WorkerAddress(id="forest-0-1", runner="forest", address=str(tmp_path / "none"))])
-        await asyncio.sleep(0.3)
+        for _ in range(5):
+            await asyncio.wait_for(tries.get(), 20)
         assert scene.stuck.empty()
         await scene.close()
 
