@@ -100,7 +100,7 @@ def test_nothing_is_left_of_a_build_that_fails(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_is_no_model_target(tmp_path: Path) -> None:
-    Path("service.py").write_text("import tiffin\n")
+    Path("service.py").write_text("import tiffin\n\n\n@tiffin.service\nclass Echo: ...\n")
     Path("model.onnx").write_bytes(model_files.onnx_bytes())
     Path("data.csv").write_text("a,b\n")
     assert is_model_target("model.onnx")
