@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from math import ceil, inf, sqrt
 from typing import ClassVar
 
+from .odds import LEAST, MOST, Odds
 from .shape import Shape
 
 
@@ -50,6 +51,10 @@ WIDE = 1.3
 """Sizes that many times apart may have a better one between them."""
 OLD = 2000
 """Batches after which a size that was not used is forgotten."""
+FIRST_LOOK = 12
+"""Batches after which the spread tells whether times are noisy."""
+CALM, NOISY = 0.06, 0.08
+"""Spread below which times are quiet again, and above which they are noisy."""
 
 
 class Bucket:
@@ -107,6 +112,8 @@ class ServiceTimes:
         "max_rows",
         "mean_rows",
         "mean_s",
+        "noisy",
+        "odds",
         "samples",
         "shape",
         "spread",
@@ -124,6 +131,9 @@ class ServiceTimes:
         self.spread = 0.0
         """Mean relative deviation of a sample."""
         self.shape = Shape(max(1, int(max_rows)))
+        self.odds = Odds(int(max_rows)) if LEAST <= max_rows <= MOST else None
+        self.noisy = False
+        """Whether the cap comes from `odds`: times are too noisy to believe one shape."""
         self._buckets: dict[int, Bucket] = {}
         self._soon = self._next = 0
         """Batches at which the curve is drawn anew, if one took surprisingly long or short, or anyhow."""
@@ -147,6 +157,8 @@ class ServiceTimes:
         longest = Bucket.CLIP * bucket.seconds
         clipped = min(longest, seconds)
         surprising = off > max(0.1, 3 * self.spread) * expected
+        if self.odds is not None:
+            self.odds.learn(rows, clipped)
         drawn = self.shape.learn(rows, clipped, surprising)
         gain = 1 / samples if samples < 10 else 0.1
         self.mean_rows += gain * (rows - self.mean_rows)
@@ -295,7 +307,11 @@ class ServiceTimes:
         doubt = 1 + 2 * self.spread / few**0.5 + (0.25 if self.samples < SURE and few < 2 else 0.0)
         shape = self.shape
         shape.suspect(bent=largest.pace * doubt < self.WORSE * best.pace)
-        if shape.knee:
+        limit = CALM if self.noisy else NOISY
+        self.noisy = self.samples >= FIRST_LOOK and self.spread > limit
+        if self.noisy and self.odds is not None:
+            self.cap = float(self.odds.weigh())
+        elif shape.knee:
             best_rows = shape.knees.safe
             self.cap = float(best_rows) if best_rows < shape.most else self.max_rows
         elif shape.bent and shape.step == 1:  # what began a step is no knee
