@@ -7,10 +7,16 @@ import signal
 import httpx
 from hypothesis import HealthCheck, settings
 
-# The machine is shared and slow at times: how long an example takes says nothing about the code.
-settings.register_profile(
-    "tiffin", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
+# The machine is shared and slow at times: how long an example takes says nothing about the code. The examples
+# are the same each time, so that a change is refused for its own faults; `explore` looks for others.
+for name, same in (("tiffin", True), ("explore", False)):
+    settings.register_profile(
+        name,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        print_blob=not same,
+        derandomize=same,
+    )
 settings.load_profile("tiffin")
 
 # The five seconds that httpx gives an answer where a test says nothing are too few for a busy machine.
