@@ -74,12 +74,14 @@ def origin_of(
                 yield _of_models(Path(target), written)
             return
     capture = None if project else _capture(target)
+    if files is not None and files.given:
+        if capture is None and not project:
+            project_target(target)  # where nothing is, no option is to blame
+        raise UsageError(f"--input, --classes and --task are for model files, and {target} is none")
     if capture is None:
-        found = project_target(target)  # first of all: where nothing is, no option is to blame
-        _refuse_for_code(files, target)
+        found = project_target(target)
         yield Origin(target=found, settings=Path(found.source))
         return
-    _refuse_for_code(files, target)
     from .capture.by_cell import errors_by_cell
     from .capture.origin import captured_folder
 
@@ -87,11 +89,6 @@ def origin_of(
         captured = capture(folder)
         with errors_by_cell(captured):
             yield _of_captured(captured)
-
-
-def _refuse_for_code(files: FileOptions | None, target: str | Path | type) -> None:
-    if files is not None and files.given:
-        raise UsageError(f"--input, --classes and --task are for model files, and {target} is none")
 
 
 def _capture(target: str | Path | type) -> Callable[[Path], Captured] | None:
