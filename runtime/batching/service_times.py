@@ -53,6 +53,10 @@ OLD = 2000
 """Batches after which a size that was not used is forgotten."""
 FIRST_LOOK = 12
 """Batches after which the spread tells whether times are noisy."""
+FEW = 0.25
+"""Batches are small below that part of the cap."""
+MANY, LONGEST_WAIT = 1000, 256
+"""Batches after which the shapes are weighed ever more rarely, and the longest wait."""
 CALM, NOISY = 0.06, 0.08
 """Spread below which times are quiet again, and above which they are noisy."""
 
@@ -106,6 +110,7 @@ class ServiceTimes:
         "_at",
         "_buckets",
         "_next",
+        "_next_weighing",
         "_seconds",
         "_soon",
         "cap",
@@ -135,6 +140,8 @@ class ServiceTimes:
         self.noisy = False
         """Whether the cap comes from `odds`: times are too noisy to believe one shape."""
         self._buckets: dict[int, Bucket] = {}
+        self._next_weighing = 0
+        """Batches at which the shapes are weighed again, in noise."""
         self._soon = self._next = 0
         """Batches at which the curve is drawn anew, if one took surprisingly long or short, or anyhow."""
         self._at: list[float] = []
@@ -307,10 +314,16 @@ class ServiceTimes:
         doubt = 1 + 2 * self.spread / few**0.5 + (0.25 if self.samples < SURE and few < 2 else 0.0)
         shape = self.shape
         shape.suspect(bent=largest.pace * doubt < self.WORSE * best.pace)
-        limit = CALM if self.noisy else NOISY
-        self.noisy = self.samples >= FIRST_LOOK and self.spread > limit
+        was = self.noisy
+        self.noisy = self.samples >= FIRST_LOOK and self.spread > (CALM if was else NOISY)
         if self.noisy and self.odds is not None:
-            self.cap = float(self.odds.weigh())
+            # Much known moves little by a few batches more, and batches far below the cap hardly move it.
+            samples = self.samples
+            if not was or samples >= self._next_weighing:
+                few = self.mean_rows < FEW * self.cap
+                wait = samples // OFTEN if few else samples // SETTLED if samples > MANY else 0
+                self._next_weighing = samples + min(wait, LONGEST_WAIT)
+                self.cap = float(self.odds.weigh())
         elif shape.knee:
             best_rows = shape.knees.safe
             self.cap = float(best_rows) if best_rows < shape.most else self.max_rows
