@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,6 +49,8 @@ logger = logging.getLogger("tiffin.http2")
 
 _VIEW_BYTES = 16 * 1024
 """A larger piece of a body is not copied out of what came in with it."""
+_SKIPS = 32
+"""Gaps between the numbers of streams that are remembered; whoever leaves more hears of a closed stream."""
 
 
 class Application(Protocol):
@@ -75,6 +78,8 @@ class Intake:
         self.control = Control(connection)
         self.last_stream = 0
         """The newest that the peer has opened."""
+        self._skipped: deque[range] = deque(maxlen=_SKIPS)
+        """Numbers that the peer passed over, and may not use any more."""
         self._blocks = HeaderBlocks()
         self._block: tuple[int, int, list[bytes], int] | None = None
         """Stream, flags, pieces and bytes of a header block whose end has not come."""
@@ -168,6 +173,10 @@ class Intake:
         if stream is None:
             if number_ in self._connection.rests:
                 self._connection.rests.forget(number_)  # trailers end it
+            elif not number_ & 1 or any(number_ in skipped for skipped in self._skipped):  # RFC 9113, 5.1.1
+                raise ConnectionFaultError(
+                    PROTOCOL_ERROR, f"HEADERS on stream {number_} after stream {self.last_stream}"
+                )
             elif number_ not in self._connection.ours:
                 raise ConnectionFaultError(STREAM_CLOSED, f"HEADERS on the closed stream {number_}")
             return
@@ -194,6 +203,8 @@ class Intake:
             wrong = ""
         if self._connection.leaving:
             return  # the peer was told that such a stream is not looked at
+        if number_ > self.last_stream + 2:
+            self._skipped.append(range(self.last_stream + 1 | 1, number_, 2))
         self.last_stream = number_
         if wrong:
             raise StreamFaultError(number_, PROTOCOL_ERROR, wrong)

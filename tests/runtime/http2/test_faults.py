@@ -57,6 +57,18 @@ CONNECTION_FAULTS: dict[str, tuple[bytes, int]] = {
     "headers on an even stream": (frame(HEADERS, WHOLE, 2, BLOCK), PROTOCOL),
     "a stream number that goes back": (
         frame(HEADERS, END_HEADERS, 5, BLOCK) + frame(HEADERS, WHOLE, 3, BLOCK),
+        PROTOCOL,
+    ),
+    "the first number, passed over": (
+        frame(HEADERS, WHOLE, 3, BLOCK) + frame(HEADERS, WHOLE, 1, BLOCK),
+        PROTOCOL,
+    ),
+    "an even number that goes back": (
+        frame(HEADERS, WHOLE, 3, BLOCK) + frame(HEADERS, WHOLE, 2, BLOCK),
+        PROTOCOL,
+    ),
+    "headers on a closed stream before a gap": (
+        frame(HEADERS, WHOLE, 3, BLOCK) + frame(HEADERS, WHOLE, 9, BLOCK) + frame(HEADERS, WHOLE, 3, BLOCK),
         CLOSED,
     ),
     "a frame above our limit": (b"\xff\xff\xff" + bytes((DATA, 0)) + number.pack(1), SIZE),
