@@ -114,7 +114,7 @@ def test_servers_from_start_to_stop(notebook: Notebook, folder: Path) -> None:
     assert notebook.run("server").text == f"<server service.py at {url}>"
     (folder / "other.py").write_text((folder / "service.py").read_text())
     other_url, other = serve(notebook, "other.py")
-    with pytest.raises(CellFailedError, match=r"name one: service.py \(port \d+\), other.py"):
+    with pytest.raises(CellFailedError, match=r"name one: .*service.py \(port \d+\), other.py"):
         notebook.run("%bundle stop")
     assert f"stopped service.py at {url}" in notebook.run(f"%bundle stop {url.rpartition(':')[2]}").text
     wait_gone(second)
