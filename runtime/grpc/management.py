@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.json_format import ParseDict
 
 from ..auth.tokens import MANAGE, METRICS, PREDICT
+from ..protocols.endpoints import UnknownModelError
 from ..protocols.oip import cuda_memory
 from ..protocols.oip.health import server_live
 from ..protocols.oip.pages import OPEN
@@ -70,8 +71,11 @@ class Management:
         return self._reply("ServerReady", {"ready": self._told.server_readiness().ready})
 
     def _model_ready(self, request: Any) -> Any:
-        readiness = self._told.model_readiness(request.name, request.version)
-        return self._reply("ModelReady", {"ready": readiness.ready})
+        try:
+            ready = self._told.model_readiness(request.name, request.version).ready
+        except UnknownModelError:
+            ready = False  # callers ask until it is there; over HTTP any other status than 200 says the same
+        return self._reply("ModelReady", {"ready": ready})
 
     def _server_metadata(self, _: Any) -> Any:
         return self._reply("ServerMetadata", self._told.server_metadata())

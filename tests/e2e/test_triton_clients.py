@@ -203,7 +203,8 @@ def test_health_and_metadata(caller: Caller) -> None:
     assert client.is_server_live()
     assert client.is_server_ready()
     assert client.is_model_ready(f"{SERVICE}.double")
-    assert not client.is_model_ready(f"{SERVICE}.nope") if caller.kind == "http" else True
+    assert not client.is_model_ready(f"{SERVICE}.nope")
+    assert not client.is_model_ready(f"{SERVICE}.double", "7")
     server = caller.json(client.get_server_metadata())
     assert {"binary_tensor_data", "statistics", "system_shared_memory"} <= set(server["extensions"])
     model = caller.json(client.get_model_metadata(f"{SERVICE}.combine"))
