@@ -53,10 +53,8 @@ OLD = 2000
 """Batches after which a size that was not used is forgotten."""
 FIRST_LOOK = 12
 """Batches after which the spread tells whether times are noisy."""
-FEW = 0.25
-"""Batches are small below that part of the cap."""
-MANY, LONGEST_WAIT = 1000, 256
-"""Batches after which the shapes are weighed ever more rarely, and the longest wait."""
+FEW, LONGEST_WAIT = 4, 256
+"""Up to that many rows a batch is small; the most batches until shapes are weighed again while they are."""
 CALM, NOISY = 0.06, 0.08
 """Spread below which times are quiet again, and above which they are noisy."""
 
@@ -317,12 +315,9 @@ class ServiceTimes:
         was = self.noisy
         self.noisy = self.samples >= FIRST_LOOK and self.spread > (CALM if was else NOISY)
         if self.noisy and self.odds is not None:
-            # Much known moves little by a few batches more, and batches far below the cap hardly move it.
-            samples = self.samples
-            if not was or samples >= self._next_weighing:
-                few = self.mean_rows < FEW * self.cap
-                wait = samples // OFTEN if few else samples // SETTLED if samples > MANY else 0
-                self._next_weighing = samples + min(wait, LONGEST_WAIT)
+            # Batches of a few rows hardly move the cap, and there may be thousands a second.
+            if not was or self.mean_rows > FEW or self.samples >= self._next_weighing:
+                self._next_weighing = self.samples + min(self.samples // OFTEN, LONGEST_WAIT)
                 self.cap = float(self.odds.weigh())
         elif shape.knee:
             best_rows = shape.knees.safe
