@@ -10,6 +10,7 @@ stay the old one in the image, and the server, which compares digests, would ref
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -39,7 +40,7 @@ def staged(
     bundle: Bundle, members: Mapping[str, Member], name: str, on_progress: Progress
 ) -> Iterator[Path | None]:
     """A folder with the context, removed on leaving; None where the files cannot be linked or stamped:
-    on another file system than `TIFFIN_HOME`, or somebody else's.
+    on another file system than `TIFFIN_HOME`, somebody else's, or dated without nanoseconds.
 
     Args:
         bundle: whose files are linked.
@@ -56,7 +57,7 @@ def staged(
             folder = stack.enter_context(context_folder(name))
             _fill(folder, bundle, members, on_progress)
         except OSError as error:
-            log.info("the context is sent as a stream: its files cannot be linked: %s", error)
+            log.info("the context is sent as a stream: its files cannot be linked or dated: %s", error)
             folder = None
         yield folder
 
@@ -82,23 +83,23 @@ def _fill(folder: Path, bundle: Bundle, members: Mapping[str, Member], on_progre
 
 def _link(source: Path, target: Path, entry: FileEntry, linked: set[int]) -> None:
     try:
-        file = open_regular(source)
+        open_regular(source).close()  # what is no file is told by its own name
     except FileNotFoundError:
         raise missing(source) from None
-    with file:
-        status = _checked(file, source, entry)
-        mode = stat.S_IMODE(status.st_mode)
+    os.link(source, target, follow_symlinks=False)
+    with open_regular(target) as file:  # not the source: linking may make a new file of it, on overlayfs
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         if mode != mode_of(entry):
             raise PermissionError(f"{source} has mode {mode:o}: it is not as the store has it")
-        if status.st_ino in linked:  # the client would send a link, and the layer would have one
-            shutil.copyfile(source, target)
+        number = _checked(file, source, entry).st_ino
+        if number in linked:  # the client would send a link, and the layer would have one
+            file.seek(0)
+            target.unlink()
+            with target.open("xb") as copy:
+                shutil.copyfileobj(file, copy)
             target.chmod(mode_of(entry))
             _stamp(target, entry.sha256)
-            return
-        os.link(source, target, follow_symlinks=False)
-        if target.lstat().st_ino != status.st_ino:
-            raise damaged(source)  # replaced since it was compared
-        linked.add(status.st_ino)
+        linked.add(number)
 
 
 def _checked(file: BinaryIO, source: Path, entry: FileEntry) -> os.stat_result:
@@ -118,5 +119,12 @@ def stamp_of(sha256: str) -> int:
 
 
 def _stamp(file: Path | int, sha256: str) -> None:
+    """
+    Raises:
+        OSError: it may not be dated, or the file system keeps no nanoseconds: another file of this size would
+            pass for it.
+    """
     stamp = stamp_of(sha256)
     os.utime(file, ns=(stamp, stamp))
+    if os.stat(file).st_mtime_ns != stamp:  # noqa: PTH116 - it may be a descriptor
+        raise OSError(errno.ENOTSUP, "the file system keeps no nanoseconds of times")

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import shutil
 import stat
 import tarfile
 from contextlib import ExitStack
@@ -146,6 +147,38 @@ def test_where_files_cannot_be_linked(
     with staged(made, members(made), "echo", silent) as folder:
         assert folder is None
     assert left(home) == []
+
+
+def test_where_times_have_no_nanoseconds(made: Bundle, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file would be dated alike, and a changed one of the same size would not be sent."""
+    real = os.utime
+
+    def utime(file: object, *, ns: tuple[int, int]) -> None:
+        real(file, ns=(ns[0] // 10**9 * 10**9, ns[1] // 10**9 * 10**9))  # type: ignore[call-overload]
+
+    monkeypatch.setattr(staging.os, "utime", utime)
+    with staged(made, members(made), "echo", silent) as folder:
+        assert folder is None
+    assert left(home) == []
+
+
+def test_linking_may_make_a_new_file(made: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As overlayfs does with files of a lower layer that have several names, such as those of models."""
+
+    def link(source: Path, target: Path, *, follow_symlinks: bool) -> None:
+        assert not follow_symlinks
+        shutil.copy2(source, source.with_name("copied"))
+        source.with_name("copied").rename(source)
+        real(source, target)
+
+    real = os.link
+    monkeypatch.setattr(staging.os, "link", link)
+    with staged(made, members(made), "echo", silent) as folder:
+        assert folder is not None
+        for path, data in FILES.items():
+            (found,) = folder.glob(f"layers/*/bundle/{path}")
+            assert found.read_bytes() == data
+            assert found.stat().st_mtime_ns == stamp_of(hashlib.sha256(data).hexdigest())
 
 
 def test_files_with_modes_of_their_own_are_left_alone(made: Bundle) -> None:
