@@ -31,10 +31,12 @@ def fault_of(version: str, fields: Mapping[bytes, bytes]) -> RequestError | None
     if host is None:
         if version == "1.1":  # 3.2
             return MalformedInputError("a request of HTTP/1.1 has a Host field")
-    elif not is_authority(host):  # a proxy in front may have read another host out of it than we would
+    elif not is_authority(host) and not is_authority(_bare(host)):
+        # A proxy in front may have read another host out of it than we would.
         return MalformedInputError(f"Host is {_shown(host)}: a request names one host, and maybe a port")
     coding = fields.get(b"transfer-encoding")
-    if coding is not None and coding.lower() != b"chunked":  # others may see another end of it than we do
+    if coding is not None and _bare(coding).lower() != b"chunked":
+        # Others may see another end of the request than we do.
         return MalformedInputError(f"transfer-encoding {_shown(coding)}: only chunked is supported")
     return None
 
@@ -45,6 +47,11 @@ def websocket_fault_of(fields: Mapping[bytes, bytes]) -> RequestError | None:
     if fields.get(b"upgrade", b"").lower() == b"websocket" and version != WEBSOCKET_VERSION:
         return UpgradeRequiredError(f"WebSockets of version {_shown(version)} are not served: 13 is")
     return None
+
+
+def _bare(value: bytes) -> bytes:
+    """Without the blanks behind it, which are no part of it (RFC 9112, 5.1) and which the parser leaves."""
+    return value.rstrip(b" \t")
 
 
 def _shown(value: bytes) -> str:

@@ -26,7 +26,7 @@ HOSTS = [
     *(b"[::1]", b"[fe80::1%25eth0]:3000"),
 ]
 NO_HOSTS = [
-    *(b"a, a", b"a b", b"a/b", b"u@a", b"a:b", b"a:80:80", b"a?", b"a\t", b"%zz", b"\xc3\xa9"),
+    *(b"a, a", b"a b", b"a/b", b"u@a", b"a:b", b"a:80:80", b"a?", b"a\tb", b"%zz", b"\xc3\xa9"),
     *(b"::1", b"[::1"),
 ]
 
@@ -60,6 +60,16 @@ async def test_hosts(server: Running) -> None:
                 answer = await client.answer(head=request.startswith(b"HEAD"))
                 assert (answer.status, answer.headers["connection"]) == (400, "close"), bad
                 assert answer.headers["content-type"].endswith("json")
+
+
+@on_server()
+async def test_blanks_behind_a_value_are_no_part_of_it(server: Running) -> None:
+    request = post("/echo", b"").replace(b"host: test\r\n", b"host: test \t\r\n")
+    chunked = b'transfer-encoding: chunked \r\n\r\n7\r\n{"x":1}\r\n0\r\n\r\n'
+    async with await server.connect() as client:
+        for _ in range(2):
+            await client.send(request.replace(b"content-length: 0\r\n\r\n", chunked))
+            assert (await client.answer()).status == 200
 
 
 @on_server()
