@@ -55,6 +55,12 @@ def test_a_request_without_a_body(peer: Peer) -> None:
     assert peer.body(stream) == b""
 
 
+def test_callers_of_grpc_with_several_addresses_name_them_all(peer: Peer) -> None:
+    stream = peer.ask(b"x", [*REQUEST[:3], (":authority", "127.0.0.1:1,[::1]:1")])
+    peer.talk()
+    assert peer.body(stream) == b"x"
+
+
 def test_the_same_fields_are_read_once(peer: Peer) -> None:
     for which in range(5):
         stream = peer.ask(b"%d" % which)

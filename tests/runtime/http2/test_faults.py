@@ -171,6 +171,10 @@ STREAM_FAULTS: dict[str, tuple[bytes, int]] = {
         frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS[:3], (b":authority", b"a@b"), *FIELDS[4:]])),
         PROTOCOL,
     ),
+    "a list of hosts that names nothing": (
+        frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS[:3], (b":authority", b"a:1,"), *FIELDS[4:]])),
+        PROTOCOL,
+    ),
     "two hosts": (
         frame(HEADERS, WHOLE, 1, header_block.write([*FIELDS, *[(b"host", b"here")] * 2])),
         PROTOCOL,
