@@ -53,10 +53,13 @@ class Api(Slot):
             self._pulse.heard()
 
     async def _end_when_silent(self, child: Child, pulse: Pulse) -> None:
-        """From when it is ready: what it does before, it does for as long as it takes."""
+        """From when it is ready: what it does before, it does for as long as it takes.
+
+        Until it is told to end: that has a limit of its own.
+        """
         await self._ready.wait()
         silent_s = await pulse.until_silent(child)
-        if child.alive:
+        if child.alive and not self.stopping:
             logger.error(
                 "%s is stopped, or the service blocks its event loop: not a word for %g s; it is killed",
                 self.name,
