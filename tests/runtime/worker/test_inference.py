@@ -49,6 +49,8 @@ def test_warming_runs_batch_methods_once_and_survives_their_errors() -> None:
             ran.append((name, x.shape))
             if name == "picky":
                 raise ValueError("zeros")
+            if name == "leaver":
+                raise SystemExit("zeros")
             return x
 
         return method
@@ -56,11 +58,12 @@ def test_warming_runs_batch_methods_once_and_survives_their_errors() -> None:
     inputs = {"x": TypeSpec(kind="array", dtype="float32", shape=["n", 4])}
     specs = {
         "picky": MethodSpec(inputs=inputs),
+        "leaver": MethodSpec(inputs=inputs),
         "good": MethodSpec(inputs=inputs),
         "single": MethodSpec(batch=False, inputs=inputs),
     }
     Inference(RunnerSpec(name="r", methods=specs), {name: note(name) for name in specs}).warm()
-    assert ran == [("picky", (1, 4)), ("good", (1, 4))]
+    assert ran == [("picky", (1, 4)), ("leaver", (1, 4)), ("good", (1, 4))]
 
 
 def test_every_bucket_and_size_is_warmed() -> None:
