@@ -54,7 +54,7 @@ class Shapes(NamedTuple):
     """Log of how likely it is before the first batch."""
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=8)  # for those that are used now; whoever uses one keeps it
 def shapes(most: int) -> Shapes:
     """All shapes for sizes up to `most`, at least 3; about 3,400 for 64."""
     n = np.arange(1.0, most + 1)
@@ -102,12 +102,15 @@ class Odds:
         "_off2",
         "_scale",
         "_seen",
+        "_table",
         "_weights",
         "most",
     )
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self._table: Shapes | None = None
+        """Made in some 20 ms when it is wanted first: not while times are quiet."""
         self._fresh: dict[int, tuple[int, float, float]] = {}
         """Of each size since the shapes were weighed: (batches, sum of the log seconds, of their squares)."""
         self._seen: dict[int, float] = {}
@@ -143,8 +146,11 @@ class Odds:
 
     def weigh(self) -> int:
         """The size that does most rows a second on average over all shapes; `most` while nothing is known."""
-        table = shapes(self.most)
-        if not len(self._off):
+        if not self._fresh and not self._batches:
+            return self.most
+        table = self._table
+        if table is None:
+            self._table = table = shapes(self.most)
             self._off, self._off2 = np.zeros(len(table.prior)), np.zeros(len(table.prior))
         for size, (number, total, squares) in self._fresh.items():
             seen = self._seen.get(size, 0.0)
@@ -157,7 +163,7 @@ class Odds:
         self._fresh.clear()
         if sum(self._seen.values()) > MEMORY:
             self._fade()
-        batches = max(self._batches, 1e-9)
+        batches = self._batches
         # What each shape leaves unexplained: its constant is fitted, the noise is unknown.
         left = np.maximum(self._off2 - self._off * self._off / batches, 0.0)
         score = table.prior - 0.5 * (batches - 1 + NOISE_BATCHES) * np.log(left + NOISE_BATCHES * NOISE**2)
@@ -176,11 +182,10 @@ class Odds:
         variance of its log seconds that comes from not knowing the best size (Russo and Van Roy, "Learning to
         optimize via information-directed sampling").
         """
-        likely, weights = self._likely, self._weights
-        if not len(likely):
+        likely, weights, table = self._likely, self._weights, self._table
+        if table is None:
             return 0
         if not self._asked:
-            table = shapes(self.most)
             best = table.best[likely]
             order = np.argsort(best, kind="stable")
             starts = np.flatnonzero(np.diff(best[order], prepend=-1))

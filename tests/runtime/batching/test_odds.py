@@ -49,6 +49,7 @@ def test_nothing_known() -> None:
     odds = Odds(64)
     odds.learn(65, 1.0)
     odds.learn(8, 0.0)
+    assert odds.weigh() == 64
     assert odds.telling() == 0
 
 
