@@ -8,6 +8,8 @@ from typing import Protocol
 
 _GRAIN_S = 0.005
 """Expiries closer together than this share one wake-up."""
+_TURNS = 4
+"""Of the loop, for an answer that comes at the deadline to get through."""
 
 
 class Expiring(Protocol):
@@ -27,7 +29,7 @@ class Deadlines:
 
     def __init__(self) -> None:
         self._queues: dict[float, dict[Expiring, None]] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._wake_at = 0.0
 
     def add(self, item: Expiring, loop: asyncio.AbstractEventLoop) -> None:
@@ -53,8 +55,14 @@ class Deadlines:
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         # What the request waits for has the same deadline, and its answer says more. In a loop that is late
-        # both timers ring in one turn; the answer then needs a few turns to come.
-        self._timer = loop.call_later(_GRAIN_S, self._fire, loop)
+        # both timers ring in one turn; the answer then needs a few turns to come, however long each takes.
+        self._timer = loop.call_later(_GRAIN_S, self._wait, loop, _TURNS)
+
+    def _wait(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        if turns:
+            self._timer = loop.call_soon(self._wait, loop, turns - 1)
+        else:
+            self._fire(loop)
 
     def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
