@@ -34,7 +34,7 @@ MAX_ARCHIVE_BYTES = 1 << 40
 """Bytes of all files together."""
 
 _GZIP_SUFFIXES = (".gz", ".tgz")
-_TIMES = 1 << 29
+TIMES = 1 << 29
 """17 years of seconds, which the times of files in an archive lie in, from `EPOCH` on."""
 _GZIP_LEVEL = 6
 _PARTIAL = ".partial"
@@ -333,7 +333,7 @@ def _header(path: str, size_bytes: int, sha256: str, mode: str = "644") -> tarfi
     info = tarfile.TarInfo(path)
     info.size = size_bytes
     info.mode = int(mode, 8)
-    info.mtime = EPOCH + int(sha256[:8], 16) % _TIMES
+    info.mtime = EPOCH + int(sha256[:8], 16) % TIMES
     return info
 
 

@@ -11,6 +11,7 @@ import fnmatch
 import gzip
 import os
 import re
+import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from ..errors import BuildError, ConfigError
 from ..runtime.home import home
 from ..runtime.manifest import BUNDLE_FILE, MODEL_FILE
 from ..runtime.paths import paths_problem
+from .archive import TIMES
+from .epoch import EPOCH
 
 IGNORE_FILE = ".bundleignore"
 
@@ -49,8 +52,6 @@ _STORE_FOLDERS = _SHELVES | {"cache"}
 """Of a `TIFFIN_HOME`, which may lie in the project, be the project, and be another one today."""
 _ARCHIVES = (".tar", ".tar.gz", ".tgz")
 _GZIP_MAGIC = b"\x1f\x8b"
-_TAR_NAME_BYTES = 100
-"""A tar begins with the name of its first file, filled up with zeros."""
 _ENVIRONMENT_MARKS = frozenset({"pyvenv.cfg", "conda-meta"})
 _ALL_INSIDE = re.compile(r"/\*\*(/?)\s*$")
 _SHOWN = 10
@@ -237,11 +238,15 @@ class _Exclude:
 
 def _is_shelf(item: os.DirEntry[str]) -> bool:
     """Whether a folder is one of a store: those alone have a lock and a folder of drafts (`store.py`)."""
-    return all(Path(item.path, name).exists() for name in (".lock", ".tmp"))
+    try:
+        return all(Path(item.path, name).exists() for name in (".lock", ".tmp"))
+    except PermissionError:  # it is told when it is walked, unless it is left out
+        return False
 
 
 def _is_exported(path: Path) -> bool:
-    """Whether it is what `bundle export` leaves where one stands: a bundle or a model, its manifest first.
+    """Whether it is what `bundle export` leaves where one stands: a bundle or a model, its manifest first,
+    and dated as only an export is: a user's own archive may begin with a `model.yaml`, too.
 
     Else every bundle would hold the one before it, which holds the one before that.
     """
@@ -251,10 +256,11 @@ def _is_exported(path: Path) -> bool:
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP_MAGIC
             file.seek(0)
-            head = (gzip.GzipFile(fileobj=file) if packed else file).read(_TAR_NAME_BYTES)
-    except (OSError, EOFError, zlib.error):  # none of ours
+            head = (gzip.GzipFile(fileobj=file) if packed else file).read(tarfile.BLOCKSIZE)
+        first = tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except (OSError, EOFError, zlib.error, tarfile.HeaderError):  # none of ours
         return False
-    return head.rstrip(b"\0") in {BUNDLE_FILE.encode(), MODEL_FILE.encode()}
+    return first.name in {BUNDLE_FILE, MODEL_FILE} and EPOCH <= first.mtime < EPOCH + TIMES
 
 
 def _is_folder(item: os.DirEntry[str]) -> bool:

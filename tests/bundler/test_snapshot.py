@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -46,6 +47,32 @@ def test_no_bundle_takes_in_what_was_exported(tmp_path: Path, ending: str, manif
     assert listed(folder, include=["*.py", f"*.{ending}"]) == sorted(
         {written.name, "service.py", *(name for name in there if name.endswith(f".{ending}"))}
     )
+
+
+@pytest.mark.parametrize("ending", ["tar", "tar.gz", "tgz"])
+@pytest.mark.parametrize("manifest", [BUNDLE_FILE, MODEL_FILE])
+def test_an_archive_of_the_user_stays(tmp_path: Path, ending: str, manifest: str) -> None:
+    """Others have files of these names, too, of today."""
+    folder = project(tmp_path, "service.py", "cut.tgz", "weights/net.bin")
+    with tarfile.open(folder / f"model.{ending}", "w" if ending == "tar" else "w:gz") as tar:
+        tar.add(folder / "service.py", manifest)
+        tar.add(folder / "weights/net.bin", "net.bin")
+    (folder / "cut.tgz").write_bytes((folder / f"model.{ending}").read_bytes()[:20])
+    assert listed(folder) == sorted(["cut.tgz", f"model.{ending}", "service.py", "weights/net.bin"])
+
+
+def test_a_folder_of_models_that_nobody_may_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read all, so the refusal is the test's."""
+    folder = project(tmp_path, "service.py", "models/net.onnx")
+    real = os.stat
+
+    def stat(path: object, *arguments: object, **options: object) -> object:
+        if str(path).endswith("models/.lock"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert listed(folder, exclude=["models/"]) == ["service.py"]
 
 
 @pytest.mark.parametrize(
