@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,8 +15,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 @contextmanager
 def orderly_end() -> Iterator[None]:
     """Inside, SIGTERM and SIGHUP (a closed terminal) raise `SystemExit` with the code that shells expect; one
-    that is ignored, as under `nohup`, stays so."""
-    taken = [number for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+    that is ignored, as under `nohup`, stays so. In another thread than the first, as of a notebook, nothing is
+    changed: only that one gets signals."""
+    main = threading.current_thread() is threading.main_thread()
+    taken = [number for number in _SIGNALS if main and signal.getsignal(number) is signal.SIG_DFL]
     for number in taken:
         signal.signal(number, _end)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,14 @@ def test_what_was_there_before_comes_back() -> None:
     with orderly_end():
         pass
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_in_another_thread_it_changes_nothing() -> None:
+    """Where Python refuses to."""
+
+    def run() -> bool:
+        with orderly_end():
+            return True
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(run).result()
