@@ -15,8 +15,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 @contextmanager
 def orderly_end() -> Iterator[None]:
     """Inside, SIGTERM and SIGHUP (a closed terminal) raise `SystemExit` with the code that shells expect; one
-    that is ignored, as under `nohup`, stays so. In another thread than the first, as of a notebook, nothing is
-    changed: only that one gets signals."""
+    that is ignored, as under `nohup`, stays so. In another thread than the first, as of a notebook, nothing
+    is changed: only that one gets signals."""
     main = threading.current_thread() is threading.main_thread()
     taken = [number for number in _SIGNALS if main and signal.getsignal(number) is signal.SIG_DFL]
     for number in taken:
