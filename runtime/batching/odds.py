@@ -56,7 +56,7 @@ class Shapes(NamedTuple):
 
 @lru_cache(maxsize=8)  # for those that are used now; whoever uses one keeps it
 def shapes(most: int) -> Shapes:
-    """All shapes for sizes up to `most`, at least 3; about 3,400 for 64."""
+    """All shapes for sizes up to `most`, at least 3; about 4,200 for 64."""
     n = np.arange(1.0, most + 1)
     places = [float(at) for at in range(2, min(most, CLOSE + 1))]
     while places[-1] * RATIO < most - 1:
