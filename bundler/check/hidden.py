@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 
@@ -18,9 +19,25 @@ _INSTEAD = "(not shown: it seems to hold a secret)"
 
 
 def seems_secret(text: str) -> bool:
-    """Whether it looks like a secret, or has one of this environment in it."""
+    """Whether it looks like a secret, or has one of this environment in it, or the beginning of one where it
+    is cut short by `…`."""
     values = [value for name, value in os.environ.items() if len(value) >= _SHORTEST and _NAME.search(name)]
-    return secret_in("", text.encode()) is not None or any(value in text for value in values)
+    return secret_in("", text.encode()) is not None or any(
+        _is_in(text, spelling) for value in values for spelling in _spellings(value)
+    )
+
+
+def _spellings(value: str) -> set[str]:
+    """As itself, and inside quotes, of JSON and of Python."""
+    quoted = (json.dumps(value), json.dumps(value, ensure_ascii=False), repr(value))
+    return {value, *(each[1:-1] for each in quoted)}
+
+
+def _is_in(text: str, secret: str) -> bool:
+    cut = text.split("…")[:-1]
+    return secret in text or any(
+        shown.endswith(secret[:length]) for shown in cut for length in range(_SHORTEST, len(secret))
+    )
 
 
 def without_secrets(route: RouteResult) -> RouteResult:

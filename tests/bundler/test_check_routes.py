@@ -19,14 +19,14 @@ import tiffin
 from tiffin.bundler.build import build
 from tiffin.bundler.check.called import Called
 from tiffin.bundler.check.check import record
-from tiffin.bundler.check.hidden import without_secrets
+from tiffin.bundler.check.hidden import seems_secret, without_secrets
 from tiffin.bundler.check.kept import MAX_BYTES, kept, to_keep
 from tiffin.bundler.check.route_request import request_of
 from tiffin.bundler.check.route_result import RouteResult, route_result
 from tiffin.bundler.check.routes import call_routes
 from tiffin.errors import BuildError, IntegrityError
 from tiffin.runtime.manifest import ApiSpec, BundleInfo, ServiceSpec, TypeSpec
-from tiffin.runtime.model.compare import Tolerance
+from tiffin.runtime.model.compare import BY_TYPE, Tolerance, differences
 from tiffin.runtime.model.recorded import Recorded
 from tiffin.runtime.service.service import service_info
 
@@ -295,6 +295,17 @@ def test_what_a_route_writes_beside_its_code_stays_out_of_the_bundle(
     with pytest.raises(BuildError, match="nowhere_to_be_found") as failed:
         record(made.path, made.info, tmp_path / "project")
     assert "tiffin-check-" not in str(failed.value)
+
+
+@pytest.mark.parametrize("secret", ["a1" * 200, "first line\nsecond 'line' ü"])
+def test_a_secret_that_is_cut_or_quoted_is_one(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    monkeypatch.setenv("DB_PASSWORD", secret)
+    body = msgspec.json.encode({"a": "x" * 40, "key": secret})
+    answered = answer(body).body.decode()
+    assert seems_secret(answered)
+    (difference,) = differences({"a": "none"}, {"a": f"key {secret}"}, tolerance=BY_TYPE, path="answer")
+    assert seems_secret(difference.what)
+    assert not seems_secret("key 'a1a…, is 'first…")
 
 
 def test_no_secret_of_an_answer_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
