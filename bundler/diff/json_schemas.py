@@ -42,7 +42,7 @@ class Schemas:
             return []
         found = list(self._differ(self._old, self._new, "", 0))
         if self._cut:
-            bounds = f"{MAX_PARTS} parts and {MAX_DEPTH} levels are"
+            bounds = f"only {MAX_PARTS} parts, {MAX_DEPTH} levels deep"
             found.append(Fact("", "other", f"too large to compare in full: {bounds}"))
         return found
 
