@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import ceil
 
-from .odds import Odds
 from .service_times import ServiceTimes
 
 GOES_ON = 0.7
@@ -13,8 +12,6 @@ PARTS = (0.75, 1.25, 0.88, 1.12)
 """Neighbours of the cap to try, as parts of it."""
 BELOW = (0.94, 0.88)
 """Where a knee is known: the line below it is what its place is told by."""
-SIDES = (1.12, 0.7, 1.25, 0.85)
-"""Neighbours of the cap to try while times are noisy."""
 BEYOND = 1.5
 """A knee is believed once a size that many times as large was tried."""
 USUAL = 0.75
@@ -40,7 +37,7 @@ class Probes:
         self._gap = FIRST_GAP
         self._next = FIRST_GAP
         self._below = 0
-        """When a size below the knee, or in noise beside the cap, is tried next."""
+        """When a size below the knee is tried next."""
         self._turn = 0
 
     def next(self, times: ServiceTimes, room: float) -> int:
@@ -49,9 +46,7 @@ class Probes:
         shape = times.shape
         size = self._halves(times, room)
         if size == 0 or not times.promising(size):
-            if times.noisy and times.odds is not None:
-                size = self._in_noise(times.odds, times.max_rows, room)
-            elif shape.knee:
+            if shape.knee:
                 size = self._about_the_knee(times, room)
             elif shape.bent:
                 size = times.between() if self._full % BETWEEN == 0 else 0
@@ -61,14 +56,6 @@ class Probes:
             return 0
         self.number += size > 0
         return size
-
-    def _in_noise(self, odds: Odds, most: float, room: float) -> int:
-        """The size that tells most, or one on either side: what is believed of sizes nearby may be luck."""
-        if self._full >= self._below and room < most:
-            self._below = self._full + max(HOPES, self._full // 2)
-            self._turn += 1
-            return max(1, min(int(most), round(room * SIDES[self._turn % len(SIDES)])))
-        return odds.telling() if self._full % DRAWS == 0 else 0
 
     def _about_the_knee(self, times: ServiceTimes, room: float) -> int:
         size = 0

@@ -6,7 +6,6 @@ from bisect import bisect_left, bisect_right
 from math import ceil, inf, sqrt
 from typing import ClassVar
 
-from .odds import LEAST, MOST, Odds
 from .shape import Shape
 
 
@@ -51,12 +50,6 @@ WIDE = 1.3
 """Sizes that many times apart may have a better one between them."""
 OLD = 2000
 """Batches after which a size that was not used is forgotten."""
-FIRST_LOOK = 12
-"""Batches after which the spread tells whether times are noisy."""
-FEW, LONGEST_WAIT = 4, 256
-"""Up to that many rows a batch is small; the most batches until shapes are weighed again while they are."""
-CALM, NOISY = 0.06, 0.08
-"""Spread below which times are quiet again, and above which they are noisy."""
 
 
 class Bucket:
@@ -108,15 +101,12 @@ class ServiceTimes:
         "_at",
         "_buckets",
         "_next",
-        "_next_weighing",
         "_seconds",
         "_soon",
         "cap",
         "max_rows",
         "mean_rows",
         "mean_s",
-        "noisy",
-        "odds",
         "samples",
         "shape",
         "spread",
@@ -134,12 +124,7 @@ class ServiceTimes:
         self.spread = 0.0
         """Mean relative deviation of a sample."""
         self.shape = Shape(max(1, int(max_rows)))
-        self.odds = Odds(int(max_rows)) if LEAST <= max_rows <= MOST else None
-        self.noisy = False
-        """Whether the cap comes from `odds`: times are too noisy to believe one shape."""
         self._buckets: dict[int, Bucket] = {}
-        self._next_weighing = 0
-        """Batches at which the shapes are weighed again, in noise."""
         self._soon = self._next = 0
         """Batches at which the curve is drawn anew, if one took surprisingly long or short, or anyhow."""
         self._at: list[float] = []
@@ -162,8 +147,6 @@ class ServiceTimes:
         longest = Bucket.CLIP * bucket.seconds
         clipped = min(longest, seconds)
         surprising = off > max(0.1, 3 * self.spread) * expected
-        if self.odds is not None:
-            self.odds.learn(rows, clipped)
         drawn = self.shape.learn(rows, clipped, surprising)
         gain = 1 / samples if samples < 10 else 0.1
         self.mean_rows += gain * (rows - self.mean_rows)
@@ -312,14 +295,7 @@ class ServiceTimes:
         doubt = 1 + 2 * self.spread / few**0.5 + (0.25 if self.samples < SURE and few < 2 else 0.0)
         shape = self.shape
         shape.suspect(bent=largest.pace * doubt < self.WORSE * best.pace)
-        was = self.noisy
-        self.noisy = self.samples >= FIRST_LOOK and self.spread > (CALM if was else NOISY)
-        if self.noisy and self.odds is not None:
-            # Batches of a few rows hardly move the cap, and there may be thousands a second.
-            if not was or self.mean_rows > FEW or self.samples >= self._next_weighing:
-                self._next_weighing = self.samples + min(self.samples // OFTEN, LONGEST_WAIT)
-                self.cap = float(self.odds.weigh())
-        elif shape.knee:
+        if shape.knee:
             best_rows = shape.knees.safe
             self.cap = float(best_rows) if best_rows < shape.most else self.max_rows
         elif shape.bent and shape.step == 1:  # what began a step is no knee
