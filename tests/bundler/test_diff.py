@@ -302,7 +302,10 @@ def test_what_was_too_large_to_compare_is_told() -> None:
 
     assert Schemas(document("string"), document("string")).facts() == []
     *_, last = Schemas(document("string"), document("number")).facts()
-    assert (last.kind, last.what) == ("other", "too large to compare in full: only 5000 parts, 24 levels deep")
+    assert (last.kind, last.what) == (
+        "other",
+        "too large to compare in full: only 5000 parts, 24 levels deep",
+    )
 
 
 def test_dtypes_that_numpy_does_not_know() -> None:
