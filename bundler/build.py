@@ -16,10 +16,10 @@ from ..runtime.manifest import BUNDLE_FILE, BundleInfo, dump_yaml
 from ..runtime.service.bundlefile import BundleFile, find_bundlefile
 from ..runtime.tag import Tag
 from ..runtime.verify import bundle_digest
-from .bar import shown, silent
+from .bar import Steps, shown, silent
 from .bundles import Bundle, bundle_store
 from .check.kept import CHECKED, ROUTES, to_keep
-from .content import Content, Progress, fill, put
+from .content import Content, fill, put
 from .describe import DESCRIBING
 from .draft import Draft
 from .image.dockerfile import IGNORED, render
@@ -44,7 +44,7 @@ def build(
     name: str | None = None,
     version: str | None = None,
     labels: Mapping[str, str] | None = None,
-    on_progress: Progress | None = None,
+    on_progress: Steps | None = None,
     lock: bool | None = None,
     python: str = "",
     platforms: Sequence[str] = (),
@@ -213,9 +213,7 @@ def _said(
     return {**tools(), **given_only(origin.provenance), **said}
 
 
-def _check(
-    draft: Draft, info: BundleInfo, project: Path, progress: Progress, *, routes: bool
-) -> dict[str, Any]:
+def _check(draft: Draft, info: BundleInfo, project: Path, progress: Steps, *, routes: bool) -> dict[str, Any]:
     from .check.check import check, demand, record
 
     if routes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,6 +24,7 @@ from ..runtime.service.bundlefile import BundleFile
 from ..runtime.service.load import SOURCE_FOLDER
 from ..runtime.shelf import Shelf
 from ..runtime.tag import Tag
+from .bar import Steps
 from .describe import describe
 from .draft import Draft
 from .image.plan import (
@@ -40,9 +41,6 @@ from .python.wheel import runtime_wheel
 from .readme import render_readme
 from .secrets_scan import refuse_secrets
 from .snapshot import SourceFile
-
-Progress = Callable[[str, int, int], None]
-"""What is done now, how much of it is done, and how much there is in all; 0: not known."""
 
 OPENAPI_FILE = "apis/openapi.json"
 PROTO_FILE = "apis/service.proto"
@@ -74,7 +72,7 @@ def fill(
     lock: bool | None,
     python: str,
     platforms: Sequence[str],
-    progress: Progress,
+    progress: Steps,
 ) -> Content:
     """Puts all of it into the draft; raises what `build` does."""
     project = origin.settings
@@ -149,7 +147,7 @@ def _values(origin: Origin) -> list[ModelInfo]:
     ]
 
 
-def _copy(draft: Draft, sources: Sequence[SourceFile], progress: Progress) -> list[FileEntry]:
+def _copy(draft: Draft, sources: Sequence[SourceFile], progress: Steps) -> list[FileEntry]:
     """Copies and hashes on all cores; both release the interpreter lock."""
 
     def copy(source: SourceFile) -> FileEntry:

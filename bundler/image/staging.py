@@ -16,7 +16,7 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +25,7 @@ from ...runtime.digest import hash_stream, open_regular
 from ...runtime.manifest import FileEntry
 from ..bundles import Bundle
 from ..context_folders import context_folder
+from ..engines.engine import Progress
 from ..epoch import EPOCH
 from .context import FOLDER_MODE, TEXT_MODE, Member, damaged, missing, mode_of
 
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 
 _STAMPS = 500_000_000
 """Nanoseconds below half a second: whoever rounds to whole seconds gets `EPOCH`, too."""
-Progress = Callable[[str, int, int], None]
 
 
 @contextmanager
