@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -136,9 +138,13 @@ class BentoML:
         command = [self.environment.python, self.here / "context.py", self.project, model, target]
         subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
 
-        def folder(dockerfile: str) -> AbstractContextManager[Path | None]:
-            (target / "Dockerfile").write_text(dockerfile)
-            return nullcontext(target)
+        @contextmanager
+        def folder(dockerfile: str) -> Iterator[Path | None]:
+            """A copy in a new temporary folder for each build, as `construct_containerfile` makes it."""
+            with tempfile.TemporaryDirectory() as made:
+                shutil.copytree(target, made, dirs_exist_ok=True)
+                Path(made, "Dockerfile").write_text(dockerfile)
+                yield Path(made)
 
         return Context((target / "Dockerfile").read_text(), folder)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from ...errors import IntegrityError
 from ...runtime.digest import CHUNK_BYTES, open_regular
@@ -54,11 +54,8 @@ def contents(
         found[DOCKERFILE_BESIDE] = dockerfile.encode()
     found |= dict.fromkeys(f"{layer.place}{layer.folder}" for layer in layers if layer.folder)
     found |= dict.fromkeys(_folders(found))
-    for layer in layers:
-        if layer.place:
-            inside = f"{layer.place}/"
-            below = [path for path, each in found.items() if each is None and path.startswith(inside)]
-            found[layer.folders] = _folders_tar(path.removeprefix(inside) for path in sorted(below))
+    found |= dict.fromkeys([path for layer in layers if layer.place for path in _empty(layer, found)])
+    found |= dict.fromkeys(_folders(found))
     return {path: found[path] for path in sorted(found)}
 
 
@@ -87,12 +84,6 @@ def context(
     yield _END
 
 
-def _folders_tar(paths: Iterable[str]) -> bytes:
-    """Folders and nothing else, to be unpacked over them: what sends a context as a folder, or changes one
-    that it was sent before, dates folders by the clock."""
-    return b"".join([*(_header(path, tarfile.DIRTYPE, 0, FOLDER_MODE) for path in paths), _END])
-
-
 def mode_of(entry: FileEntry) -> int:
     """As the store has it: nobody writes."""
     return int(entry.mode, 8) & 0o555
@@ -106,8 +97,23 @@ def missing(source: Path) -> IntegrityError:
     return IntegrityError(f"{source} is missing: no image was built")
 
 
+def _empty(layer: Layer, members: Mapping[str, Member]) -> Iterator[str]:
+    """The layer's folders without what is in them, at `empty_folders`."""
+    start = len(layer.place)
+    for path, member in members.items():
+        if member is None and path.startswith(f"{layer.place}/"):
+            inside = path[start:]
+            yield f"{layer.empty_folders_of(inside.count('/'))}{inside}"
+
+
 def _folders(paths: Iterable[str]) -> set[str]:
-    return {str(folder) for path in paths for folder in PurePosixPath(path).parents if str(folder) != "."}
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
 
 
 def _text(path: str, data: bytes) -> Iterator[bytes]:

@@ -43,7 +43,6 @@ def render(plan: ImagePlan) -> str:
         ConfigError: the project's template is wrong, or a value cannot stand in a Dockerfile.
     """
     environment = _environment(plan.template)
-    flags = f"{'--link ' if plan.link else ''}--chown=0:0"
     try:
         return environment.get_template(_OWN if plan.template else TEMPLATE).render(
             plan=plan,
@@ -53,8 +52,7 @@ def render(plan: ImagePlan) -> str:
             port=PORT,
             epoch=EPOCH,
             uv_image=UV_IMAGE,
-            copy=f"COPY {flags}",
-            add=f"ADD {flags}",
+            copy=f"COPY {'--link ' if plan.link else ''}--chown=0:0",
         )
     except ConfigError:
         raise

@@ -35,11 +35,18 @@ class Layer(msgspec.Struct, frozen=True):
     """One more file, which may be missing."""
     folder: str = ""
     """One more folder, absolute, that the layer makes with the date of all the rest."""
+    levels: int = 0
+    """Of folders in the image, down to the deepest; of a layer with a place."""
 
     @property
-    def folders(self) -> str:
-        """A tar of the layer's folders in the context, which are copied with it: its dates are kept."""
-        return f"{self.place}.tar"
+    def empty_folders(self) -> list[str]:
+        """Where its folders lie in the context once more, empty, those of the deepest level first: copied over
+        the filled ones they give them their date."""
+        return [self.empty_folders_of(level) for level in range(self.levels, 0, -1)]
+
+    def empty_folders_of(self, level: int) -> str:
+        """Those of one level, of which `/bundle` is the first."""
+        return f"{self.place}.{level}"
 
     def holds(self, path: str) -> bool:
         """Whether a file of the bundle is in this layer."""
@@ -49,17 +56,25 @@ class Layer(msgspec.Struct, frozen=True):
         )
 
 
-def placed(layers: Sequence[Layer], working_folder: str) -> list[Layer]:
+def placed(layers: Sequence[Layer], working_folder: str, root: str, paths: Sequence[str]) -> list[Layer]:
     """The layers with a place of their own each, to be copied onto the root as they are.
 
     A COPY dates the folders that it makes by the clock; where a context is sent as a folder, so are those
-    in it. The ones in an archive keep their date, and ADD unpacks one in the same layer. WORKDIR makes its
-    folder by the clock, too, so the first layer has that one already: it can stand before the layers that
-    change, and is not run again with them.
+    in it that something was put into. Empty ones keep their date, and a COPY gives it to a folder that is
+    there already; with those above it, which are not empty, so the deepest must come first. (An archive
+    would do, but Docker before 23 starts itself anew to unpack one, which takes longer than all the rest.)
+    WORKDIR makes its folder by the clock, too, so the first layer has that one already: it can stand before
+    the layers that change, and is not run again with them.
+
+    Args:
+        layers: in their order.
+        working_folder: absolute.
+        root: where the bundle is in the image, `/bundle`.
+        paths: of all the bundle's files.
     """
     first, *others = layers
     return [
-        msgspec.structs.replace(layer, place=f"layers/{number}")
+        msgspec.structs.replace(layer, place=f"layers/{number}", levels=_levels(layer, root, paths))
         for number, layer in enumerate([msgspec.structs.replace(first, folder=working_folder), *others])
     ]
 
@@ -128,6 +143,12 @@ def _folder_layers(info: BundleInfo, root: str, whys: Mapping[str, str]) -> list
         for folder, why in whys.items()
         if folder == DOCKER_FOLDER or any(entry.path.startswith(folder) for entry in info.files)
     ]
+
+
+def _levels(layer: Layer, root: str, paths: Sequence[str]) -> int:
+    files = [f"{root}/{path}" for path in paths if layer.holds(path)]
+    folders = [*(file.rpartition("/")[0] for file in files), layer.folder]
+    return max(folder.count("/") for folder in folders)
 
 
 def _size_bytes(info: BundleInfo, prefix: str) -> int:

@@ -79,6 +79,7 @@ def _fill(folder: Path, bundle: Bundle, members: Mapping[str, Member], on_progre
         else:
             target.mkdir()
             target.chmod(FOLDER_MODE)  # whatever the umask
+            os.utime(target, (EPOCH, EPOCH))  # which the empty ones keep
 
 
 def _link(source: Path, target: Path, entry: FileEntry, linked: set[int]) -> None:

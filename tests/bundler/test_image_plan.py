@@ -73,25 +73,28 @@ def test_a_bundle_carries_its_dockerfile(tmp_path: Path) -> None:
 def test_an_engine_that_gets_an_arranged_context(tmp_path: Path, link: bool) -> None:
     made = build(adder_project(tmp_path / "project"))
     found = image_plan(made, link=link, arranged=True)
-    steps = [each for each in lint(render(found)) if each.name in {"COPY", "ADD", "WORKDIR"}]
+    steps = [each for each in lint(render(found)) if each.name in {"COPY", "WORKDIR"}]
     with tarfile.open(fileobj=io.BytesIO(b"".join(context(made, dockerfile="", layers=found.layers)))) as tar:
         names = {member.name for member in tar}
         inside = {member.name for member in tar if member.isreg()} - {"Dockerfile"}
     copied = [each for each in steps if each.name != "WORKDIR" and "from" not in dict(each.flags)]
     sources = [source.rstrip("/") for each in copied for source in each.rest.split()[:-1]]
     assert set(sources) <= names
+    assert not [name for name in inside if name.startswith(tuple(f"{each}." for each in sources))]
     # A change of the code or a model runs again what comes after: the model's step, and one for the rest.
     *_, working_folder, model, rest = steps
     assert (len(found.models), len(found.late)) == (1, 1)
     for step, layer in zip((model, rest), (*found.models, *found.late), strict=True):
-        assert (step.name, step.rest) == ("ADD", f"{layer.place}/ {layer.place}.tar /")
+        depth = max(name.count("/") for name in inside if name.startswith(f"{layer.place}/")) - 2
+        empty = " ".join(f"{layer.place}.{level}" for level in range(depth, 0, -1))
+        assert step.rest == f"{layer.place}/ {empty} /"
         assert ("link" in dict(step.flags)) == link
     assert working_folder.name == "WORKDIR"
     # Dated as the context says, and not by the clock.
     assert f"{found.early[0].place}{working_folder.rest}" in names
     # Once each: what two layers had would be there twice.
     files = [name for name in inside if "/bundle/" in name]
-    assert inside - set(files) == {layer.folders for layer in found.layers}
+    assert inside == set(files)
     assert sorted(name.split("/bundle/", 1)[1] for name in files) == sorted(
         [*(entry.path for entry in made.info.files), "bundle.yaml"]
     )
@@ -239,7 +242,7 @@ def test_wheels_of_the_bundle_and_named_indexes() -> None:
         assert f"--mount=type=secret,id={name} \\\n" in stage
         assert text.count(f"id={name}") == 1
     lint(text)
-    placed = render(plan_module._placed(found))
+    placed = render(plan_module._placed(found, info))
     assert "/bundle/env/python/uv.toml ./" in placed
     assert f"/bundle/{own} wheels/" in placed
     plain = render(plan_of(bundle_info(), {LOCK_FILE: HASHED}, options=ImageOptions()))

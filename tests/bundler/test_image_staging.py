@@ -74,6 +74,7 @@ def test_it_holds_what_the_tar_holds(made: Bundle, home: Path) -> None:
                     status, member = path.stat(), tar.getmember(name)
                     assert stat.S_IMODE(status.st_mode) == member.mode, name
                     if member.isdir():
+                        assert list(path.iterdir()) or status.st_mtime == EPOCH, name
                         continue
                     assert path.read_bytes() == tar.extractfile(name).read()  # type: ignore[union-attr]
                     digest = hashlib.sha256(path.read_bytes()).hexdigest()

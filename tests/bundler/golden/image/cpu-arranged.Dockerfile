@@ -98,19 +98,22 @@ COPY --link --chown=0:0 --from=dependencies /out/ /
 # tiffin.
 COPY --link --chown=0:0 --from=runtime /out/ /
 
+# Below, the folders of each layer come once more, empty and the deepest first: a folder that something is put into is
+# dated by the clock, an empty one keeps its date and gives it to the one that it is copied onto.
+
 # What the dependencies came from; the server checks these files like all others.
-ADD --link --chown=0:0 layers/0/ layers/0.tar /
+COPY --link --chown=0:0 layers/0/ layers/0.4 layers/0.3 layers/0.2 layers/0.1 /
 # The layer above has this folder; said here, it is not made again with each change below.
 WORKDIR /bundle/src
 
 # Model words:2, 1.3 GB.
-ADD --link --chown=0:0 layers/1/ layers/1.tar /
+COPY --link --chown=0:0 layers/1/ layers/1.4 layers/1.3 layers/1.2 layers/1.1 /
 
 # Model iris:1, 2 kB.
-ADD --link --chown=0:0 layers/2/ layers/2.tar /
+COPY --link --chown=0:0 layers/2/ layers/2.4 layers/2.3 layers/2.2 layers/2.1 /
 
 # The code, its descriptions, this Dockerfile and the manifest with its signatures.
-ADD --link --chown=0:0 layers/3/ layers/3.tar /
+COPY --link --chown=0:0 layers/3/ layers/3.2 layers/3.1 /
 
 # Only /tmp is written to, so the root can be read-only.
 ENV PATH="/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}" \

@@ -116,19 +116,22 @@ COPY --chown=0:0 --from=dependencies /beside/3/ /
 COPY --chown=0:0 --from=runtime /out/ /
 COPY --chown=0:0 --from=runtime /beside/1/ /
 
+# Below, the folders of each layer come once more, empty and the deepest first: a folder that something is put into is
+# dated by the clock, an empty one keeps its date and gives it to the one that it is copied onto.
+
 # What the dependencies came from; the server checks these files like all others.
-ADD --chown=0:0 layers/0/ layers/0.tar /
+COPY --chown=0:0 layers/0/ layers/0.4 layers/0.3 layers/0.2 layers/0.1 /
 # The layer above has this folder; said here, it is not made again with each change below.
 WORKDIR /bundle/src
 
 # Model words:2, 1.3 GB.
-ADD --chown=0:0 layers/1/ layers/1.tar /
+COPY --chown=0:0 layers/1/ layers/1.4 layers/1.3 layers/1.2 layers/1.1 /
 
 # Model iris:1, 2 kB.
-ADD --chown=0:0 layers/2/ layers/2.tar /
+COPY --chown=0:0 layers/2/ layers/2.4 layers/2.3 layers/2.2 layers/2.1 /
 
 # The code, its descriptions, this Dockerfile and the manifest with its signatures.
-ADD --chown=0:0 layers/3/ layers/3.tar /
+COPY --chown=0:0 layers/3/ layers/3.2 layers/3.1 /
 
 # Only /tmp is written to, so the root can be read-only.
 ENV PATH="/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}" \
