@@ -40,8 +40,8 @@ class Layer(msgspec.Struct, frozen=True):
 
     @property
     def empty_folders(self) -> list[str]:
-        """Where its folders lie in the context once more, empty, those of the deepest level first: copied over
-        the filled ones they give them their date."""
+        """Where its folders lie in the context once more, empty, the deepest level first: copied over the
+        filled ones they give them their date."""
         return [self.empty_folders_of(level) for level in range(self.levels, 0, -1)]
 
     def empty_folders_of(self, level: int) -> str:
