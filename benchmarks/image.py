@@ -5,8 +5,9 @@
 Both sides serve the same scikit-learn forest on the same base and are built by the same engine, from the
 folder that each one's own tool gives it, made anew for each build: tiffin's links, and BentoML's copies in a
 temporary folder. `cold`: neither a step nor a package is in any cache; `warm`: nothing has changed. The two
-sides take turns, round by round, and medians are shown: what else the machine does meets both. What is sent again are the layers, unpacked, that the image before did not
-have. The bar: less than 1 MB after a change of one line, and better than BentoML on every figure.
+sides take turns, round by round, and medians are shown: what else the machine does meets both. What is sent
+again are the layers, unpacked, that the image before did not have. The bar: less than 1 MB after a change of
+one line, and better than BentoML on every figure.
 """
 
 from __future__ import annotations
