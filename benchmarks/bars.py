@@ -9,7 +9,6 @@ from large_array import BAR_S, BAR_TIMES, Trip
 from rounds import Measured
 from scaling import BAR as BAR_GROWTH
 from scaling import Step, growth
-from works import CAPACITY_PER_S
 
 OURS = "tiffin"
 TIMES_MOSEC = {"W1-64": 1.8, "W1-256": 1.8, "W2-64": 2.0, "W3-64": 1.5}
@@ -29,9 +28,13 @@ class Bar:
     met: bool | None
 
 
-def bars(measured: Measured, trips: list[Trip], steps: list[Step]) -> list[Bar]:
-    """Every bar, in the order of the works."""
-    return [*_beside_mosec(measured), *_alone(measured), *_large(trips), *_growth(steps)]
+def bars(measured: Measured, trips: list[Trip], steps: list[Step], capacity_per_s: float) -> list[Bar]:
+    """Every bar, in the order of the works.
+
+    Args:
+        capacity_per_s: of W4: what its model does in full batches without a server, in the same run.
+    """
+    return [*_beside_mosec(measured), *_alone(measured, capacity_per_s), *_large(trips), *_growth(steps)]
 
 
 def _beside_mosec(measured: Measured) -> Iterator[Bar]:
@@ -45,14 +48,14 @@ def _beside_mosec(measured: Measured) -> Iterator[Bar]:
             yield Bar(asked, f"{ratio:.2f} × ({ours.per_s:,.0f} : {theirs.per_s:,.0f})", ratio >= times)
 
 
-def _alone(measured: Measured) -> Iterator[Bar]:
+def _alone(measured: Measured, capacity_per_s: float) -> Iterator[Bar]:
     lone, slow, busy = (measured.best(OURS, work) for work in ("W1-1", "W4-256", "W1-64"))
     if lone is not None:
         asked = f"W1-1: p50 at most {LONE_P50_MS} ms"
         yield Bar(asked, f"{lone.p50_ms:.2f} ms", lone.p50_ms <= LONE_P50_MS)
     if slow is not None:
-        share, tail = slow.per_s / CAPACITY_PER_S, slow.p99_ms / slow.p50_ms
-        asked = f"W4: at least {CAPACITY_SHARE:.0%} of the capacity of {CAPACITY_PER_S:,.0f} rows/s"
+        share, tail = slow.per_s / capacity_per_s, slow.p99_ms / slow.p50_ms
+        asked = f"W4: at least {CAPACITY_SHARE:.0%} of the {capacity_per_s:,.0f} rows/s of its model alone"
         yield Bar(asked, f"{share:.1%}", share >= CAPACITY_SHARE)
         yield Bar(f"W4: p99 at most {P99_TO_P50} × p50", f"{tail:.2f} ×", tail <= P99_TO_P50)
     if busy is not None:

@@ -29,10 +29,11 @@ from model_alone import model_alone
 from payloads import ROWS
 from peer import Peer, peers
 from quota import QuotaRefusedError
+from reference_models import BATCH
 from report import Report
 from rounds import Measured, measure
 from scaling import Step, growth, scaling
-from works import CAPACITY_PER_S, WORKS
+from works import WORKS
 
 
 def main() -> int:
@@ -61,10 +62,11 @@ def main() -> int:
         [[model, f"{rates['1']:,.0f}", f"{rates['64']:,.0f}"] for model, rates in alone.items()],
     )
     titles = {peer.name: peer.title for peer in chosen}
-    tell_works(report, measured, chosen)
+    capacity_per_s = alone["slow"][str(BATCH)]
+    tell_works(report, measured, chosen, capacity_per_s)
     tell_large(report, large, refused, titles)
     tell_scaling(report, steps, no_steps)
-    verdicts = bars(measured, large, steps)
+    verdicts = bars(measured, large, steps, capacity_per_s)
     tell_bars(report, verdicts)
     took_s = time.monotonic() - began
     report.lines(
@@ -137,7 +139,7 @@ def scaled(ours: Peer, arguments: argparse.Namespace, scratch: Path) -> tuple[li
         return [], f"not shown: this machine grants no quota of processor time ({error})"
 
 
-def tell_works(report: Report, measured: Measured, chosen: list[Peer]) -> None:
+def tell_works(report: Report, measured: Measured, chosen: list[Peer], capacity_per_s: float) -> None:
     titles = {peer.name: peer.title for peer in chosen}
     for work in WORKS:
         report.section(work.title)
@@ -147,7 +149,7 @@ def tell_works(report: Report, measured: Measured, chosen: list[Peer]) -> None:
         for one in found:
             least, most = one.spread
             ratio = f"{ours.per_s / one.per_s:.2f}" if ours and one.per_s else "–"
-            share = [f"{one.per_s / CAPACITY_PER_S:.1%}"] if work.model == "slow" else []
+            share = [f"{one.per_s / capacity_per_s:.1%}"] if work.model == "slow" else []
             rows.append(
                 [
                     titles[one.peer] + (f", {one.form}" if work.binary else ""),

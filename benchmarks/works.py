@@ -30,8 +30,6 @@ WORKS = [
     Work("W3-64", "W3 the same row in binary, 64 connections", "mlp", 64, binary=True),
     Work("W4-256", "W4 a model of 10 ms + 0.1 ms a row, one worker, 256 connections", "slow", 256),
 ]
-CAPACITY_PER_S = 64 / (0.010 + 64 * 0.0001)
-"""Of W4: batches of 64 rows without a pause, 3,902 rows a second."""
 
 
 def forms(work: Work, offered: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ def main() -> None:
             "iris", iris.model, example=[[5.1, 3.5, 1.4, 0.2]], classes=reference_models.CLASSES
         )
     target = f"{Path(__file__).parent / 'service.py'}:{model.capitalize()}"
-    arguments = ["-m", "tiffin", "serve", target, "--port", port, *options]
+    arguments = ["-m", "tiffin", "serve", target, "--port", port, "--grpc-port", "0", *options]
     os.execv(sys.executable, [sys.executable, *arguments])
 
 
