@@ -109,6 +109,11 @@ class Gate:
         self._workers = {worker.id: worker for worker in workers}
         self._tell()
 
+    def lose(self, worker: str) -> None:
+        """Its process has ended: every API process is told."""
+        self._workers.pop(worker, None)
+        self._tell(gone=[worker])
+
     def runners(self) -> set[str]:
         """Runners that have a warm worker."""
         return {worker.runner for worker in self._workers.values()}
@@ -275,17 +280,18 @@ class Gate:
             self._rosters.discard(session)
             self._metrics.peers(len(self._rosters))
 
-    def _tell(self) -> None:
-        roster = self._roster()
+    def _tell(self, gone: Sequence[str] = ()) -> None:
+        roster = self._roster(gone)
         for session in self._rosters:
             session.send(roster)
 
-    def _roster(self) -> Roster:
+    def _roster(self, gone: Sequence[str] = ()) -> Roster:
         return Roster(
             **msgspec.structs.asdict(self._ours),
             version=__version__,
             workers=[]
             if self._leaving
             else [Posted(id=one.id, runner=one.runner) for one in self._workers.values()],
+            gone=list(gone),
             leaving=self._leaving,
         )

@@ -17,6 +17,7 @@ from ..supervisor.control import (
     Drain,
     Drained,
     Draining,
+    Gone,
     Message,
     Ping,
     Pong,
@@ -102,6 +103,8 @@ class GateProcess:
             self._workers = message
             self._gate.follow(message.workers)
             self._changed.set()
+        elif isinstance(message, Gone):
+            self._gate.lose(message.worker)
         elif isinstance(message, Ping):
             self._control.send(Pong())
         elif isinstance(message, Drain):

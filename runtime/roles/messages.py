@@ -90,6 +90,9 @@ class Roster(msgspec.Struct, kw_only=True, tag=True):
     terms: dict[str, Terms]
     """Of every runner that is run there."""
     workers: list[Posted]
+    gone: list[str] = []
+    """Ids of those whose processes have ended since the last one. Their connections may not tell: what user
+    code has forked there may hold them open."""
     leaving: bool = False
     """It takes nothing new: batches in hand are finished, and nothing else comes on this connection."""
 

@@ -26,6 +26,8 @@ FIRST_DELAY_S = 0.1
 MAX_DELAY_S = 3.0
 """Between two tries to reach it."""
 WORKER_RETRY_S = 0.2
+LAST_WORDS_S = 1.0
+"""What a worker that has ended still said comes another way than the news of its end."""
 TWIN_S = 30.0
 """How often an address that leads to a container known by another is tried: it may be the only one left."""
 
@@ -154,6 +156,8 @@ class Station:
                 message = await caller.session.receive_any()
                 heard.set()
                 if isinstance(message, Roster):
+                    for worker in message.gone:
+                        self._links.lose(self._id(worker), LAST_WORDS_S)
                     self._follow(message)
                     if message.leaving:
                         self._say(f"{self.address} is leaving")
@@ -167,9 +171,7 @@ class Station:
         known = [name for name in self._dispatchers if name in roster.terms]
         refused = {name: difference(name, self._ours, roster, self._match) for name in known}
         workers = [
-            WorkerAddress(
-                id=f"{posted.id}@{self.address}/{self._instance}", runner=posted.runner, address=posted.id
-            )
+            WorkerAddress(id=self._id(posted.id), runner=posted.runner, address=posted.id)
             for posted in roster.workers
             if posted.runner in known and not refused[posted.runner]
         ]
@@ -189,6 +191,10 @@ class Station:
         caller = await dial(self.address, self._credentials, address.address, self._instance)
         link = caller.become_link(address.id, dispatcher)
         return await link.until_greeted(timeout_s)
+
+    def _id(self, worker: str) -> str:
+        """As this process knows it."""
+        return f"{worker}@{self.address}/{self._instance}"
 
     def _say(self, text: str, *, good: bool = False) -> None:
         """Once, until there is something else to say."""

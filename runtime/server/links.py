@@ -55,10 +55,13 @@ class Links:
         self._tasks: set[asyncio.Task[None]] = set()
         """The keepers, and those that are told to end."""
         self._links: dict[str, tuple[str, Link]] = {}
+        self._open: dict[str, Link] = {}
+        """Also those that only wait for what the worker has in hand."""
 
     def follow(self, workers: list[WorkerAddress]) -> None:
         """Connects to the new, lets go of the gone."""
         named = {worker.id: worker for worker in workers}
+        self._open = {name: link for name, link in self._open.items() if not link.closed.is_set()}
         for gone in self._keepers.keys() - named.keys():
             self._keepers.pop(gone).cancel()
         for worker in named.values():
@@ -78,10 +81,19 @@ class Links:
         """The runner of every worker that is connected."""
         return [runner for runner, _ in self._links.values()]
 
-    def lose(self, worker: str) -> None:
-        """Its process has ended, whatever the connection says: what it held is run again elsewhere."""
-        if worker in self._links:
-            self._links[worker][1].lose()
+    def lose(self, worker: str, after_s: float = 0.0) -> None:
+        """Its process has ended, whatever the connection says: what it held is run again elsewhere.
+
+        Args:
+            after_s: how long its last words may be on their way, in seconds.
+        """
+        link = self._open.get(worker)
+        if link is None:
+            return
+        if after_s:
+            asyncio.get_running_loop().call_later(after_s, link.lose)
+        else:
+            link.lose()
 
     def cut(self) -> None:
         """Loses every connection at once: what workers hold is run again elsewhere."""
@@ -107,6 +119,7 @@ class Links:
                     self._on_stuck(worker.id, f"did not say hello within {self._patience_s:g} s")
                 await asyncio.sleep(self._retry_s)
                 continue
+            self._open[worker.id] = link
             if worker.id not in self._keepers:
                 link.close()
                 return

@@ -154,8 +154,8 @@ class Workers(msgspec.Struct, kw_only=True, tag=True):
 
 
 class Gone(msgspec.Struct, kw_only=True, tag=True):
-    """To API processes: this worker's process has ended. Their connections may not tell: what user code has
-    forked there may hold them open."""
+    """To API processes and gates: this worker's process has ended. Connections to it may not tell: what user
+    code has forked there may hold them open."""
 
     worker: str
 

@@ -161,6 +161,30 @@ def test_a_gate_that_comes_back_finds_the_connections_in_place(tmp_path: Path) -
     play(scene)
 
 
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_worker_that_ended_is_lost_though_somebody_holds_its_connection_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secure: bool
+) -> None:
+    """A process that its user code forked, say: here the worker itself, which hangs."""
+    monkeypatch.setattr(station, "LAST_WORDS_S", 0.01)
+
+    async def scene(stack: Stack) -> None:
+        tls, show = certificates(tmp_path) if secure else (TlsFiles(), credentials())
+        yard, seat = opened(stack, tmp_path, tls=tls, show=show)
+        yard.hire()
+        await seat.until_workers(1)
+        call = seat.dispatcher.call("hang", (), {})
+        await until(lambda: seat.dispatcher.in_flight == 1)
+        yard.gate.lose("doubler-0-0")
+        assert not yard.gate.runners()
+        yard.hire()
+        yard.gate.follow([yard.workers[1].address])
+        yard.workers[1].may_answer.set()
+        assert await asyncio.wait_for(call, 60) == "doubler-0-1"
+
+    play(scene)
+
+
 def test_goodbye_lets_what_is_in_hand_finish(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def scene(stack: Stack) -> None:
         yard, seat = opened(stack, tmp_path)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until_in_loop
 
 from tiffin.errors import UnavailableError
 from tiffin.runtime.batching import link as link_module
@@ -167,6 +168,16 @@ def test_a_worker_that_ended_is_lost_though_somebody_holds_its_connection_open(t
         assert name == "forest-0-3"
         answer(call, writer)
         assert await asyncio.wait_for(second, 20) == [1]
+
+        third = asyncio.ensure_future(dispatcher.call("predict", ([1],), {}))
+        await asyncio.wait_for(calls.get(), 20)
+        scene.links.follow([await hire("forest-0-4")])  # the one before leaves
+        await until_in_loop(lambda: scene.links.workers() == ["forest"])
+        scene.links.lose("forest-0-3")
+        name, call, writer = await asyncio.wait_for(calls.get(), 20)
+        assert name == "forest-0-4"
+        answer(call, writer)
+        assert await asyncio.wait_for(third, 20) == [1]
         scene.links.lose("nobody")
         await scene.close()
 
