@@ -218,7 +218,7 @@ class Generation:
         elif isinstance(message, Stuck):
             self._stuck(message)
         elif isinstance(message, Judged):
-            self._verdicts.spread(message, child, self.apis)
+            self._verdicts.spread(message, child, self.register.answering())
         elif isinstance(message, Draining):
             self._no_longer_accepts(slot)
 

@@ -38,6 +38,10 @@ class Register:
     def slots(self) -> list[Slot]:
         return [*self.apis, *self.all_workers(), *self.leaving]
 
+    def answering(self) -> list[Api]:
+        """API processes that have callers; those that leave until they have answered them."""
+        return [*self.apis, *(slot for slot in self.leaving if isinstance(slot, Api))]
+
     def addresses(self) -> Workers:
         warm = [worker.told() for worker in self.all_workers() if worker.up]
         return Workers(workers=warm, all_warm=self.all_warm)
@@ -45,12 +49,12 @@ class Register:
     def tell_apis(self) -> None:
         """The workers that are warm now."""
         message = self.addresses()
-        for api in self.apis:
+        for api in self.answering():
             api.send(message)
 
     def tell_gone(self, worker: Worker) -> None:
         """Its process has ended."""
-        for api in self.apis:
+        for api in self.answering():
             api.send(Gone(worker=worker.id))
 
     def notice_warmth(self) -> None:

@@ -9,6 +9,7 @@
     usage TEXT      answer Failed, the user's fault
     hang            never be ready
     stubborn        serve, and ignore Drain and SIGTERM
+    mourn           (API) serve, and end when drained and told that a worker has ended
     silent          (API) serve, and answer no Ping
     stuck ID        (API) serve, and report this worker whenever it is named, twice
 """
@@ -32,6 +33,7 @@ from tiffin.runtime.supervisor.control import (
     Drained,
     Draining,
     Failed,
+    Gone,
     Message,
     Ping,
     Pong,
@@ -118,7 +120,9 @@ class Fake:
                                 self.send(Stuck(worker=worker.id, reason="told to say so"))
                 elif isinstance(message, Ping) and order != "silent":
                     self.send(Pong())
-                elif isinstance(message, Drain) and order != "stubborn":
+                elif isinstance(message, Drain) and order == "mourn":
+                    self.send(Draining())
+                elif isinstance(message, Gone if order == "mourn" else Drain) and order != "stubborn":
                     self.send(Draining())
                     self.send(Drained())
                     return

@@ -105,6 +105,21 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return made
 
 
+def test_an_api_process_that_leaves_hears_of_workers_all_the_same(place: Place) -> None:
+    """Callers still wait there: for what a worker had in hand, and for the one that takes its place."""
+
+    async def play() -> None:
+        leaver = place.generation.apis[1].child
+        scaling_down = asyncio.ensure_future(place.scale(processes=1))
+        await until_in_loop(lambda: place.generation.register.leaving)
+        place.generation.workers["forest"][0].child.kill("test")
+        await scaling_down
+        assert leaver.exit.result().code == 0, "it ended by itself"
+
+    place.order(runners={"forest": 1}, processes=2, **{"api api-1": "mourn"})
+    place.run(play, drain_s=30.0)
+
+
 def test_up_and_down_again(place: Place) -> None:
     async def play() -> None:
         answer = await place.scale(forest="3")
