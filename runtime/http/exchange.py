@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ServingError, UnavailableError
+from ..service.raised import RAISED
 from . import events, problem
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Exchange(ABC):
     deadline = 0.0
     timeout_s = 0.0
     context: RequestContext
+    task: asyncio.Task[None] | None = None
+    """Runs the user's code."""
 
     def __init__(self, serving: Serving, head: Head, client: str) -> None:
         self.serving = serving
@@ -106,12 +109,13 @@ class Exchange(ABC):
                     break
         except asyncio.CancelledError:
             error = self.error or UnavailableError("the request was cancelled inside the server")
-        except (Exception, SystemExit) as failure:  # noqa: BLE001 - user code
+        except RAISED as failure:
+            self._pass_on_close(failure)
             error = failure
         if error is not None and (self.answered or sent < 0):
             self._fail(error)
         if self.answered:  # above, or the caller is gone
-            return await _close(items)
+            return await self._close(items)
         if error is not None:
             self._log(error)
         if sent < 0:
@@ -120,7 +124,25 @@ class Exchange(ABC):
             await self.send_chunk(dialect.end() if error is None else dialect.broken(self._problem(error)))
         self._settle(200 if error is None else self._problem(error).status, max(sent, 0))
         await self.close_stream(broken=error is not None and not framed)
-        return await _close(items)
+        return await self._close(items)
+
+    async def _close(self, items: AsyncIterator[Any]) -> None:
+        """Runs the `finally` blocks of the user's generator."""
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            try:
+                await close()
+            except RAISED as error:
+                self._pass_on_close(error)
+                self._log(error)
+
+    def _pass_on_close(self, error: BaseException) -> None:
+        """Raises a `GeneratorExit` that nobody's code raised: the coroutine is put away, not run."""
+        task = self.task
+        if isinstance(error, GeneratorExit) and (
+            task is None or asyncio.current_task(task.get_loop()) is not task
+        ):
+            raise error
 
     def _headers(self) -> Headers:
         context = self.context
@@ -180,10 +202,3 @@ class Exchange(ABC):
             log.write(
                 (self.client, head.method_text, path, status, size_bytes, seconds, context.id, trace_id)
             )
-
-
-async def _close(items: AsyncIterator[Any]) -> None:
-    """Runs the `finally` blocks of the user's generator."""
-    close = getattr(items, "aclose", None)
-    if close is not None:
-        await close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..service.raised import RAISED
 from .item_feed import ItemFeed
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Intake:
                 item = read(data, at)
             else:
                 item = await self._threads.call(partial(read, data, at), {})
-        except Exception as error:  # noqa: BLE001 - a decoder may run the user's validators
+        except RAISED as error:  # a decoder may run the user's validators
             self.feed.fail(error)
             return
         await self.feed.put(item)

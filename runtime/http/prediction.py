@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DeadlineExceededError, ServingError, UnavailableError
 from ..service.context import RequestContext, set_context
+from ..service.raised import RAISED
 from ..service.trace import new_request_id
 from . import problem
 from .bodies import COUNTED_BYTES
@@ -31,7 +32,6 @@ class Prediction(Exchange):
     """
 
     size = 0
-    task: asyncio.Task[None] | None = None
 
     # What the door calls
 
@@ -87,7 +87,7 @@ class Prediction(Exchange):
                 work = self._work(head.decode(body))
             else:
                 work = self._decode_and_run(body)
-        except Exception as error:  # noqa: BLE001 - a decoder may run the user's validators
+        except RAISED as error:  # a decoder may run the user's validators
             return self._fail(error)
         self.task = loop.create_task(work)
         serving.deadlines.add(self, loop)
@@ -118,7 +118,8 @@ class Prediction(Exchange):
             arguments = await self.serving.threads.call(self.head.decode, {"body": body})
         except asyncio.CancelledError:  # as in _run
             return self._fail(UnavailableError("the request was cancelled inside the server"))
-        except Exception as error:  # noqa: BLE001 - a decoder may run the user's validators
+        except RAISED as error:  # a decoder may run the user's validators
+            self._pass_on_close(error)
             return self._fail(error)
         del body  # it may be large, and the work may be long
         work = self._work(arguments)
@@ -155,7 +156,8 @@ class Prediction(Exchange):
             # Ours when the answer is out already; else the server's own time limit, or the user's code
             # cancelled itself.
             return self._fail(UnavailableError("the request was cancelled inside the server"))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
+        except RAISED as error:
+            self._pass_on_close(error)
             return self._fail(error)
         return self._finish(200, media_type, body, headers)
 
@@ -186,7 +188,8 @@ class Prediction(Exchange):
                 headers += self._headers()
         except asyncio.CancelledError:  # as in _run
             return self._fail(UnavailableError("the request was cancelled inside the server"))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
+        except RAISED as error:
+            self._pass_on_close(error)
             return self._fail(error)
         return self._finish(200, written.media_type, written.body, headers)
 

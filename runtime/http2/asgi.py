@@ -117,7 +117,7 @@ class AsgiStream:
         except asyncio.CancelledError:
             self._stream.reset(CANCEL)
             raise
-        except Exception:
+        except (Exception, SystemExit, KeyboardInterrupt):
             logger.exception("%s %s failed", scope["method"], scope["path"])
         if not self._finished and not self._gone:
             if self._started:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import InvalidInputError
+from ...errors import InferenceError, InvalidInputError
 from ..http.routes import Route
 from ..schema.array import ArrayKind
 from ..schema.dims import Dims
@@ -95,9 +95,12 @@ class JsonCalls:
 
     async def _one(self, arguments: dict[str, Any]) -> Any:
         endpoint = self.endpoint
-        if endpoint.is_async:
-            return await endpoint.call(**arguments)
-        return await self._serving.threads.call(endpoint.call, arguments)
+        try:
+            if endpoint.is_async:
+                return await endpoint.call(**arguments)
+            return await self._serving.threads.call(endpoint.call, arguments)
+        except (SystemExit, KeyboardInterrupt) as error:  # of a task they would end the loop
+            raise InferenceError(str(error), remote_type=type(error).__name__) from error
 
     def written(self, results: Results) -> list[bytes]:
         """JSON of each."""

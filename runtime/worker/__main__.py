@@ -29,6 +29,7 @@ BACKLOG = 128
 def main() -> int:
     """Serves until told to stop; the exit code."""
     end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
     control = Control.inherited()
     start = control.start()
     logs.take_over(start.options.log_format, start.options.log_level, f"{start.runner.name}-{start.index}")

@@ -73,7 +73,7 @@ class Inference:
     def _try(self, name: str, args: tuple[Any, ...]) -> None:
         try:
             self.call(name, args, {})
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
+        except BaseException as error:  # noqa: BLE001 - user code
             log.info("warming %s.%s with zeros raised %r", self.spec.name, name, error)
 
 

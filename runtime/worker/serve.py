@@ -182,7 +182,7 @@ class Server:
         for job in jobs:
             try:
                 left = job.drop(now)
-            except Exception as error:  # noqa: BLE001 - rows of the user's own, taken apart and put together again
+            except BaseException as error:  # noqa: BLE001 - rows of the user's own, taken apart and put together again
                 self._fail(job, error, 0.0)
                 continue
             if left:
@@ -232,7 +232,7 @@ class Server:
         started = time.perf_counter()
         try:
             value = self._inference.call(job.method, job.args, job.kwargs)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code
+        except BaseException as error:  # noqa: BLE001 - user code
             self._fail(job, error, time.perf_counter() - started)
         else:
             job.args = ()  # lets go of shared memory before the peer hears that it may send again
@@ -244,7 +244,7 @@ class Server:
         try:
             args = rows.join([job.args for job in jobs])
             value = self._inference.call(jobs[0].method, args, jobs[0].kwargs)
-        except (Exception, SystemExit):  # noqa: BLE001 - user code; the guilty part raises again by itself
+        except BaseException:  # noqa: BLE001 - user code; the guilty part raises again by itself
             return False
         model_s = time.perf_counter() - started
         for job in jobs:
@@ -266,7 +266,7 @@ class Server:
             packed, buffers = pack(value)
             head = dump(Result(packed, model_s, job.dropped))
             pieces = frame.encode(frame.RESULT, job.batch, head, buffers, arena=job.connection.arena)
-        except Exception as error:  # noqa: BLE001 - values of the user's own
+        except BaseException as error:  # noqa: BLE001 - values of the user's own
             self._fail(job, error, model_s)
             return
         job.connection.held.discard(job.batch)

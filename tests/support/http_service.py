@@ -121,6 +121,8 @@ class Echo:
         assert request_context().route == "/sync"
         if x == "stop":
             raise StopIteration
+        if x == "interrupt":
+            raise KeyboardInterrupt
         if x == "sleep":
             time.sleep(0.3)
         return x
@@ -128,6 +130,10 @@ class Echo:
     async def fail(self, x: str) -> Any:
         if x == "exit":
             raise SystemExit(3)
+        if x == "interrupt":
+            raise KeyboardInterrupt
+        if x == "generator":
+            raise GeneratorExit
         if x == "cancel":
             raise asyncio.CancelledError
         if x == "full":
@@ -144,6 +150,8 @@ class Echo:
             for number in range(x):
                 if number == 7:
                     raise ValueError("seven")
+                if x == 1000:
+                    raise KeyboardInterrupt
                 yield number
         finally:
             self.seen.append("closed")

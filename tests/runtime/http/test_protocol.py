@@ -285,6 +285,8 @@ async def test_errors_of_the_users_code(server: Running) -> None:
             ("boom", 500),
             ("file", 500),
             ("exit", 500),
+            ("interrupt", 500),
+            ("generator", 500),
             ("cancel", 503),
             ("teapot", 400),
             ("full", 503),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from http_server import Running, on_server, post, running
 from http_service import server_state
 
 from tiffin.runtime.http import events
+from tiffin.runtime.http.exchange import Exchange
 
 
 @on_server()
@@ -62,6 +65,37 @@ async def test_error_before_the_first_item_has_a_status(server: Running) -> None
     async with await server.connect() as client:
         await client.send(post("/count", b'{"x":"three"}'))
         assert (await client.answer()).status == 500
+
+
+@on_server()
+async def test_an_interrupt_is_an_error_like_others(server: Running) -> None:
+    async with await server.connect() as client:
+        await client.send(post("/count", b'{"x":1000}'))
+        assert (await client.answer()).status == 500
+        await client.send(post("/sync", b'{"x":"interrupt"}'))
+        assert (await client.answer()).status == 500
+
+
+def test_a_coroutine_that_is_put_away_answers_nobody() -> None:
+    """As the collector does with one whose loop has ended."""
+
+    class Silent(Exchange):
+        answer = open_stream = send_chunk = close_stream = lose = expire = None  # type: ignore[assignment]
+
+    async def endless() -> AsyncIterator[int]:
+        await asyncio.get_running_loop().create_future()
+        yield 0
+
+    async def main() -> None:
+        exchange = Silent(None, SimpleNamespace(route=SimpleNamespace(dialect=None)), "")  # type: ignore[arg-type]
+        work = exchange._stream(endless(), str, "")
+        exchange.task = asyncio.current_task()
+        work.send(None)
+        exchange.task = asyncio.ensure_future(asyncio.sleep(0))
+        work.close()  # raises nothing
+        assert not exchange.answered
+
+    asyncio.run(main())
 
 
 @on_server()

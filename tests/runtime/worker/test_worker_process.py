@@ -46,7 +46,7 @@ from tiffin.runtime.wire.messages import PROTOCOL, Call, Cancel, Failure, Hello,
 from tiffin.runtime.wire.values import pack, unpack
 
 SERVICE = """
-import dataclasses, os, pathlib, time
+import asyncio, dataclasses, os, pathlib, time
 import numpy as np
 import tiffin
 from tiffin.errors import InvalidInputError
@@ -82,6 +82,10 @@ class Toy:
             GO.unlink()
         if (x == 21).any():
             raise SystemExit("twenty-one")
+        if (x == 22).any():
+            raise KeyboardInterrupt("twenty-two")
+        if (x == 23).any():
+            raise asyncio.CancelledError("twenty-three")
         if (x == 18).any():
             return np.ones(2**57)
         if (x == 19).any():
@@ -296,12 +300,15 @@ def test_arguments_get_their_classes_back(source: Path) -> None:
 def test_errors_reach_only_the_guilty(source: Path) -> None:
     async def main() -> None:
         async with house(source) as here:
-            numbers = [1, 2, 13, 3, 4, 5, 6, 14, 7, 8, 21]
+            numbers = [1, 2, 13, 3, 4, 5, 6, 14, 7, 8, 21, 22, 23]
             calls = [here.runner.double(column(n)) for n in numbers]
             results = dict(zip(numbers, await asyncio.gather(*calls, return_exceptions=True), strict=True))
             raised, invalid, left = results.pop(13), results.pop(14), results.pop(21)
             assert isinstance(left, InferenceError)
             assert (str(left), left.remote_type) == ("twenty-one", "SystemExit")
+            stopped, cancelled = results.pop(22), results.pop(23)
+            assert (str(stopped), stopped.remote_type) == ("twenty-two", "KeyboardInterrupt")
+            assert (str(cancelled), cancelled.remote_type) == ("twenty-three", "CancelledError")
             assert here.workers[0].process.poll() is None
             assert isinstance(raised, InferenceError)
             assert (str(raised), raised.remote_type) == ("thirteen", "ValueError")
