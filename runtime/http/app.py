@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..service.context import RequestContext
 from ..service.reserved import PAGES, PATHS
-from .front import in_front
+from .front import WHOLE_SERVER, in_front
 from .routes import UNMATCHED
 from .serving import Serving
 
@@ -76,6 +76,9 @@ def _with_protocols(app: AsgiApp, serving: Serving) -> AsgiApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
+        elif scope["path"] == WHOLE_SERVER and scope["method"] == "OPTIONS":
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         elif (mounted := serving.mounts.find(scope["path"])) is not None:
             await mounted(scope, receive, send)
         else:

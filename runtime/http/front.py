@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 PROBES = frozenset({"/livez", "/readyz", "/healthz"})
 """Those who ask them know nothing of a prefix."""
+WHOLE_SERVER = "*"
+"""In place of a path: `OPTIONS *` (RFC 9110, 9.3.7)."""
 _HEALTH = "/v2/health/"
 
 
@@ -23,7 +25,7 @@ def in_front(app: AsgiApp, serving: Serving, platform_paths: frozenset[str] = fr
         platform_paths: that the platform asks, without a prefix.
     """
     if prefix := serving.state.options.path_prefix:
-        app = Prefixed(app, serving, prefix, PROBES | platform_paths)
+        app = Prefixed(app, serving, prefix, PROBES | platform_paths | {WHOLE_SERVER})
     if serving.cors is not None:
         app = CorsApp(app, serving.cors)
     return app

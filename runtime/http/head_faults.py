@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+
+import httptools
 
 from ...errors import MalformedInputError, RequestError
 from .authority import is_authority
 
 WEBSOCKET_VERSION = b"13"
 _SHOWN_BYTES = 80
+_REQUEST_LINE = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+ )[!-~]+ HTTP/1\.[01]\r?\n")
 
 
 class UpgradeRequiredError(RequestError):
@@ -16,6 +20,26 @@ class UpgradeRequiredError(RequestError):
 
     status = 426
     title = "Upgrade required"
+
+
+class UnknownMethodError(RequestError):
+    """No method that HTTP/1.1 is known to have, on whatever path (RFC 9110, 9.1)."""
+
+    status = 501
+    title = "Unknown method"
+
+
+def method_fault_of(data: bytes) -> RequestError | None:
+    """What is wrong with the first request line of bytes in which the parser found a method that it does not
+    know; None when that is a line further on, or no line of HTTP/1.1 at all."""
+    line = _REQUEST_LINE.match(data)
+    if line is None:
+        return None
+    try:
+        httptools.HttpRequestParser(None).feed_data(line[1])
+    except httptools.HttpParserInvalidMethodError:
+        return UnknownMethodError(f"the method {_shown(line[1].rstrip())} is not served anywhere here")
+    return None
 
 
 def fault_of(version: str, fields: Mapping[bytes, bytes]) -> RequestError | None:

@@ -18,7 +18,7 @@ from .connection import Connection
 from .cors import CorsPrediction
 from .entrance import let_in
 from .head import joined
-from .head_faults import fault_of, websocket_fault_of
+from .head_faults import fault_of, method_fault_of, websocket_fault_of
 from .limits import (
     HEAD_LIMIT_BYTES,
     HEAD_LIMIT_FIELDS,
@@ -84,7 +84,7 @@ class PredictionProtocol(Connection):
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self._malformed(error)
+            self._malformed(error, data)
         if self.receiving:
             self._check_overhead(len(data))
 
@@ -269,13 +269,10 @@ class PredictionProtocol(Connection):
         else:
             self.pipeline.appendleft((refusal, self.app))
 
-    def _malformed(self, error: Exception) -> None:
-        self.stop_parsing(
-            MalformedInputError(
-                "the request is not valid HTTP/1.1"
-                + ("" if isinstance(error, httptools.HttpParserCallbackError) else f": {error}")
-            )
-        )
+    def _malformed(self, error: Exception, data: bytes) -> None:
+        fault = method_fault_of(data) if isinstance(error, httptools.HttpParserInvalidMethodError) else None
+        why = "" if isinstance(error, httptools.HttpParserCallbackError) else f": {error}"
+        self.stop_parsing(fault or MalformedInputError(f"the request is not valid HTTP/1.1{why}"))
 
     def stop_parsing(self, error: RequestError) -> None:
         """Nothing that comes after can be understood."""

@@ -99,3 +99,47 @@ async def test_websockets_of_other_versions(server: Running) -> None:
         request = get("/echo", *HANDSHAKE, "sec-websocket-version: 13")
         await client.send(request.replace(b"HTTP/1.1", b"HTTP/1.0"))
         assert (await client.answer()).status == 405
+
+
+@on_server()
+async def test_a_method_that_is_none_is_not_implemented(server: Running) -> None:
+    """On every path; what is no request line of HTTP/1.1 stays malformed."""
+    lines = [
+        (b"BREW /echo HTTP/1.1", 501),
+        (b"get /livez HTTP/1.1", 501),
+        (b"BREW /nowhere HTTP/1.0", 501),
+        (b"\x16\x03\x01 /echo HTTP/1.1", 400),
+        (b"BREW /echo HTCPCP/1.0", 400),
+        (b"BREW  /echo HTTP/1.1", 400),
+        (b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n" * 2 + b"BREW /echo HTTP/1.1", 400),
+        (b"PROPFIND /echo HTTP/1.1", 405),
+        (b"PROPFIND /livez HTTP/1.1", 405),
+        (b"PROPFIND /nowhere HTTP/1.1", 404),
+    ]
+    for line, status in lines:
+        async with await server.connect() as client:
+            await client.send(line + b"\r\nhost: a\r\n\r\n")
+            answer = await client.answer()
+            while answer.status == 200:
+                answer = await client.answer()
+            assert answer.status == status, line
+            assert ("allow" in answer.headers) == (status == 405)
+
+
+@on_server()
+async def test_options_of_the_whole_server(server: Running) -> None:
+    await ask_for_all(server)
+
+
+@on_server(path_prefix="/ml")
+async def test_options_of_the_whole_server_below_a_prefix(server: Running) -> None:
+    await ask_for_all(server)
+
+
+async def ask_for_all(server: Running) -> None:
+    async with await server.connect() as client:
+        for _ in range(2):  # the connection stays
+            await client.send(b"OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n")
+            assert (await client.answer()).status == 204
+        await client.send(b"GET * HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert (await client.answer()).status == 404
