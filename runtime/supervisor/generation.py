@@ -10,11 +10,9 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from ...errors import ServerError, TiffinError, UsageError
 from ..manifest import RunnerSpec, ServiceSpec
-from .api import Api, Gate
+from .api import Api
 from .control import (
     Described,
     Drain,
@@ -31,22 +29,13 @@ from .control import (
 from .house import House
 from .plan import Plan
 from .process import Child, Exit
-from .pulse import Pulse
 from .register import Register
-from .room import bodies_bytes, memory_bytes
-from .slot import Slot, cut, stop_all
+from .slot import Slot, stop_all
+from .staffing import DRAIN_MARGIN_S, WORKER_DRAIN_S, Staffing
 from .verdicts import Verdicts
 from .worker import Worker
 
 logger = logging.getLogger("tiffin.supervisor")
-
-DRAIN_MARGIN_S = 2.0
-"""An API process keeps the limit of a drain itself; this much later it is taken for hung."""
-WORKER_DRAIN_S = 5.0
-"""Nobody asks a worker any more when it is drained: it only has to put itself away."""
-LINGER_S = 10.0
-"""How long a caller may pause between two requests on one connection and still be answered by the process
-that accepted it, when others take its place: its answers then say `connection: close`."""
 
 
 class Generation:
@@ -90,12 +79,12 @@ class Generation:
         self.moved = asyncio.Event()
         """Set whenever a process comes up or goes down."""
         self._house = house
-        self._options = msgspec.structs.replace(house.options, title=title)
         self._on_step = on_step
         self._accepting: set[Api] = set()
-        self._verdicts = Verdicts()
+        self.verdicts = Verdicts()
+        self._staffing = Staffing(house, self)
         if spec is None:
-            self._add_api()
+            self._staffing.add_api()
         else:
             self._described(spec)
 
@@ -115,98 +104,19 @@ class Generation:
         self.grow()
         self.register.open_metrics(spec)
         self._on_step("the service is imported", 0, len(self.register.slots()))
-        self._tell_workers()
+        self.tell_workers()
 
     def grow(self) -> list[Slot]:
-        """Adds what the plan has more than there is; gives the new places."""
-        before = set(self.register.slots())
-        if self.plan is None or self.spec is None:
-            return []
-        for runner in self.here:
-            slots = self.workers.setdefault(runner.name, [])
-            while len(slots) < self.plan.runners[runner.name].workers:
-                slots.append(self._add_worker(runner, len(slots), self.plan))
-        while len(self.apis) < self.plan.processes:
-            self._add_api()
-        return [slot for slot in self.register.slots() if slot not in before]
+        """Starts what the plan has more than there is; gives the new places."""
+        return self._staffing.grow()
 
     async def shrink(self) -> None:
-        """Takes away what the plan has less than there is; until what they have in hand is finished.
-
-        Workers take no batch any more, API processes no connection.
-        """
-        if self.plan is None or self.spec is None:
-            return
-        workers = [
-            worker
-            for name, slots in self.workers.items()
-            for worker in cut(slots, self.plan.runners[name].workers)
-        ]
-        apis = cut(self.apis, self.plan.processes)
-        self.register.leaving.update(workers, apis)
-        self._tell_workers()  # first of all: what comes now goes elsewhere
-        await asyncio.gather(
-            stop_all(workers, Drain(limit_s=self._longest_request_s()), DRAIN_MARGIN_S),
-            stop_all(
-                apis, Drain(limit_s=self._options.drain_s, linger_s=LINGER_S, replaced=True), DRAIN_MARGIN_S
-            ),
-        )
-        self.register.leaving.difference_update(workers, apis)
-        for worker in workers:
-            self._house.worker_gone(worker.runner.name, worker.name)
-
-    def _longest_request_s(self) -> float:
-        """Nobody waits longer than this."""
-        longest_s = 0.0 if self.spec is None else self.spec.longest_request_s(self._options.timeout_s)
-        return longest_s or WORKER_DRAIN_S
-
-    def _add_api(self) -> None:
-        kind = Gate if self._house.apart.role == "worker" else Api
-        api = kind(
-            len(self.apis),
-            launch=lambda: self._launch_api(api),
-            on_up=lambda: self._check_ready(api),
-            on_down=lambda how, was_ready: self._api_down(api, how, was_ready=was_ready),
-            # Who edits the source may hold a process in a debugger.
-            pulse=None if self._house.source_changes else Pulse(self._longest_request_s),
-        )
-        self.apis.append(api)
-
-    def _add_worker(self, runner: RunnerSpec, index: int, plan: Plan) -> Worker:
-        worker = Worker(
-            runner,
-            index,
-            threads=plan.runners[runner.name].threads,
-            devices=plan.allotment.of(runner.name)[index],
-            launch=lambda: worker.spawn(
-                self._house,
-                self.target,
-                self._options,
-                lambda child, message: self._from_worker(worker, child, message),
-            ),
-            on_up=lambda: self._worker_up(worker),
-            on_down=lambda how, was_ready: self._worker_down(worker, how, was_ready=was_ready),
-        )
-        return worker
-
-    def _launch_api(self, api: Api) -> Child:
-        share = bodies_bytes(memory_bytes(), 1 if self.plan is None else self.plan.processes)
-        child = api.spawn(
-            self._house,
-            self.target,
-            msgspec.structs.replace(self._options, max_bodies_bytes=share),
-            lambda child, message: self._from_api(api, child, message),
-            spec=self.spec,
-            generation=self.number,
-        )
-        child.send(self.register.addresses())
-        for verdict in self._verdicts:
-            child.send(verdict)
-        return child
+        """Takes away what the plan has less than there is; until what they have in hand is finished."""
+        await self._staffing.shrink()
 
     # what the children say
 
-    def _from_api(self, slot: Api, child: Child, message: Message) -> None:
+    def api_says(self, slot: Api, child: Child, message: Message) -> None:
         if isinstance(message, Described) and self.spec is None:
             self._described(message.spec)
         elif isinstance(message, Ready):
@@ -218,11 +128,11 @@ class Generation:
         elif isinstance(message, Stuck):
             self._stuck(message)
         elif isinstance(message, Judged):
-            self._verdicts.spread(message, child, self.register.answering())
+            self.verdicts.spread(message, child, self.register.answering())
         elif isinstance(message, Draining):
             self._no_longer_accepts(slot)
 
-    def _from_worker(self, worker: Worker, child: Child, message: Message) -> None:
+    def worker_says(self, worker: Worker, child: Child, message: Message) -> None:
         if isinstance(message, Ready):
             worker.ready(child)
         elif isinstance(message, Failed):
@@ -244,21 +154,24 @@ class Generation:
 
     # up and down
 
-    def _api_down(self, slot: Api, how: Exit, *, was_ready: bool) -> bool:
+    def api_up(self, api: Api) -> None:
+        self._came_up(api)
+
+    def api_down(self, slot: Api, how: Exit, *, was_ready: bool) -> bool:
         if slot.stopping:
             self._no_longer_accepts(slot)
         return self._down(slot, slot.kind, how, was_ready=was_ready)
 
-    def _worker_up(self, worker: Worker) -> None:
+    def worker_up(self, worker: Worker) -> None:
         self.register.count_up(worker)
-        self._tell_workers()
-        self._check_ready(worker)
+        self.tell_workers()
+        self._came_up(worker)
 
-    def _worker_down(self, worker: Worker, how: Exit, *, was_ready: bool) -> bool:
+    def worker_down(self, worker: Worker, how: Exit, *, was_ready: bool) -> bool:
         self.register.count_down(worker)
         Path(worker.address).unlink(missing_ok=True)
         self.register.tell_gone(worker)
-        self._tell_workers()
+        self.tell_workers()
         return self._down(worker, worker.runner.name, how, was_ready=was_ready)
 
     def _down(self, slot: Slot, kind: str, how: Exit, *, was_ready: bool) -> bool:
@@ -289,7 +202,7 @@ class Generation:
         if not self.ready.done():
             self.ready.set_exception(error)
 
-    def _check_ready(self, newcomer: Slot) -> None:
+    def _came_up(self, newcomer: Slot) -> None:
         self.moved.set()
         if not self.ready.done() and self.plan is not None:
             slots = self.register.slots()
@@ -307,7 +220,7 @@ class Generation:
             and all(any(slot.up for slot in slots) for slots in self.workers.values())
         )
 
-    def _tell_workers(self) -> None:
+    def tell_workers(self) -> None:
         if self.plan is not None:
             self.register.notice_warmth()
         self.register.tell_apis()

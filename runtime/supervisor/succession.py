@@ -8,8 +8,9 @@ from typing import Any
 
 from ...errors import ServerError
 from .control import Drain
-from .generation import LINGER_S, Generation
+from .generation import Generation
 from .house import House
+from .staffing import LINGER_S
 from .subject import Subject
 
 START_LIMIT_S = 600.0
