@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any
+
+logger = logging.getLogger("tiffin.server")
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:
@@ -17,8 +20,20 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        return loop.run_until_complete(main)
+        return _to_the_end(loop.create_task(main), loop)
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def _to_the_end(main: asyncio.Task[int], loop: asyncio.AbstractEventLoop) -> int:
+    """Also when a task of the user's own raises what ends a loop: who waits for that task is told, and the
+    process has other callers."""
+    while True:
+        try:
+            return loop.run_until_complete(main)
+        except (SystemExit, KeyboardInterrupt) as error:  # noqa: PERF203 - seldom more than once
+            if main.done():
+                raise
+            logger.exception("a task of the service raised %s", type(error).__name__)

@@ -1,0 +1,42 @@
+"""The event loop of a child process."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tiffin.runtime.server.loop import run
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_a_task_that_wants_to_end_the_process_ends_itself_only(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def leave() -> None:
+        raise kind
+
+    async def other() -> int:
+        for _ in range(3):
+            await asyncio.sleep(0.001)
+        return 3
+
+    async def main() -> int:
+        beside = asyncio.create_task(other())
+        leaving = [asyncio.create_task(leave()) for _ in range(2)]
+        await asyncio.wait([beside, *leaving])
+        assert [type(task.exception()) for task in leaving] == [kind, kind]
+        return beside.result() + 4
+
+    assert run(main()) == 7
+    assert {record.exc_info and record.exc_info[0] for record in caplog.records} == {kind}
+
+
+def test_what_the_process_itself_raises_ends_it() -> None:
+    async def main() -> int:
+        await asyncio.sleep(0)
+        raise SystemExit(5)
+
+    with pytest.raises(SystemExit) as caught:
+        run(main())
+    assert caught.value.code == 5
