@@ -17,6 +17,8 @@ from ...runtime.tag import Tag
 
 DOCKER_FOLDER = "env/docker/"
 """Always there: while a bundle is made, the Dockerfile is written last."""
+_LEVELS = 9999
+"""Less any number of folders that a path of 4,096 bytes can have, it still has four digits."""
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -35,18 +37,17 @@ class Layer(msgspec.Struct, frozen=True):
     """One more file, which may be missing."""
     folder: str = ""
     """One more folder, absolute, that the layer makes with the date of all the rest."""
-    levels: int = 0
-    """Of folders in the image, down to the deepest; of a layer with a place."""
 
     @property
-    def empty_folders(self) -> list[str]:
-        """Where its folders lie in the context once more, empty, the deepest level first: copied over the
+    def empty_folders(self) -> str:
+        """Where its folders lie in the context once more, empty, each level in a folder: copied over the
         filled ones they give them their date."""
-        return [self.empty_folders_of(level) for level in range(self.levels, 0, -1)]
+        return f"{self.place}.empty"
 
     def empty_folders_of(self, level: int) -> str:
-        """Those of one level, of which `/bundle` is the first."""
-        return f"{self.place}.{level}"
+        """Those of one level, of which `/bundle` is the first. BuildKit copies what a pattern finds in the
+        order of the names, so the deepest level has the lowest number."""
+        return f"{self.empty_folders}/{_LEVELS - level}"
 
     def holds(self, path: str) -> bool:
         """Whether a file of the bundle is in this layer."""
@@ -56,25 +57,21 @@ class Layer(msgspec.Struct, frozen=True):
         )
 
 
-def placed(layers: Sequence[Layer], working_folder: str, root: str, paths: Sequence[str]) -> list[Layer]:
+def placed(layers: Sequence[Layer], working_folder: str) -> list[Layer]:
     """The layers with a place of their own each, to be copied onto the root as they are.
 
     A COPY dates the folders that it makes by the clock; where a context is sent as a folder, so are those
     in it that something was put into. Empty ones keep their date, and a COPY gives it to a folder that is
-    there already; with those above it, which are not empty, so the deepest must come first. (An archive
-    would do, but Docker before 23 starts itself anew to unpack one, which takes longer than all the rest.)
+    there already; with those above it, which are not empty, so the deepest must come first. One pattern
+    finds all levels: at a COPY of forty sources BuildKit in Docker 20.10 fails now and then
+    (https://github.com/moby/buildkit/issues/1822). (An archive would do, but Docker before 23 starts itself
+    anew to unpack one, which takes longer than all the rest.)
     WORKDIR makes its folder by the clock, too, so the first layer has that one already: it can stand before
     the layers that change, and is not run again with them.
-
-    Args:
-        layers: in their order.
-        working_folder: absolute.
-        root: where the bundle is in the image, `/bundle`.
-        paths: of all the bundle's files.
     """
     first, *others = layers
     return [
-        msgspec.structs.replace(layer, place=f"layers/{number}", levels=_levels(layer, root, paths))
+        msgspec.structs.replace(layer, place=f"layers/{number}")
         for number, layer in enumerate([msgspec.structs.replace(first, folder=working_folder), *others])
     ]
 
@@ -143,12 +140,6 @@ def _folder_layers(info: BundleInfo, root: str, whys: Mapping[str, str]) -> list
         for folder, why in whys.items()
         if folder == DOCKER_FOLDER or any(entry.path.startswith(folder) for entry in info.files)
     ]
-
-
-def _levels(layer: Layer, root: str, paths: Sequence[str]) -> int:
-    files = [f"{root}/{path}" for path in paths if layer.holds(path)]
-    folders = [*(file.rpartition("/")[0] for file in files), layer.folder]
-    return max(folder.count("/") for folder in folders)
 
 
 def _size_bytes(info: BundleInfo, prefix: str) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from ...errors import BuildError, ConfigError, IntegrityError
-from ...runtime.manifest import BUNDLE_FILE, BundleInfo, FileEntry
+from ...runtime.manifest import BundleInfo, FileEntry
 from ...runtime.service.image_options import ImageOptions
 from ...runtime.service.load import SOURCE_FOLDER
 from ..bundles import Bundle
@@ -132,7 +132,7 @@ def image_plan(
         platform=platform,
         link=link,
     )
-    return _placed(plan, bundle.info) if arranged else plan
+    return _placed(plan) if arranged else plan
 
 
 def plan_of(
@@ -193,12 +193,9 @@ def plan_of(
     )
 
 
-def _placed(plan: ImagePlan, info: BundleInfo) -> ImagePlan:
+def _placed(plan: ImagePlan) -> ImagePlan:
     layers = placed(
-        [*plan.early, *plan.models, joined(plan.late, BUNDLE_ROOT)],
-        f"{BUNDLE_ROOT}/{SOURCE_FOLDER}",
-        BUNDLE_ROOT,
-        [BUNDLE_FILE, *(entry.path for entry in info.files)],
+        [*plan.early, *plan.models, joined(plan.late, BUNDLE_ROOT)], f"{BUNDLE_ROOT}/{SOURCE_FOLDER}"
     )
     early, late = len(plan.early), len(plan.early) + len(plan.models)
     return msgspec.structs.replace(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from dockerfiles import CPU, bundle_info, lint, plan
+from dockerfiles import CPU, lint, plan
 
 from tiffin.bundler.image.base import Base
 from tiffin.bundler.image.dockerfile import render
@@ -46,8 +46,8 @@ RUN echo "built on {{ base.image }} with {{ options.env.LOG_LEVEL }}"
 PLANS: dict[str, ImagePlan] = {
     "cpu": plan(),
     "cpu-old-engine": plan(link=False),
-    "cpu-arranged": _placed(plan(), bundle_info()),
-    "cpu-old-engine-arranged": _placed(plan(link=False), bundle_info()),
+    "cpu-arranged": _placed(plan()),
+    "cpu-old-engine-arranged": _placed(plan(link=False)),
     "cpu-not-locked": plan(requirements=REQUIREMENTS_FILE, locked=False, hashed=False),
     "cpu-git": plan(hashed=False, builder_packages=["git"]),
     "cpu-options": plan(

@@ -78,16 +78,16 @@ def test_an_engine_that_gets_an_arranged_context(tmp_path: Path, link: bool) -> 
         names = {member.name for member in tar}
         inside = {member.name for member in tar if member.isreg()} - {"Dockerfile"}
     copied = [each for each in steps if each.name != "WORKDIR" and "from" not in dict(each.flags)]
-    sources = [source.rstrip("/") for each in copied for source in each.rest.split()[:-1]]
-    assert set(sources) <= names
-    assert not [name for name in inside if name.startswith(tuple(f"{each}." for each in sources))]
+    sources = {source.rstrip("/*") for each in copied for source in each.rest.split()[:-1]}
+    assert sources <= names
+    # All that lies there is copied, files from one place and empty folders from the other.
+    assert {"/".join(name.split("/")[:2]) for name in names if name.startswith("layers/")} <= sources
+    assert not [name for name in inside if ".empty/" in name]
     # A change of the code or a model runs again what comes after: the model's step, and one for the rest.
     *_, working_folder, model, rest = steps
     assert (len(found.models), len(found.late)) == (1, 1)
     for step, layer in zip((model, rest), (*found.models, *found.late), strict=True):
-        depth = max(name.count("/") for name in inside if name.startswith(f"{layer.place}/")) - 2
-        empty = " ".join(f"{layer.place}.{level}" for level in range(depth, 0, -1))
-        assert step.rest == f"{layer.place}/ {empty} /"
+        assert step.rest == f"{layer.place}/ {layer.place}.empty/* /"
         assert ("link" in dict(step.flags)) == link
     assert working_folder.name == "WORKDIR"
     # Dated as the context says, and not by the clock.
@@ -242,7 +242,7 @@ def test_wheels_of_the_bundle_and_named_indexes() -> None:
         assert f"--mount=type=secret,id={name} \\\n" in stage
         assert text.count(f"id={name}") == 1
     lint(text)
-    placed = render(plan_module._placed(found, info))
+    placed = render(plan_module._placed(found))
     assert "/bundle/env/python/uv.toml ./" in placed
     assert f"/bundle/{own} wheels/" in placed
     plain = render(plan_of(bundle_info(), {LOCK_FILE: HASHED}, options=ImageOptions()))

@@ -16,6 +16,7 @@ import tiffin
 from tiffin.bundler import bundles, containerize
 from tiffin.bundler.engines.choose import choose
 from tiffin.bundler.engines.engine import Secret
+from tiffin.bundler.epoch import EPOCH
 
 PASSWORD = "geheim-0b5d8a1f7e"
 ONE_MEGABYTE = 1_000_000
@@ -31,9 +32,15 @@ def test_a_change_of_one_line(iris_image: Built, iris: Path, make: Make, tmp_pat
     shutil.copytree(iris, project)
     service = project / "service.py"
     service.write_text(service.read_text() + "\n# One line more.\n")
+    (project / "new/deeper").mkdir(parents=True)
+    (project / "new/deeper/file.txt").write_text("In folders that the engine did not have.\n")
     changed = make(iris_image.engine, tiffin.build(project, lock=True))
     with changed.saved(tmp_path) as saved:
         sent_bytes = new_bytes(iris_image, saved)
+        new = [n for n, digest in enumerate(saved.digests()) if digest not in iris_image.image.layers]
+        entries = {path: entry for number in new for path, entry in saved.entries(number).items()}
+    assert "bundle/src/new/deeper" in entries
+    assert {path: entry.mtime for path, entry in entries.items() if entry.mtime != EPOCH} == {}
     print(f"{iris_image.engine}: a changed line: {sent_bytes} bytes, {changed.image.seconds} s")
     assert sent_bytes < ONE_MEGABYTE
     assert changed.ran == []

@@ -116,22 +116,22 @@ COPY --chown=0:0 --from=dependencies /beside/3/ /
 COPY --chown=0:0 --from=runtime /out/ /
 COPY --chown=0:0 --from=runtime /beside/1/ /
 
-# Below, the folders of each layer come once more, empty and the deepest first: a folder that something is put into is
-# dated by the clock, an empty one keeps its date and gives it to the one that it is copied onto.
+# Below, the folders of each layer come once more, empty and the deepest first (9995 has four levels, 9996 has three): a
+# folder that something is put into is dated by the clock, an empty one keeps its date and gives it to the filled one.
 
 # What the dependencies came from; the server checks these files like all others.
-COPY --chown=0:0 layers/0/ layers/0.4 layers/0.3 layers/0.2 layers/0.1 /
+COPY --chown=0:0 layers/0/ layers/0.empty/* /
 # The layer above has this folder; said here, it is not made again with each change below.
 WORKDIR /bundle/src
 
 # Model words:2, 1.3 GB.
-COPY --chown=0:0 layers/1/ layers/1.4 layers/1.3 layers/1.2 layers/1.1 /
+COPY --chown=0:0 layers/1/ layers/1.empty/* /
 
 # Model iris:1, 2 kB.
-COPY --chown=0:0 layers/2/ layers/2.4 layers/2.3 layers/2.2 layers/2.1 /
+COPY --chown=0:0 layers/2/ layers/2.empty/* /
 
 # The code, its descriptions, this Dockerfile and the manifest with its signatures.
-COPY --chown=0:0 layers/3/ layers/3.2 layers/3.1 /
+COPY --chown=0:0 layers/3/ layers/3.empty/* /
 
 # Only /tmp is written to, so the root can be read-only.
 ENV PATH="/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}" \
