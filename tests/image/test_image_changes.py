@@ -34,6 +34,8 @@ def test_a_change_of_one_line(iris_image: Built, iris: Path, make: Make, tmp_pat
     service.write_text(service.read_text() + "\n# One line more.\n")
     (project / "new/deeper").mkdir(parents=True)
     (project / "new/deeper/file.txt").write_text("In folders that the engine did not have.\n")
+    bundlefile = project / "bundlefile.yaml"
+    bundlefile.write_text(bundlefile.read_text().replace("  - service.py\n", "  - service.py\n  - new/\n"))
     changed = make(iris_image.engine, tiffin.build(project, lock=True))
     with changed.saved(tmp_path) as saved:
         sent_bytes = new_bytes(iris_image, saved)
