@@ -304,7 +304,7 @@ def _tell_ready(fields: dict[str, Any]) -> None:
             ("routes", "  ".join(f"POST {route}" for route in routes)),
             ("pages", "  ".join(f"{url}{page}" for page in ("/", "/docs", "/debug/batching", "/metrics"))),
             ("api", _count(fields["processes"], "process", "processes")),
-            ("runners", _runners(fields) or "all elsewhere"),
+            ("runners", _runners(fields) or "none here"),
         ],
     )
 
