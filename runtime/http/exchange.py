@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ServingError, UnavailableError
-from ..service.raised import RAISED
+from ..service.raised import RAISED, pass_on_close
 from . import events, problem
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Exchange(ABC):
         except asyncio.CancelledError:
             error = self.error or UnavailableError("the request was cancelled inside the server")
         except RAISED as failure:
-            self._pass_on_close(failure)
+            pass_on_close(failure, self.task)
             error = failure
         if error is not None and (self.answered or sent < 0):
             self._fail(error)
@@ -133,16 +133,8 @@ class Exchange(ABC):
             try:
                 await close()
             except RAISED as error:
-                self._pass_on_close(error)
+                pass_on_close(error, self.task)
                 self._log(error)
-
-    def _pass_on_close(self, error: BaseException) -> None:
-        """Raises a `GeneratorExit` that nobody's code raised: the coroutine is put away, not run."""
-        task = self.task
-        if isinstance(error, GeneratorExit) and (
-            task is None or asyncio.current_task(task.get_loop()) is not task
-        ):
-            raise error
 
     def _headers(self) -> Headers:
         context = self.context

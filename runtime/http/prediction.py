@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DeadlineExceededError, ServingError, UnavailableError
 from ..service.context import RequestContext, set_context
-from ..service.raised import RAISED
+from ..service.raised import RAISED, pass_on_close
 from ..service.trace import new_request_id
 from . import problem
 from .bodies import COUNTED_BYTES
@@ -119,7 +119,7 @@ class Prediction(Exchange):
         except asyncio.CancelledError:  # as in _run
             return self._fail(UnavailableError("the request was cancelled inside the server"))
         except RAISED as error:  # a decoder may run the user's validators
-            self._pass_on_close(error)
+            pass_on_close(error, self.task)
             return self._fail(error)
         del body  # it may be large, and the work may be long
         work = self._work(arguments)
@@ -157,7 +157,7 @@ class Prediction(Exchange):
             # cancelled itself.
             return self._fail(UnavailableError("the request was cancelled inside the server"))
         except RAISED as error:
-            self._pass_on_close(error)
+            pass_on_close(error, self.task)
             return self._fail(error)
         return self._finish(200, media_type, body, headers)
 
@@ -189,7 +189,7 @@ class Prediction(Exchange):
         except asyncio.CancelledError:  # as in _run
             return self._fail(UnavailableError("the request was cancelled inside the server"))
         except RAISED as error:
-            self._pass_on_close(error)
+            pass_on_close(error, self.task)
             return self._fail(error)
         return self._finish(200, written.media_type, written.body, headers)
 

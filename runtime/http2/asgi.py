@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from ..service.raised import RAISED, pass_on_close
 from . import header_block
 from .error import CANCEL, INTERNAL_ERROR, PROTOCOL_ERROR
 
@@ -117,7 +118,8 @@ class AsgiStream:
         except asyncio.CancelledError:
             self._stream.reset(CANCEL)
             raise
-        except (Exception, SystemExit, KeyboardInterrupt):
+        except RAISED as error:
+            pass_on_close(error, self._task)
             logger.exception("%s %s failed", scope["method"], scope["path"])
         if not self._finished and not self._gone:
             if self._started:

@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 RAISED = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
 """All but `asyncio.CancelledError`, which has a meaning of its own. No signal raises any of them here: API
 processes and workers leave Ctrl-C to the supervisor."""
+
+
+def pass_on_close(error: BaseException, task: asyncio.Task[Any] | None) -> None:
+    """Raises a `GeneratorExit` that nobody's code raised: the coroutine is put away, not run.
+
+    Args:
+        task: the one that runs the coroutine.
+    """
+    if isinstance(error, GeneratorExit) and (
+        task is None or asyncio.current_task(task.get_loop()) is not task
+    ):
+        raise error

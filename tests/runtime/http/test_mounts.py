@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from http_server import Client, Running, get, on_server, post, running
 from litestar import Litestar, WebSocket, websocket
@@ -18,6 +19,8 @@ from websockets.exceptions import InvalidStatus
 import tiffin
 from tiffin.errors import ServerError
 from tiffin.runtime.http.serving import Serving
+
+LEAVING = (SystemExit, KeyboardInterrupt, GeneratorExit)
 
 
 class Echo:
@@ -52,6 +55,9 @@ class Echo:
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"].endswith("/fail"):
             raise ValueError("broken in /srv/app/secret.py")
+        for kind in LEAVING:
+            if scope["path"].endswith(f"/{kind.__name__}"):
+                raise kind
         body = b""
         while True:
             message = await receive()
@@ -251,3 +257,17 @@ async def test_below_a_prefix(server: Running) -> None:
         assert await socket.recv() == '{"result":8}'
     with pytest.raises(InvalidStatus, match="403"):
         await connect(f"ws://127.0.0.1:{server.port}/double", proxy=None)
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_one_that_wants_to_end_the_process_fails_its_request(tmp_path: Path, http2: bool) -> None:
+    async def main() -> None:
+        async with (
+            running(mounted(tmp_path)) as server,
+            httpx.AsyncClient(http1=not http2, http2=http2, timeout=60) as client,
+        ):
+            for kind in LEAVING:
+                answer = await client.get(f"http://127.0.0.1:{server.port}/echo/{kind.__name__}")
+                assert answer.status_code == 500
+
+    asyncio.run(main())
