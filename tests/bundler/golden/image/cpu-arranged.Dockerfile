@@ -98,8 +98,8 @@ COPY --link --chown=0:0 --from=dependencies /out/ /
 # tiffin.
 COPY --link --chown=0:0 --from=runtime /out/ /
 
-# Below, the folders of each layer come once more, empty and the deepest first (9995 has four levels, 9996 has three): a
-# folder that something is put into is dated by the clock, an empty one keeps its date and gives it to the filled one.
+# Below, the folders of each layer come once more, empty and the deepest first (they have the lowest number): a folder
+# that something is put into is dated by the clock, an empty one keeps its date and gives it to the filled one.
 
 # What the dependencies came from; the server checks these files like all others.
 COPY --link --chown=0:0 layers/0/ layers/0.empty/* /

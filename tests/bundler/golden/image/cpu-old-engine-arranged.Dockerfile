@@ -116,8 +116,8 @@ COPY --chown=0:0 --from=dependencies /beside/3/ /
 COPY --chown=0:0 --from=runtime /out/ /
 COPY --chown=0:0 --from=runtime /beside/1/ /
 
-# Below, the folders of each layer come once more, empty and the deepest first (9995 has four levels, 9996 has three): a
-# folder that something is put into is dated by the clock, an empty one keeps its date and gives it to the filled one.
+# Below, the folders of each layer come once more, empty and the deepest first (they have the lowest number): a folder
+# that something is put into is dated by the clock, an empty one keeps its date and gives it to the filled one.
 
 # What the dependencies came from; the server checks these files like all others.
 COPY --chown=0:0 layers/0/ layers/0.empty/* /
