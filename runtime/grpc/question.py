@@ -54,10 +54,8 @@ class Question:
             raise ended(report, asked.id) from None
         finally:
             seconds = monotonic() - call.began
-            self._metrics.end(code, seconds)
-            log = self._serving.log
-            if log is not None:
-                log.write((context.client, METHOD, self._path, code, size, seconds, asked.id, ""))
+            row = (context.client, METHOD, self._path, code, size, seconds, asked.id, "")
+            self._serving.ledger.note(self._metrics, row)
         context.trail((("x-request-id", asked.id),))
         return reply
 

@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -46,17 +46,19 @@ class AccessLog:
         """Whether lines are objects; may change while it is written."""
         self._clock = clock
         self._stream = LogStream(sys.stderr.fileno() if descriptor is None else descriptor, self._dropped)
-        self._rows: list[tuple[float, Row]] = []
-        """What waits, with the time of its answer."""
+        self._rows: list[tuple[float, tuple[Row, ...]]] = []
+        """What waits, with the time of its answers."""
+        self._waiting = 0
+        """How many rows that is."""
         self._timer: asyncio.TimerHandle | None = None
         self._no_request = Context()  # the timer must not keep the context of the request that set it
         atexit.register(self.close)
 
-    def write(self, row: Row) -> None:
-        """Adds the line of an answer that was just written; in the event loop."""
-        rows = self._rows
-        rows.append((self._clock(), row))
-        if len(rows) >= _ROWS:
+    def write(self, *rows: Row) -> None:
+        """Adds the lines of answers that were just written; in the event loop."""
+        self._rows.append((self._clock(), rows))
+        self._waiting += len(rows)
+        if self._waiting >= _ROWS:
             self._flush()
         elif self._timer is None:
             loop = asyncio.get_running_loop()
@@ -79,24 +81,31 @@ class AccessLog:
 
     def _flush(self) -> None:
         """Writes what waits, in portions of whole lines."""
-        line_of = _json if self.json else _text
+        lines_of = _json if self.json else _text
+        lines: list[bytes] = []
+        for at, rows in self._rows:
+            lines += lines_of(_stamp(at), rows)
+        self._rows.clear()
+        self._waiting = 0
+        for start in range(0, len(lines), _ROWS):
+            portion = lines[start : start + _ROWS]
+            joined = b"".join(portion)
+            if len(joined) <= PORTION_BYTES:
+                self._stream.write(joined, lines=len(portion))
+            else:
+                self._write_long(portion)
+
+    def _write_long(self, lines: list[bytes]) -> None:
         portion: list[bytes] = []
         size = 0
-        last, stamp = -1, ""
-        for at, row in self._rows:
-            millisecond = int(at * 1000)
-            if millisecond != last:  # under load a dozen lines share one
-                last, stamp = millisecond, _stamp(at)
-            line = line_of(stamp, row)
+        for line in lines:
             if size + len(line) > PORTION_BYTES and portion:
                 self._stream.write(b"".join(portion), lines=len(portion))
                 portion.clear()
                 size = 0
             portion.append(line)
             size += len(line)
-        if portion:
-            self._stream.write(b"".join(portion), lines=len(portion))
-        self._rows.clear()
+        self._stream.write(b"".join(portion), lines=len(portion))
 
 
 def _dropped_text(lines: int) -> str:
@@ -119,20 +128,32 @@ def _second(at: int) -> str:
     return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _text(stamp: str, row: Row) -> bytes:
-    client, method, path, status, size_bytes, seconds, request_id, trace_id = row
-    end = f" trace={trace_id}\n" if trace_id else "\n"
-    return (
+def _text(stamp: str, rows: Iterable[Row]) -> list[bytes]:
+    return [
         f"{stamp} {client} {method} {_printable(path)} {status} {size_bytes}B {seconds * 1000:.2f}ms "
-        f"id={request_id}{end}"
-    ).encode()
+        f"id={request_id}{f' trace={trace_id}' if trace_id else ''}\n".encode()
+        for client, method, path, status, size_bytes, seconds, request_id, trace_id in rows
+    ]
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def _json(stamp: str, row: Row) -> bytes:
-    client, method, path, status, size_bytes, seconds, request_id, trace_id = row
+def _json(stamp: str, rows: Iterable[Row]) -> list[bytes]:
+    return [_object(stamp, *row) for row in rows]
+
+
+def _object(  # noqa: PLR0917 - the fields of a row
+    stamp: str,
+    client: str,
+    method: str,
+    path: str,
+    status: int,
+    size_bytes: int,
+    seconds: float,
+    request_id: str,
+    trace_id: str,
+) -> bytes:
     document = {
         "ts": stamp,
         "level": "info",

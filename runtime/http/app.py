@@ -116,14 +116,19 @@ class Counted:
                 size += len(message.get("body", b""))
             await send(message)
 
+        self._serving.ledger.enter()  # it may be the metrics that are asked for, and in the same turn
         metrics = self._metrics_of(scope)
         metrics.begin()
         try:
             await self._app(scope, receive, send_on)
         finally:
+            client = "{}:{}".format(*scope["client"]) if scope.get("client") else "local"
+            trace = context.trace_id if "traceparent" in context.headers else ""
             seconds = monotonic() - began
-            metrics.end(status, seconds)
-            self._log(scope, context, status, size, seconds)
+            self._serving.ledger.note(
+                metrics,
+                (client, scope["method"], scope["path"], status, size, seconds, context.id, trace),
+            )
 
     def _metrics_of(self, scope: Scope) -> Any:
         path, method = scope["path"], scope["method"]
@@ -140,12 +145,3 @@ class Counted:
         if metrics is None:
             metrics = self._metrics[key] = self._serving.state.metrics.request(*key)
         return metrics
-
-    def _log(self, scope: Scope, context: RequestContext, status: int, size: int, seconds: float) -> None:
-        if self._serving.log is None:
-            return
-        client = "{}:{}".format(*scope["client"]) if scope.get("client") else "local"
-        trace = context.trace_id if "traceparent" in context.headers else ""
-        self._serving.log.write(
-            (client, scope["method"], scope["path"], status, size, seconds, context.id, trace)
-        )

@@ -181,16 +181,19 @@ class Exchange(ABC):
         self.answered = True
         if self.counted:
             self.release()
-        serving, head = self.serving, self.head
-        seconds = monotonic() - self.began
+        serving, head, context = self.serving, self.head, self.context
         serving.state.in_flight -= 1
         serving.deadlines.discard(self)
-        head.metrics.end(status, seconds)
-        log = serving.log
-        if log is not None:
-            context = self.context
-            trace_id = context.trace_id if head.traced else ""
-            path = head.route.path
-            log.write(
-                (self.client, head.method_text, path, status, size_bytes, seconds, context.id, trace_id)
-            )
+        serving.ledger.note(
+            head.metrics,
+            (
+                self.client,
+                head.method_text,
+                head.route.path,
+                status,
+                size_bytes,
+                monotonic() - self.began,
+                context.id,
+                context.trace_id if head.traced else "",
+            ),
+        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import DeadlineExceededError, ServingError, UnavailableError
 from ..service.context import RequestContext, set_context
 from ..service.raised import RAISED, pass_on_close
-from ..service.trace import new_request_id
+from ..service.trace import request_ids
 from . import problem
 from .bodies import COUNTED_BYTES
 from .dialect import Asked
@@ -66,15 +66,13 @@ class Prediction(Exchange):
 
     def launch_with(self, body: Buffer, now: float, loop: asyncio.AbstractEventLoop) -> None:
         """Begins the work with a whole body."""
-        head = self.head
+        head, serving = self.head, self.serving
+        route = head.route
         self.began = now
         self.timeout_s = timeout_s = head.timeout_s
         self.deadline = deadline = now + timeout_s
-        context = RequestContext(head.raw_headers, deadline, head.route.path)
-        if not head.known_as:
-            context.name(new_request_id())
-        self.context = context
-        serving = self.serving
+        request_id = "" if head.known_as else request_ids.next()
+        self.context = RequestContext(head.raw_headers, deadline, route.path, request_id)
         serving.state.in_flight += 1
         head.metrics.begin()
         wrong = self.error or head.objection
@@ -83,7 +81,7 @@ class Prediction(Exchange):
                 return self._fail(wrong)
             if head.method == b"OPTIONS":
                 return self._finish(204, "", b"", problem.ALLOW_POST)
-            if len(body) < head.route.heavy_bytes:
+            if len(body) < route.heavy_bytes:
                 work = self._work(head.decode(body))
             else:
                 work = self._decode_and_run(body)

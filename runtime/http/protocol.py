@@ -71,14 +71,28 @@ class PredictionProtocol(Connection):
     def data_received(self, data: bytes) -> None:
         if self.deaf:
             return
-        self.now = monotonic()
+        self.now = now = monotonic()
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
-        if not self.receiving and self._recognised(data):
-            return
-        if data.startswith(_HTTP2) and self._may_speak_http2():
-            self.speak_http2(data)
-            return
+        if not self.receiving:
+            end = data.find(_END_OF_HEAD) + 4
+            if end > 3:
+                raw = data[:end]
+                known = self._known_heads.get(raw)
+                if known is None:
+                    self._unknown_head = raw
+                elif len(data) - end == known[1] and self._is_idle():
+                    # The short way of the short way: one whole request whose head was parsed before, byte for
+                    # byte. The parser stands between two messages and need not know of one in between.
+                    self.began = now
+                    prediction = self.prediction(self, known[0])
+                    prediction.complete = prediction.turn = True
+                    self.cycle = self.running = prediction  # type: ignore[assignment]  # see on_headers_complete
+                    prediction.launch_with(data[end:], now, self.loop)
+                    return
+            if data.startswith(_HTTP2) and self._may_speak_http2():
+                self.speak_http2(data)
+                return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -88,39 +102,19 @@ class PredictionProtocol(Connection):
         if self.receiving:
             self._check_overhead(len(data))
 
-    def _may_speak_http2(self) -> bool:
-        first: Any = self.cycle
-        return first is None and not self.receiving
-
-    def _recognised(self, data: bytes) -> bool:
-        """The short way of the short way: one whole request whose head was parsed before, byte for byte.
-
-        The parser stands between two messages and need not know of a message in between.
-        """
-        end = data.find(b"\r\n\r\n") + 4
-        if end == 3:
-            return False
-        raw = data[:end]
-        known = self._known_heads.get(raw)
-        if known is None:
-            self._unknown_head = raw
-            return False
-        head, length = known
+    def _is_idle(self) -> bool:
+        """Whether the next request may be answered at once."""
         previous = self.cycle
-        if (
-            len(data) - end != length
-            or (previous is not None and not (previous.response_complete and previous.keep_alive))
+        return not (
+            (previous is not None and not (previous.response_complete and previous.keep_alive))
             or self.pipeline
             or self._skipping
             or self.transport.is_closing()
-        ):
-            return False
-        self.began = self.now
-        prediction = self.prediction(self, head)
-        prediction.complete = prediction.turn = True
-        self.cycle = self.running = prediction  # type: ignore[assignment]  # see on_headers_complete
-        prediction.launch_with(data[end:], self.now, self.loop)
-        return True
+        )
+
+    def _may_speak_http2(self) -> bool:
+        first: Any = self.cycle
+        return first is None
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -320,5 +314,6 @@ class PredictionProtocol(Connection):
 
 
 _DROPPED = Dropped()
+_END_OF_HEAD = b"\r\n\r\n"
 _HTTP2 = b"PRI "
 """How every HTTP/2 connection begins; no HTTP/1.1 request does."""

@@ -20,9 +20,11 @@ from .bodies import Bodies
 from .cors import Cors
 from .deadlines import Deadlines
 from .head import KnownHeads
+from .ledger import Ledger
 from .mounts import Mounts
 from .peers import Peers
 from .problem import Problem, problem
+from .reply import field_lines, status_line
 from .routes import UNMATCHED, RouteTable
 from .sweeper import Sweeper
 from .threads import Threads
@@ -37,9 +39,11 @@ if TYPE_CHECKING:
 MESSAGE_MARGIN_BYTES = 64 * 1024
 """What a message of gRPC may have besides its tensors."""
 
+_MAX_STARTS = 64
+
 
 class Serving:
-    """Routes, deadlines, threads and the access log, made once for a `ServerState`."""
+    """Routes, deadlines, threads and the ledger, made once for a `ServerState`."""
 
     def __init__(self, state: ServerState) -> None:
         self.state = state
@@ -51,7 +55,8 @@ class Serving:
             state.metrics.process,
             lambda: msgspec.json.encode(explanation.of_process(state)),
         )
-        self.log = AccessLog(json=state.options.log_format == "json") if state.options.access_log else None
+        log = AccessLog(json=state.options.log_format == "json") if state.options.access_log else None
+        self.ledger = Ledger(log)
         self.management = Management(self)
         self.protocols = protocols(self)
         for protocol in self.protocols:
@@ -72,7 +77,8 @@ class Serving:
         self.sweeper = Sweeper()
         self.threads = Threads()
         self._default_list: list[tuple[bytes, bytes]] | None = None
-        self._default_bytes = b""
+        self._starts: dict[tuple[int, str], bytes] = {}
+        """Of answers with those default headers."""
 
     @classmethod
     def of(cls, state: ServerState) -> Serving:
@@ -108,12 +114,21 @@ class Serving:
             return self.table.find(path)
         return self.by_url.get(unquote_to_bytes(path))
 
-    def default_headers(self, headers: list[tuple[bytes, bytes]]) -> bytes:
-        """`date` and `server` as bytes; the server makes a new list once a second."""
+    def start(self, status: int, media_type: str, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """An answer up to the value of its `x-request-id`.
+
+        Args:
+            headers: `date` and `server`; the server makes a new list once a second.
+        """
         if headers is not self._default_list:
             self._default_list = headers
-            self._default_bytes = b"".join(b"%b: %b\r\n" % header for header in headers)
-        return self._default_bytes
+            self._starts.clear()
+        start = self._starts.get((status, media_type))
+        if start is None:
+            start = b"%b%bx-request-id: " % (status_line(status, media_type), field_lines(headers))
+            if len(self._starts) < _MAX_STARTS:  # media types may be the services' callers'
+                self._starts[status, media_type] = start
+        return start
 
     def refuse(
         self, error: Exception, client: str, seconds: float, *, method: str = "-", path: str = "-"
@@ -125,11 +140,9 @@ class Serving:
         """
         request_id = RequestContext().id
         report = problem(error, instance="", request_id=request_id)
+        size = len(report.body)
         self.unmatched.begin()
-        self.unmatched.end(report.status, seconds)
-        if self.log is not None:
-            size = len(report.body)
-            self.log.write((client, method, path, report.status, size, seconds, request_id, ""))
+        self.ledger.note(self.unmatched, (client, method, path, report.status, size, seconds, request_id, ""))
         return report, request_id
 
     async def open(self) -> None:
@@ -140,10 +153,9 @@ class Serving:
         await self.mounts.open()
 
     def close(self) -> None:
-        """Writes the rest of the access log; sync apis that still run are left alone."""
+        """Counts and logs the last answers; sync apis that still run are left alone."""
         self.peers.close()
         if self.guard is not None:
             self.guard.close()
         self.threads.close()
-        if self.log is not None:
-            self.log.close()
+        self.ledger.close()

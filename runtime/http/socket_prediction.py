@@ -10,7 +10,7 @@ from . import problem
 from .exchange import Headers
 from .head_faults import fault_of
 from .prediction import Prediction
-from .reply import field_lines, status_line
+from .reply import field_lines
 
 if TYPE_CHECKING:
     from .head import Head
@@ -73,29 +73,24 @@ class SocketPrediction(Prediction):
         self.protocol.take_turn(self)
 
     def answer(self, status: int, media_type: str, body: bytes | memoryview, headers: Headers) -> None:
-        protocol = self.protocol
+        protocol, serving = self.protocol, self.serving
         if not self.disconnected:
             size = len(body)
-            draining = self.serving.state.draining
-            if headers or draining or not self.keep_alive or self.http10 or status == 204:
+            start = serving.start(status, media_type, protocol.server_state.default_headers)
+            request_id = self.context.id.encode("ascii")
+            if headers or serving.state.draining or not self.keep_alive or self.http10 or status == 204:
                 length = b"" if status == 204 else b"content-length: %d\r\n" % size
-                more = b"%b%b%b\r\n" % (length, self._connection(), field_lines(headers))
+                more = b"%b%b%b" % (length, self._connection(), field_lines(headers))
             else:
-                more = b"content-length: %d\r\n\r\n" % size
-            start = (
-                status_line(status, media_type),
-                self.serving.default_headers(protocol.server_state.default_headers),
-                self.context.id.encode("ascii"),
-                more,
-            )
+                more = b"content-length: %d\r\n" % size
             if self.head.method == b"HEAD":
-                protocol.transport.write(b"%b%bx-request-id: %b\r\n%b" % start)
+                protocol.transport.write(b"%b%b\r\n%b\r\n" % (start, request_id, more))
             elif size <= _JOIN_BYTES or not isinstance(body, bytes):
                 # A view may be of an array that the service changes later: copy it.
-                whole: tuple[Any, ...] = (*start, body)  # %b takes every buffer
-                protocol.transport.write(b"%b%bx-request-id: %b\r\n%b%b" % whole)
+                whole: tuple[Any, ...] = (start, request_id, more, body)  # %b takes every buffer
+                protocol.transport.write(b"%b%b\r\n%b\r\n%b" % whole)
             else:
-                protocol.transport.write(b"%b%bx-request-id: %b\r\n%b" % start)
+                protocol.transport.write(b"%b%b\r\n%b\r\n" % (start, request_id, more))
                 protocol.transport.write(body)
         self.response_complete = True
         protocol.answered(self)
@@ -105,10 +100,9 @@ class SocketPrediction(Prediction):
         if self.http10:
             self.keep_alive = False
         protocol.transport.write(
-            b"%b%bx-request-id: %b\r\ncache-control: no-store\r\n%b%b%b\r\n"
+            b"%b%b\r\ncache-control: no-store\r\n%b%b%b\r\n"
             % (
-                status_line(200, media_type),
-                protocol.serving.default_headers(protocol.server_state.default_headers),
+                protocol.serving.start(200, media_type, protocol.server_state.default_headers),
                 self.context.id.encode("ascii"),
                 b"" if self.http10 else b"transfer-encoding: chunked\r\n",
                 self._connection(),
@@ -174,10 +168,11 @@ class Refusal:
             return
         report, request_id = protocol.serving.refuse(self.error, protocol.peer, monotonic() - protocol.began)
         protocol.transport.write(
-            b"%b%bx-request-id: %b\r\ncontent-length: %d\r\nconnection: close\r\n%b\r\n%b"
+            b"%b%b\r\ncontent-length: %d\r\nconnection: close\r\n%b\r\n%b"
             % (
-                status_line(report.status, problem.MEDIA_TYPE),
-                protocol.serving.default_headers(protocol.server_state.default_headers),
+                protocol.serving.start(
+                    report.status, problem.MEDIA_TYPE, protocol.server_state.default_headers
+                ),
                 request_id.encode("ascii"),
                 len(report.body),
                 field_lines(report.headers),

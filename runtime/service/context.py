@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from math import inf
 from typing import final
 
 from ...errors import UsageError
-from .trace import Trace, new_request_id, new_trace, parse
+from .trace import Trace, new_trace, parse, request_ids
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -44,25 +44,24 @@ class RequestContext:
         raw_headers: `(name, value)` pairs as they came; names in any case.
         deadline: `time.monotonic()` seconds after which nobody waits any more; `inf` for none.
         route: path of the api, `/classify`.
+        request_id: its `id`; empty: the caller's, or a new one.
 
     In a unit test `with tiffin.RequestContext(raw_headers=[(b"x-user", b"ann")]): service.classify(x)`.
     """
 
     # Defaults live in the class: one is made a request, and most of it is never asked for.
     _headers: dict[str, str] | None = None
-    _id = ""
     _trace: Trace | None = None
     _response: ResponseHeaders | None = None
 
-    def __init__(self, raw_headers: RawHeaders = (), deadline: float = inf, route: str = "") -> None:
+    def __init__(
+        self, raw_headers: RawHeaders = (), deadline: float = inf, route: str = "", request_id: str = ""
+    ) -> None:
         self._raw = raw_headers
         self.deadline = deadline
         """`time.monotonic()` seconds; `inf` for none."""
         self.route = route
         """Path of the api, `/classify`."""
-
-    def name(self, request_id: str) -> None:
-        """Gives it its id; the door calls this when it has seen that the caller sent none."""
         self._id = request_id
 
     @property
@@ -77,7 +76,7 @@ class RequestContext:
         """The caller's `x-request-id` when it has 1 to 128 harmless characters, else a new one."""
         if not self._id:
             sent = self._first(b"x-request-id")
-            self._id = sent.decode() if _REQUEST_ID.fullmatch(sent) else new_request_id()
+            self._id = sent.decode() if _REQUEST_ID.fullmatch(sent) else request_ids.next()
         return self._id
 
     @property
@@ -202,17 +201,10 @@ def request_context() -> RequestContext:
     return context
 
 
-def current_context() -> RequestContext | None:
-    """The same without the complaint: None outside a request."""
-    return _current.get()
-
-
-def set_context(context: RequestContext) -> Token[RequestContext | None]:
-    return _current.set(context)
-
-
-def reset(token: Token[RequestContext | None]) -> None:
-    _current.reset(token)
+current_context = _current.get
+"""The same without the complaint: None outside a request."""
+set_context = _current.set
+reset = _current.reset
 
 
 def _decode(raw: RawHeaders) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import re
+from collections.abc import Callable
 from itertools import count
 from typing import NamedTuple
 
@@ -55,23 +56,22 @@ def new_span_id() -> str:
     return f"{_bits(64) or 1:016x}"
 
 
-class _RequestIds:
+class RequestIds:
     """A random beginning for this process, then a number: half the price of new random digits each time."""
+
+    next: Callable[[], str]
+    """24 hexadecimal digits, unique among all processes; called once a request."""
 
     def __init__(self) -> None:
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        self._form = f"{_bits(64):016x}%08x"
-        self._number = count(_bits(24)).__next__
-
-    def __call__(self) -> str:
-        """24 hexadecimal digits, unique among all processes."""
-        return self._form % self._number()
+        form = f"{_bits(64):016x}%08x"
+        self.next = map(form.__mod__, count(_bits(24))).__next__
 
 
-new_request_id = _RequestIds()
+request_ids = RequestIds()
 
 
 def parse(traceparent: str, tracestate: str = "") -> Trace | None:

@@ -108,6 +108,6 @@ class Management:
         return settings
 
     def _write_access_log_as(self, form: str) -> None:
-        log = self._serving.log
+        log = self._serving.ledger.log
         if log is not None:
             log.json = form == "json"

@@ -76,6 +76,20 @@ def test_what_is_written_at_once_ends_with_a_line(pipe: tuple[int, int]) -> None
     assert text.endswith(b"id=id-1\n")
 
 
+def test_long_lines_go_in_portions_of_their_own(pipe: tuple[int, int]) -> None:
+    """A pipe takes up to PIPE_BUF bytes in one piece."""
+    long: Row = (*ROW[:2], "/" + "a" * 1500, *ROW[3:])
+    log = AccessLog(json=False, descriptor=pipe[1])
+    portions: list[int] = []
+    write = log._stream.write
+    log._stream.write = lambda data, *, lines=1: portions.append(len(data)) or write(data, lines=lines)  # type: ignore[method-assign,func-returns-value,assignment]
+    written(log, *[long] * 32)
+    text = os.read(pipe[0], 65_536)
+    assert text.count(b"\n") == 32
+    assert len(portions) == 16
+    assert max(portions) <= 4096
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_blocked_descriptor_blocks_nobody(pipe: tuple[int, int], as_json: bool) -> None:
     """Nobody reads the pipe: lines are dropped and counted."""
@@ -102,8 +116,8 @@ class Kept:
     def __init__(self) -> None:
         self.rows: list[Any] = []
 
-    def write(self, row: Any) -> None:
-        self.rows.append(row)
+    def write(self, *rows: Any) -> None:
+        self.rows.extend(rows)
 
     def close(self) -> None:
         pass
@@ -112,7 +126,7 @@ class Kept:
 @on_server()
 async def test_every_request_has_one_line(server: Running) -> None:
     kept: Any = Kept()
-    server.state.serving.log = kept
+    server.state.serving.ledger.log = kept
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     async with await server.connect() as client:
         await client.send(post("/echo", b'{"x":1}', "x-request-id: a1", f"traceparent: {trace}"))
