@@ -7,6 +7,7 @@ name is refused, and so is what is not as it says.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import hashlib
@@ -20,10 +21,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from ..errors import IntegrityError, StoreError, UnsafeArchiveError
+from ..errors import IntegrityError, StoreError, UnsafeArchiveError, UsageError
 from ..runtime.digest import CHUNK_BYTES, open_regular
 from ..runtime.manifest import BUNDLE_FILE, MODEL_FILE, FileEntry
+from ..runtime.tag import Tag
 from ..runtime.verify import check_entries
+from ..runtime.words import size_words
+from .bar import BytesProgress
 from .epoch import EPOCH
 from .tar import Member, TarReader
 
@@ -34,6 +38,8 @@ MAX_ARCHIVE_BYTES = 1 << 40
 """Bytes of all files together."""
 
 _GZIP_SUFFIXES = (".gz", ".tgz")
+_OTHER_SUFFIXES = frozenset({".zip", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar"})
+"""Of files that would be something else than they are called."""
 TIMES = 1 << 29
 """17 years of seconds, which the times of files in an archive lie in, from `EPOCH` on."""
 _GZIP_LEVEL = 6
@@ -41,8 +47,13 @@ _PARTIAL = ".partial"
 _DEFLATE_RATIO = 1032
 """No deflate stream expands further (https://zlib.net/zlib_tech.html)."""
 
-Progress = Callable[[int, int], None]
-"""Bytes done, bytes in all."""
+
+def archive_path(path: str | Path, tag: Tag) -> Path:
+    """A file as it is; in a folder, which text with `/` at its end is in any case, `<name>-<version>.tar`."""
+    file = Path(path)
+    if file.is_dir() or str(path).endswith(os.sep):
+        file /= f"{tag.name}-{tag.version}.tar"
+    return file
 
 
 def write_archive(
@@ -50,7 +61,7 @@ def write_archive(
     manifest_name: str,
     entries: Sequence[FileEntry],
     path: Path,
-    on_progress: Progress | None = None,
+    on_progress: BytesProgress | None = None,
     *,
     beside: str = "",
 ) -> Path:
@@ -66,11 +77,15 @@ def write_archive(
         beside: a small file in `folder` that no manifest names, and that goes along when it is there.
 
     Raises:
+        UsageError: the name promises another kind of archive: `.zip`.
         IntegrityError: a file is missing or is not what its digest says, or `beside` is larger than a reader
             accepts; no archive is left.
         StoreError: the disk is full, `path` is a device or a pipe, or the manifest is larger than a reader
             accepts.
     """
+    if path.suffix in _OTHER_SUFFIXES:
+        name = path.stem.removesuffix(".tar")
+        raise UsageError(f"{path.name}: an archive is a tar: call it {name}.tar, {name}.tar.gz or {name}.tgz")
     if path.exists() and not path.is_file():
         raise StoreError(f"cannot write {path}: it is there and is no file; give another path")
     manifest = (folder / manifest_name).read_bytes()
@@ -97,7 +112,9 @@ def write_archive(
                 if on_progress is not None:
                     on_progress(done, total)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        mend = "free some space, or give another path" if full else "give a path that can be written"
+        raise StoreError(f"cannot write {path}: {error.strerror or error}; {mend}") from error
     return path
 
 
@@ -106,7 +123,7 @@ def read_archive(
     manifest_name: str,
     into: Path,
     parse: Callable[[bytes], Sequence[FileEntry]],
-    on_progress: Progress | None = None,
+    on_progress: BytesProgress | None = None,
     *,
     max_bytes: int = MAX_ARCHIVE_BYTES,
     beside: str = "",
@@ -176,7 +193,10 @@ def _check_total(
         raise IntegrityError(f"{path} is cut short: its manifest names {total} bytes")
     free = shutil.disk_usage(into).free
     if total > free:
-        raise StoreError(f"{path} needs {total} bytes in {into.parent}, {free} are free")
+        raise StoreError(
+            f"{path} needs {size_words(total)} in {into.parent}, {size_words(free)} are free: "
+            "free some space, or set TIFFIN_HOME to another disk"
+        )
 
 
 def _unpack(  # noqa: PLR0917 - read_archive's own arguments
@@ -184,7 +204,7 @@ def _unpack(  # noqa: PLR0917 - read_archive's own arguments
     path: Path,
     into: Path,
     entries: dict[str, FileEntry],
-    on_progress: Progress | None,
+    on_progress: BytesProgress | None,
     beside: str,
 ) -> None:
     archive_bytes = path.stat().st_size

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 if TYPE_CHECKING:
     import rich.progress
 
-Steps = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 """What is done now, how much of it is done, and how much there is in all; 0: not known."""
+BytesProgress = Callable[[int, int], None]
+"""Bytes done, bytes in all."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -101,7 +103,7 @@ def in_notebook() -> bool:
 
 
 def shown(text: str, ending: Callable[[Any], str]) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Decorates a public function with a keyword `on_progress: Steps | None`: without one, a bar is drawn.
+    """Decorates a public function with a keyword `on_progress: Progress | None`: without one, a bar is drawn.
 
     Args:
         text: the first step.
@@ -115,7 +117,7 @@ def shown(text: str, ending: Callable[[Any], str]) -> Callable[[Callable[P, T]],
                 return function(*args, **kwargs)
             with taken(), _bar(text) as bar:
                 began = time.monotonic()
-                kwargs["on_progress"] = _steps(bar)
+                kwargs["on_progress"] = _told_to(bar)
                 made = function(*args, **kwargs)
                 bar.finish(f"{ending(made)} in {time.monotonic() - began:.1f} s")
                 return made
@@ -137,7 +139,7 @@ def _bar(text: str) -> AbstractContextManager[Bar]:
     return terminal_bar(text, None)
 
 
-def _steps(bar: Bar) -> Steps:
+def _told_to(bar: Bar) -> Progress:
     def tell(step: str, done: int, total: int) -> None:
         bar.update(step, done=done, total=total or None)
 

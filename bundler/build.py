@@ -16,7 +16,7 @@ from ..runtime.manifest import BUNDLE_FILE, BundleInfo, dump_yaml
 from ..runtime.service.bundlefile import BundleFile, find_bundlefile
 from ..runtime.tag import Tag
 from ..runtime.verify import bundle_digest
-from .bar import Steps, shown, silent
+from .bar import Progress, shown, silent
 from .bundles import Bundle, bundle_store
 from .check.kept import CHECKED, ROUTES, to_keep
 from .content import Content, fill, put
@@ -44,7 +44,7 @@ def build(
     name: str | None = None,
     version: str | None = None,
     labels: Mapping[str, str] | None = None,
-    on_progress: Steps | None = None,
+    on_progress: Progress | None = None,
     lock: bool | None = None,
     python: str = "",
     platforms: Sequence[str] = (),
@@ -100,12 +100,12 @@ def build(
         Tag(name or "bundle", version or "0")
     _checked(dict(labels or {}))
     if check and lock is False:
-        raise UsageError("a check is made with locked requirements: leave out lock=False")
+        raise UsageError("a check is made with locked requirements: leave out --no-lock (lock=False)")
     if not routes and not check:
-        raise UsageError("routes are called by a check only: leave out routes=False, or say check=True")
+        raise UsageError("routes are called by a check only: say --check too, or leave out routes=False")
     lock = True if check else lock
     if platforms and lock is False:
-        raise UsageError("requirements are locked for the platforms that are named: leave out lock=False")
+        raise UsageError("platforms that are named are locked for: leave out --no-lock (lock=False)")
     for each in ("", *platforms):
         environment(python, each)
     progress = on_progress or silent
@@ -213,7 +213,9 @@ def _said(
     return {**tools(), **given_only(origin.provenance), **said}
 
 
-def _check(draft: Draft, info: BundleInfo, project: Path, progress: Steps, *, routes: bool) -> dict[str, Any]:
+def _check(
+    draft: Draft, info: BundleInfo, project: Path, progress: Progress, *, routes: bool
+) -> dict[str, Any]:
     from .check.check import check, demand, record
 
     if routes:

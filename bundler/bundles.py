@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +14,10 @@ from ..runtime.manifest import BUNDLE_FILE, BundleInfo, FileEntry, load_yaml
 from ..runtime.signatures import SIGNATURES_FILE, read_signatures
 from ..runtime.tag import Tag
 from ..runtime.verify import Damage, check_bundle, read_bundle
-from .archive import read_archive, write_archive
+from .archive import archive_path, read_archive, write_archive
+from .bar import BytesProgress
 from .context_folders import sweep as sweep_contexts
 from .store import Store
-
-Progress = Callable[[int, int], None]
-"""Bytes done, bytes in all."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,9 @@ def delete(tag: str | Tag) -> Tag:
     return deleted
 
 
-def export(tag: str | Tag, path: str | Path | None = None, *, on_progress: Progress | None = None) -> Path:
+def export(
+    tag: str | Tag, path: str | Path | None = None, *, on_progress: BytesProgress | None = None
+) -> Path:
     """Writes a bundle, its models included, to one file that `import_` takes.
 
     Args:
@@ -113,15 +112,13 @@ def export(tag: str | Tag, path: str | Path | None = None, *, on_progress: Progr
         StoreError: the file cannot be written.
     """
     bundle = get(tag)
-    target = Path(path) if path is not None else Path()
-    if target.is_dir():
-        target /= f"{bundle.tag.name}-{bundle.tag.version}.tar"
+    target = archive_path(path if path is not None else Path(), bundle.tag)
     return write_archive(
         bundle.path, BUNDLE_FILE, bundle.info.files, target, on_progress, beside=SIGNATURES_FILE
     )
 
 
-def import_(path: str | Path, *, on_progress: Progress | None = None) -> Bundle:
+def import_(path: str | Path, *, on_progress: BytesProgress | None = None) -> Bundle:
     """Takes a bundle out of a file that `export` wrote into the store.
 
     Args:
@@ -161,7 +158,7 @@ def import_(path: str | Path, *, on_progress: Progress | None = None) -> Bundle:
             return present
 
 
-def verify(tag: str | Tag, *, on_progress: Progress | None = None) -> builtins.list[Damage]:
+def verify(tag: str | Tag, *, on_progress: BytesProgress | None = None) -> builtins.list[Damage]:
     """Rehashes every file of a bundle on all cores.
 
     Args:

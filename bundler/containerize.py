@@ -14,10 +14,10 @@ from ..errors import ConfigError, ImageError, NoEngineError, UsageError
 from ..runtime.service.image_options import ImageOptions, changed, is_reference
 from ..runtime.tag import Tag
 from . import bundles
-from .bar import shown, silent
+from .bar import Progress, shown, silent
 from .bundles import Bundle
 from .engines.choose import Choice, choose
-from .engines.engine import BuildRequest, Engine, Progress, Secret
+from .engines.engine import BuildRequest, Engine, Secret
 from .engines.output import Output, check_place, write_output
 from .image.context import DOCKERFILE_BESIDE, contents, context
 from .image.dockerfile import render

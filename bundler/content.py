@@ -24,7 +24,7 @@ from ..runtime.service.bundlefile import BundleFile
 from ..runtime.service.load import SOURCE_FOLDER
 from ..runtime.shelf import Shelf
 from ..runtime.tag import Tag
-from .bar import Steps
+from .bar import Progress
 from .describe import describe
 from .draft import Draft
 from .image.plan import (
@@ -72,7 +72,7 @@ def fill(
     lock: bool | None,
     python: str,
     platforms: Sequence[str],
-    progress: Steps,
+    progress: Progress,
 ) -> Content:
     """Puts all of it into the draft; raises what `build` does."""
     project = origin.settings
@@ -147,7 +147,7 @@ def _values(origin: Origin) -> list[ModelInfo]:
     ]
 
 
-def _copy(draft: Draft, sources: Sequence[SourceFile], progress: Steps) -> list[FileEntry]:
+def _copy(draft: Draft, sources: Sequence[SourceFile], progress: Progress) -> list[FileEntry]:
     """Copies and hashes on all cores; both release the interpreter lock."""
 
     def copy(source: SourceFile) -> FileEntry:

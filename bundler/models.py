@@ -6,12 +6,12 @@ import builtins
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..errors import AlreadyExistsError, InvalidTagError, ModelError, TiffinError
+from ..errors import AlreadyExistsError, InvalidTagError, ModelError, TiffinError, UsageError
 from ..runtime.home import models_folder
 from ..runtime.manifest import MODEL_FILE, FileEntry, ModelInfo, dump_yaml
 from ..runtime.model.find import find
@@ -28,7 +28,7 @@ from ..runtime.model.framework import framework as framework_named
 from ..runtime.model.model import Model, model_digest, read_info
 from ..runtime.model.versions import here
 from ..runtime.tag import Tag
-from .bar import Steps, shown, silent
+from .bar import BytesProgress, Progress, shown, silent
 from .model_facts import check_classes, label_file, plain_labels, plain_metadata
 from .model_files.describe import describe_model
 from .model_files.facts import file_facts
@@ -37,9 +37,7 @@ from .recording import Recording
 from .references import data_references, metrics_of, parent_reference
 from .store import Store
 
-Progress = Callable[[int, int], None]
-"""Bytes done, bytes in all."""
-
+_SHOWN_CHARS = 80
 _TELLING = ("framework", "methods", "classes", "labels", "metadata", "versions")
 """What two models must agree in to be the same, besides their bytes."""
 
@@ -66,7 +64,7 @@ def save(
     keep_example: bool = True,
     inputs: Sequence[str] = (),
     reuse: bool = False,
-    on_progress: Steps | None = None,
+    on_progress: Progress | None = None,
 ) -> Model:
     """Saves a trained model as a new version. Either all of it is in the store afterwards, or nothing.
 
@@ -99,13 +97,15 @@ def save(
 
     Raises:
         InvalidTagError: a bad name or version.
-        UsageError: options, references or metrics that are not what they should be.
+        UsageError: a path that is text; options, references or metrics that are not what they should be.
         NotFoundError: no such parent.
         ModelError: the model cannot be described or saved, or `classes` has the wrong length.
         AlreadyExistsError: that version exists.
         StoreError: the disk is full or may not be written.
     """
     _check_tag(name, version)
+    if isinstance(obj, str):
+        raise UsageError(f"{obj[:_SHOWN_CHARS]!r} is text; a file or a folder is given as pathlib.Path(…)")
     tell = on_progress or silent
     settings = dict(options or {})
     tell(f"look at {name}", 0, 0)
@@ -208,7 +208,7 @@ def delete(tag: str | Tag) -> Tag:
     return _store().delete(tag)
 
 
-def export(tag: str | Tag, path: Path | str, *, on_progress: Progress | None = None) -> Path:
+def export(tag: str | Tag, path: Path | str, *, on_progress: BytesProgress | None = None) -> Path:
     """Writes a model to one file, for another store.
 
     Args:
@@ -220,18 +220,14 @@ def export(tag: str | Tag, path: Path | str, *, on_progress: Progress | None = N
         NotFoundError: no such model.
         IntegrityError: the model is damaged; no file is left.
     """
-    from .archive import write_archive
+    from .archive import archive_path, write_archive
 
     model = get(tag)
-    target = Path(path)
-    if target.is_dir():
-        target /= f"{model.tag.name}-{model.tag.version}.tar"
-    return write_archive(
-        model.path, MODEL_FILE, [*model.info.files, *model.info.examples], target, on_progress
-    )
+    entries = [*model.info.files, *model.info.examples]
+    return write_archive(model.path, MODEL_FILE, entries, archive_path(path, model.tag), on_progress)
 
 
-def import_(path: Path | str, *, on_progress: Progress | None = None) -> Model:
+def import_(path: Path | str, *, on_progress: BytesProgress | None = None) -> Model:
     """Takes a model from a file into the store, under the tag that it was exported with.
 
     Nothing of it is run or unpickled. A model that is there already, with the same content, is given back.

@@ -10,11 +10,11 @@ import msgspec
 
 from ..errors import ImageError, NotFoundError, UsageError
 from ..runtime.tag import Tag
-from .bar import silent
+from .bar import Progress, silent
 from .bundles import Bundle
 from .containerize import How, Image, Wish, build_image, image_names, wish_of
 from .engines.choose import Choice, choose
-from .engines.engine import Engine, Progress, Secret
+from .engines.engine import Engine, Secret
 from .image.plan import image_plan, platforms_of
 
 EVERY = "all"

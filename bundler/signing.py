@@ -25,6 +25,7 @@ from ..runtime.signatures import check_signed as check
 from ..runtime.tag import Tag
 from ..runtime.verify import describe_damage, read_manifest
 from . import bundles
+from .bar import BytesProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,7 +79,7 @@ def sign(
     key: Path,
     *,
     ask: Callable[[], str] | None = None,
-    on_progress: bundles.Progress | None = None,
+    on_progress: BytesProgress | None = None,
 ) -> Signature:
     """Signs a bundle, after all of its files were read and found to be what the manifest says.
 

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 
-from ..errors import BuildError
+from ..errors import BuildError, ConfigError
 from ..runtime.manifest import BUNDLE_FILE
 from ..runtime.service.bundlefile import find_bundlefile
 from ..runtime.service.load import SERVICE_FILE, resolve_target
 from ..runtime.supervisor.control import Target
 
+_SHOWN_CHARS = 40
 _PACKAGE_FOLDERS = {"site-packages", "dist-packages"}
 
 
-def is_project(target: str | Path) -> bool:
-    """Whether it is the folder or the file of a service's own source, told without importing it."""
+def path_of(target: str | Path) -> Path:
+    """A target as a path, which need not exist.
+
+    Raises:
+        ConfigError: no file system takes a name of that length, which nothing else has either.
+    """
     path = Path(target)
+    try:
+        path.is_dir()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        text = str(target)
+        raise ConfigError(
+            f"no file, folder, class or bundle can be called {text[:_SHOWN_CHARS]!r}…: {len(text)} "
+            "characters are too many for a name; give a folder, a file, module:Class or a tag"
+        ) from None
+    return path
+
+
+def is_project(target: str | Path) -> bool:
+    """Whether it is the folder or the file of a service's own source, told without importing it.
+
+    Raises:
+        ConfigError: as `path_of`.
+    """
+    path = path_of(target)
     if path.suffix == ".py" or ".py:" in path.name:
         return True
     if (path / BUNDLE_FILE).is_file() or (path / SERVICE_FILE).is_file():

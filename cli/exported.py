@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    item: Bundle | Model, write: Callable[..., Path], path: Path | None, *, taken_by: str, as_json: bool
+    item: Bundle | Model, write: Callable[..., Path], path: str | None, *, taken_by: str, as_json: bool
 ) -> None:
     """
     Args:

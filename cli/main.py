@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -49,6 +50,17 @@ COMMANDS = {
     "doctor": Entry(".commands.doctor", "Find what will bite, and the command that mends it."),
     "completion": Entry(".commands.completion", "Print the completion script of a shell."),
 }
+
+
+_MENDS = {
+    errno.EACCES: "check whose it is and its permissions; TIFFIN_HOME names the folder of the store",
+    errno.EPERM: "check whose it is and its permissions; TIFFIN_HOME names the folder of the store",
+    errno.EROFS: "give a folder that can be written; TIFFIN_HOME names that of the store",
+    errno.ENOSPC: "free some space; TIFFIN_HOME moves the store, TMPDIR temporary files to another disk",
+    errno.EMFILE: "raise the limit of open files: ulimit -n 65536",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+"""What to do about errors of the system that no command has foreseen."""
 
 
 class Root(LazyGroup):
@@ -108,7 +120,8 @@ def report(error: Exception, *, debug: bool) -> int:
         return error.exit_code
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
-        console.error(f"{error.strerror}{where}")
+        mend = _MENDS.get(error.errno or 0)
+        console.error(f"{error.strerror}{where}{f'; {mend}' if mend else ''}")
     else:
         console.error(f"{type(error).__name__}: {error}")
         console.note("This is a bug in tiffin, or in the code that it ran.")

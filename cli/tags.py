@@ -36,6 +36,10 @@ class TagType(click.ParamType):  # type: ignore[type-arg]  # generic from click 
         """What may be completed."""
         raise NotImplementedError
 
+    def names(self) -> set[str]:
+        """The same without versions."""
+        return {str(tag).partition(":")[0] for tag in self.tags()}
+
 
 class BundleTag(TagType):
     """A bundle of the store."""

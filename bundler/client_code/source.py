@@ -18,6 +18,7 @@ from ...runtime.supervisor.control import Target
 from ..content import OPENAPI_FILE
 from ..describe import describe
 from ..snapshot import list_sources
+from ..target import path_of
 
 _URL = re.compile(r"(?:http|grpc)s?://")
 _TLS = ("https://", "grpcs://")
@@ -48,6 +49,7 @@ def document_of(target: str, trust: Trust | None = None) -> dict[str, Any]:
 
         with Client(target, ca=trust.ca, cert=trust.cert, key=trust.key) as client:
             return client.schema()
+    path_of(target)  # which says what is wrong with one that is too long
     found = resolve_target(target)
     return _of_bundle(Path(found.bundle)) if found.bundle else _of_project(found)
 

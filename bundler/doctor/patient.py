@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from ...runtime.home import bundles_folder, models_folder
 from ...runtime.manifest import BUNDLE_FILE, MODEL_FILE, BundleInfo, ModelInfo, RunnerSpec, ServiceSpec
 from ...runtime.model.model import read_info
 from ...runtime.service.bundlefile import BundleFile, find_bundlefile
+from ...runtime.service.options import nearest
 from ...runtime.shelf import Shelf
 from ...runtime.supervisor.control import Target
 from ...runtime.supervisor.weights import Weights, weights_of
@@ -27,6 +28,7 @@ from ..origin import origin_of
 from ..python.info_folders import closure
 from ..python.lockfile import LOCK_FILE, read_lock
 from ..snapshot import SourceFile, list_sources
+from ..target import path_of
 from .machine import Machine
 from .requirement_lines import NOTHING, Asked, asked_by
 
@@ -96,16 +98,13 @@ def look_at(target: str | None, machine: Machine, *, port: int = 3000, run: bool
     """
     if target is None:
         return Patient(machine=machine, port=port)
-    path = Path(target)
+    path = path_of(target)
     if path.is_dir() and (path / BUNDLE_FILE).is_file():
         return _bundle(path.absolute(), machine, port)
     if is_model_target(target):
         return _files(path, machine, port)
     if not path.exists() and ".py" not in target:
-        for kind, shelf in (
-            (_bundle, Shelf(bundles_folder(), BUNDLE_FILE)),
-            (_model, Shelf(models_folder(), MODEL_FILE)),
-        ):
+        for kind, shelf in _shelves():
             try:
                 found = shelf.path(Tag.parse(target))
             except (NotFoundError, InvalidTagError):
@@ -118,9 +117,22 @@ def look_at(target: str | None, machine: Machine, *, port: int = 3000, run: bool
             raise
         return _broken(path, machine, port, str(error))  # the rest is worth a look all the same
     except ConfigError as error:
-        if path.exists():
-            raise
-        raise ConfigError(f"{error}; and the store has no bundle or model of that name") from None
+        what = str(error).replace("nothing to build", "nothing to examine", 1)
+        raise ConfigError(what if path.exists() else f"{what}; {_no_tag(target)}") from None
+
+
+def _no_tag(target: str) -> str:
+    """`the store has no bundle or model of that name; did you mean 'iris'?`"""
+    known = [name for _, shelf in _shelves() for name in shelf.names()]
+    return f"the store has no bundle or model of that name{nearest(target.partition(':')[0], known)}"
+
+
+def _shelves() -> list[tuple[Callable[[Path, Machine, int], Patient], Shelf]]:
+    """In the order in which a tag is looked up."""
+    return [
+        (_bundle, Shelf(bundles_folder(), BUNDLE_FILE)),
+        (_model, Shelf(models_folder(), MODEL_FILE)),
+    ]
 
 
 def _bundle(folder: Path, machine: Machine, port: int) -> Patient:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..python.environment import NEWEST, OLDEST
 from .finding import Finding
 from .patient import Patient
 
 NAME = "python"
-OLDEST, NEWEST = (3, 10), (3, 13)
-"""Versions that tiffin is tested with."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import ImageError, NotFoundError
+from ..bar import Progress
 from .buildah_log import BuildahLog
 from .command import PUSH_LIMIT_S, ask
 from .commands import CommandEngine, find_program
 from .docker import first_port
-from .engine import BuildRequest, Container, ImageFacts, Progress, RunRequest
+from .engine import BuildRequest, Container, ImageFacts, RunRequest
 from .podman import buildah_options
 from .podman import find as find_podman
 from .registries_conf import speaks_plain_http

@@ -7,16 +7,16 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ...errors import ImageError
+from . import guard
 
 ASK_LIMIT_S = 60.0
 PUSH_LIMIT_S = 6 * 3600.0
 """Images of tens of gigabytes over slow lines; a person can interrupt it."""
-_STOP_LIMIT_S = 15.0
-"""For an engine to end a build that was interrupted, and to clear away what it had begun."""
 _PASSWORD = re.compile(r"(?<=://)[^/\s@]+@")
 
 
@@ -57,7 +57,8 @@ def follow(
 ) -> int:
     """Runs a command to its end, with its output, both streams together, line by line.
 
-    It has a session of its own: Ctrl-C in a terminal reaches this process only, which ends it in order.
+    It has a session of its own: Ctrl-C in a terminal reaches this process only, which ends it in order. A
+    guard does that when this process is killed.
 
     Args:
         command: the program and its arguments.
@@ -72,14 +73,17 @@ def follow(
     stdin = subprocess.PIPE if feed is not None else subprocess.DEVNULL
     environment = {**os.environ, **(env or {})}
     stop = stop or interrupt
-    with subprocess.Popen(
-        command,
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        start_new_session=True,
-    ) as process:
+    with (
+        subprocess.Popen(
+            command,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        ) as process,
+        _guarded(process),
+    ):
         feeder = _Feeder(process, feed, stop) if feed is not None else None
         try:
             assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
@@ -97,6 +101,18 @@ def follow(
     return process.returncode
 
 
+@contextlib.contextmanager
+def _guarded(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Within, the process does not outlive this one: see `guard.py`."""
+    script = [sys.executable, "-I", "-S", guard.__file__, str(process.pid)]
+    with subprocess.Popen(script, stdin=subprocess.PIPE, start_new_session=True) as watch:
+        try:
+            yield
+        finally:
+            process.wait()
+            watch.communicate(b"ended")
+
+
 def interrupt(process: subprocess.Popen[bytes]) -> None:
     """As Ctrl-C does: clients of BuildKit then tell the engine that nobody waits any more."""
     process.send_signal(signal.SIGINT)
@@ -106,7 +122,7 @@ def _end(process: subprocess.Popen[bytes], stop: Callable[[subprocess.Popen[byte
     """Ends a command that is not needed any more; somebody must read what it still says."""
     try:
         stop(process)
-        process.wait(_STOP_LIMIT_S)
+        process.wait(guard.PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
     except BaseException:  # Ctrl-C once more

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ImageError, NotFoundError
+from ..bar import Progress
 from .causes import explain, push_failed
 from .command import PUSH_LIMIT_S, ask, follow
 from .docker import build_options, first_port
-from .engine import BuildRequest, Container, ImageFacts, Progress, RunRequest
+from .engine import BuildRequest, Container, ImageFacts, RunRequest
 from .found import numbers, programs
 from .process_container import CommandContainer
 from .step_processes import fail_step

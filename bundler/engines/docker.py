@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from ...errors import ImageError, MissingDependencyError, NotFoundError
+from ..bar import Progress
 from .buildkit_log import PlainLog, RawJsonLog
 from .causes import explain, push_failed
 from .command import ASK_LIMIT_S, PUSH_LIMIT_S, ask, follow
-from .engine import BuildRequest, ImageFacts, Progress, RunRequest
+from .engine import BuildRequest, ImageFacts, RunRequest
 from .found import numbers, programs
 from .steps import Steps
 

@@ -10,8 +10,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-Progress = Callable[[str, int, int], None]
-"""What is done now, how much of it is done, and how much there is in all; 0: not known."""
+from ..bar import Progress
 
 
 class Secret(NamedTuple):

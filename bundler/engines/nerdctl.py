@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from ..bar import Progress
 from .buildkit_log import PlainLog
 from .command import PUSH_LIMIT_S, ask, interrupt
 from .commands import CommandEngine, find_program
-from .engine import BuildRequest, Progress
+from .engine import BuildRequest
 from .steps import Steps
 
 

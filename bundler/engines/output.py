@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
 from ...errors import ImageError, UsageError
-from .engine import Engine, Progress
+from ..bar import Progress
+from .engine import Engine
 
 KINDS = ("dir", "tar", "oci")
 _BLOCK_BYTES = 1 << 20

@@ -6,7 +6,7 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
-from .engine import Progress
+from ..bar import Progress
 
 KEPT_LINES = 20
 CACHED = ", from the cache"

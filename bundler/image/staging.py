@@ -23,9 +23,9 @@ from typing import BinaryIO
 
 from ...runtime.digest import hash_stream, open_regular
 from ...runtime.manifest import FileEntry
+from ..bar import Progress
 from ..bundles import Bundle
 from ..context_folders import context_folder
-from ..engines.engine import Progress
 from ..epoch import EPOCH
 from .context import FOLDER_MODE, TEXT_MODE, Member, damaged, missing, mode_of
 

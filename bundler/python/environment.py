@@ -12,6 +12,8 @@ import msgspec
 from ...errors import BuildError, ConfigError
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+OLDEST, NEWEST = (3, 10), (3, 13)
+"""Versions of Python that tiffin is tested with."""
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
 
 
@@ -91,10 +93,12 @@ def environment(python: str = "", platform: str = "") -> Environment:
         platform: `linux/arm64`; empty: that of this machine.
 
     Raises:
-        ConfigError: no version of Python, or no platform that images are made for.
+        ConfigError: no version of Python that tiffin runs on, or no platform that images are made for.
     """
     if python and not _PYTHON.fullmatch(python):
         raise ConfigError(f"python version {python!r}: use two numbers, such as {this_python()}")
+    if python and int(python.partition(".")[2]) < OLDEST[1]:
+        raise ConfigError(f"python version {python!r}: tiffin runs on 3.{OLDEST[1]} and newer")
     return Environment(python or this_python(), machine_of(platform) if platform else host_machine())
 
 

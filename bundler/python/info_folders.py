@@ -14,7 +14,8 @@ from pathlib import Path
 from .line import name_of
 from .needs import canonical
 
-_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?:-[^.]*)?\.(?:dist-info|egg-info)")
+_INFO = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?:-py\d.*)?\.(?:dist-info|egg-info)")
+"""`numpy-2.1.0.dist-info`, and what setuptools alone writes: `toml-0.10.2-py3.11.egg-info`."""
 _EXTRA = re.compile(r"""\bextra\s*==\s*["']""")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...errors import AlreadyExistsError, BuildError, UsageError
 from ..rendering import environment
+from ..target import path_of
 from .names import Names, names_of
 from .templates import Template, template
 
@@ -76,7 +77,7 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> None:
         AlreadyExistsError: one of the files exists; nothing was written.
         BuildError: the disk is full, or the folder may not be written.
     """
-    if folder.exists() and not folder.is_dir():
+    if path_of(folder).exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file: name a folder for the project")
     present = [path for path in texts if (folder / path).exists() or (folder / path).is_symlink()]
     if present:

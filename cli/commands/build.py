@@ -9,6 +9,7 @@ import click
 
 from .. import console
 from ..model_file_options import model_file_options, task_option
+from ..offered import offered
 from ..tags import Target
 
 _PATH_LIKE = re.compile(r"[^:@]*(?:/|\.[a-z0-9]{2,8}$)[^:@]*")
@@ -31,6 +32,7 @@ _PATH_LIKE = re.compile(r"[^:@]*(?:/|\.[a-z0-9]{2,8}$)[^:@]*")
     "platforms",
     multiple=True,
     metavar="linux/arm64",
+    shell_complete=offered(lambda: ("linux/amd64", "linux/arm64")),
     help="Lock for images of this platform, besides this machine's; may be repeated.  [the bundlefile's]",
 )
 @model_file_options

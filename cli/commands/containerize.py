@@ -8,11 +8,13 @@ import click
 
 from .. import console
 from ..ending import orderly_end
+from ..offered import offered
 from ..tags import BundleTag
 
 if TYPE_CHECKING:
+    from ...bundler.bar import Progress
     from ...bundler.containerize import Image
-    from ...bundler.engines.engine import Progress, Secret
+    from ...bundler.engines.engine import Secret
     from ...bundler.platform_images import PlatformImages
     from ...runtime.tag import Tag
 
@@ -48,6 +50,7 @@ ENGINES = ("docker", "podman", "buildah", "nerdctl")
     "platforms",
     multiple=True,
     metavar="PLATFORM,…",
+    shell_complete=offered(lambda: ("all", "linux/amd64", "linux/arm64", "linux/amd64,linux/arm64")),
     help="linux/amd64, linux/arm64, both, or all that the bundle is locked for.  [that of the bundle]",
 )
 @click.option("--engine", type=click.Choice(ENGINES), help="Who builds.  [the first that answers]")

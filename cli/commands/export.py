@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,9 +12,9 @@ from ..tags import BundleTag
 
 @click.command()
 @click.argument("tag", type=BundleTag())
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(tag: Any, path: Path | None, as_json: bool) -> None:
+def command(tag: Any, path: str | None, as_json: bool) -> None:
     """Write a bundle, its models included, to one file.
 
     PATH is a file (gzipped when it ends in .gz or .tgz) or a folder; default: NAME-VERSION.tar here.

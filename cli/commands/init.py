@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import console
+from ..offered import offered
 
 if TYPE_CHECKING:
     from ...bundler.start.bento.convert import Converted
@@ -22,6 +23,7 @@ _DEFAULT = "sklearn"
     "-t",
     "--template",
     metavar="NAME",
+    shell_complete=offered(lambda: _TEMPLATES),
     help=f"{', '.join(_TEMPLATES)}.  [{_DEFAULT}]",
 )
 @click.option(

@@ -8,13 +8,15 @@ import click
 
 from ...errors import NotFoundError, TiffinError
 from .. import console
+from ..offered import offered
+from ..tags import BundleTag
 
 if TYPE_CHECKING:
     from ...runtime.tag import Tag
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=offered(BundleTag().names))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(name: str | None, as_json: bool) -> None:
     """List bundles, newest first; with NAME only its versions."""
@@ -40,8 +42,14 @@ def command(name: str | None, as_json: bool) -> None:
             )
             for row in rows
         ],
-        empty=f"no bundle {name!r}" if name else "no bundles yet; make one with: bundle build",
+        empty=_none(name) if name else "no bundles yet; make one with: bundle build",
     )
+
+
+def _none(name: str) -> str:
+    from ...runtime.service.options import nearest
+
+    return f"no bundle {name!r}{nearest(name, BundleTag().names())}"
 
 
 def _row(tag: Tag) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from ...errors import ModelError, NotFoundError, TiffinError
 from .. import console, exported
 from ..group import Group
 from ..model_file_options import model_file_options
+from ..offered import offered
 from ..provenance_view import provenance_rows
 from ..tags import ModelTag
 from .diff import emit, exit_code, fail_on, tell_model
@@ -30,7 +31,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=offered(ModelTag().names))
 @json_option
 def list_(name: str | None, as_json: bool) -> None:
     """List the models in the store, or the versions of one NAME."""
@@ -46,8 +47,14 @@ def list_(name: str | None, as_json: bool) -> None:
             [row["tag"], row.get("framework", "damaged"), _size(row), _created(row), _labels(row)]
             for row in rows
         ],
-        empty=f"No version of {name}." if name else "No models yet: tiffin.models.save(…) makes one.",
+        empty=_none(name) if name else "no models yet; make one with: tiffin.models.save(…)",
     )
+
+
+def _none(name: str) -> str:
+    from ...runtime.service.options import nearest
+
+    return f"no model {name!r}{nearest(name, ModelTag().names())}"
 
 
 @command.command()
@@ -142,9 +149,9 @@ def delete(tags: tuple[Any, ...], yes: bool, as_json: bool) -> None:
 
 @command.command()
 @click.argument("tag", type=ModelTag())
-@click.argument("path", type=click.Path(path_type=Path), default=".")
+@click.argument("path", type=click.Path(), default=".")
 @json_option
-def export(tag: Any, path: Path, as_json: bool) -> None:
+def export(tag: Any, path: str, as_json: bool) -> None:
     """Write a model to one file.
 
     PATH is a file (gzipped when it ends in .gz or .tgz) or a folder; default: NAME-VERSION.tar here.

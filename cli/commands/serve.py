@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -253,9 +252,10 @@ def _serve(
     name: str | None,
 ) -> int:
     """A model file is served as a bundle that is gone afterwards; anything else as it is."""
+    from ...bundler.target import path_of
     from ...runtime.supervisor.serve import serve
 
-    path = Path(target)
+    path = path_of(target)
     if path.exists() and not (path / "service.py").is_file() and path.suffix != ".py":
         from ...bundler.model_files.origin import is_model_target
         from ...bundler.model_files.serving import temporary_bundle

@@ -73,14 +73,14 @@ class Servers:
             NotFoundError: none; says which there are.
             UsageError: several.
         """
-        known = [f"{one.label} (port {one.port})" for one in self]
+        known = [_known(one) for one in self]
         if label is None:
             running = [one for one in self if one.running]
             found = running or list(self)
             if len(found) > 1:
                 raise UsageError(f"several servers were started here, name one: {', '.join(known)}")
         else:
-            found = [one for one in self if label in {one.label, str(one.port)}]
+            found = [one for one in self if label in {one.label, str(one.port or "")}]
         if not found:
             there = f"there is {', '.join(known)}" if known else "start one: %bundle serve"
             raise NotFoundError(f"this notebook has started no server{f' {label}' if label else ''}; {there}")
@@ -103,6 +103,13 @@ class Servers:
         """At the end of this process: they stop, and nobody waits for them."""
         for one in self:
             one.leave()
+
+
+def _known(server: Server) -> str:
+    """A server that never was ready had no port."""
+    if server.port:
+        return f"{server.label} (port {server.port})"
+    return f"{server.label} ({'starting' if server.running else 'did not start'})"
 
 
 def _free_port(host: str, wished: int) -> int:

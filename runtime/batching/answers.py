@@ -74,6 +74,8 @@ class Answers:
         self._sending.rest(now)
 
     def _hand_out(self, method: Method, value: Any, asked: list[Request]) -> None:
+        if not asked:
+            return
         try:
             parts = _shared_out(method, value, asked)
         except ResultMismatchError as error:

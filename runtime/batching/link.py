@@ -203,11 +203,17 @@ class Link(asyncio.BufferedProtocol):
             for received in self._reader.filled(nbytes):
                 self._handle(received)
         except WireError as error:
-            self._lost = f"malformed frame: {error}"
+            self._malformed(error)
             log.error("worker %s: %s", self.id, self._lost)  # noqa: TRY400 - the traceback is ours, the fault is not
-            if not self.greeted.done():
-                self.greeted.set_exception(error)
-            self.abort()
+        except Exception as error:  # numpy reads descriptions too, and raises whatever it likes
+            self._malformed(WireError(str(error)))
+            log.exception("worker %s: %s", self.id, self._lost)
+
+    def _malformed(self, error: WireError) -> None:
+        self._lost = f"malformed frame: {error}"
+        if not self.greeted.done():
+            self.greeted.set_exception(error)
+        self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:

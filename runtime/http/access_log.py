@@ -82,11 +82,10 @@ class AccessLog:
     def _flush(self) -> None:
         """Writes what waits, in portions of whole lines."""
         lines_of = _json if self.json else _text
+        waiting, self._rows, self._waiting = self._rows, [], 0
         lines: list[bytes] = []
-        for at, rows in self._rows:
+        for at, rows in waiting:
             lines += lines_of(_stamp(at), rows)
-        self._rows.clear()
-        self._waiting = 0
         for start in range(0, len(lines), _ROWS):
             portion = lines[start : start + _ROWS]
             joined = b"".join(portion)

@@ -118,6 +118,7 @@ class AsgiPrediction(Prediction):
         self._over.set()
 
     async def open_stream(self, media_type: str, headers: Headers) -> None:
+        self.head_sent = True
         await self._send(self._start(200, media_type, ((b"cache-control", b"no-store"), *headers)))
 
     async def send_chunk(self, data: bytes | memoryview) -> None:

@@ -39,6 +39,8 @@ class Exchange(ABC):
     """Bytes of the body that `Serving.bodies` knows of."""
     error: ServingError | None = None
     answered = False
+    head_sent = False
+    """Of a stream, by a door where a second one would be taken for a part of it."""
     began = 0.0
     deadline = 0.0
     timeout_s = 0.0
@@ -132,6 +134,8 @@ class Exchange(ABC):
         if close is not None:
             try:
                 await close()
+            except asyncio.CancelledError:
+                raise
             except RAISED as error:
                 pass_on_close(error, self.task)
                 self._log(error)
@@ -160,12 +164,15 @@ class Exchange(ABC):
         return route.dialect.problem(error, instance=route.path, request_id=self.context.id)
 
     def _fail(self, error: BaseException) -> None:
-        self._log(error)
-        if self.answered:
-            return
-        report = self._problem(error)
-        media_type = self.head.route.dialect.problem_type
-        self._finish(report.status, media_type, report.body, report.headers + self._headers())
+        if not self.answered:
+            report = self._problem(error)
+            if self.head_sent:
+                self._settle(report.status, 0)
+                self.lose()
+            else:
+                media_type = self.head.route.dialect.problem_type
+                self._finish(report.status, media_type, report.body, report.headers + self._headers())
+        self._log(error)  # last, for a filter or handler of the user's may raise
 
     def _finish(self, status: int, media_type: str, body: bytes | memoryview, headers: Headers) -> None:
         if not self.answered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,8 @@ class Intake:
                 item = read(data, at)
             else:
                 item = await self._threads.call(partial(read, data, at), {})
+        except asyncio.CancelledError:
+            raise
         except RAISED as error:  # a decoder may run the user's validators
             self.feed.fail(error)
             return

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextvars import Context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ..service import forked
 
 if TYPE_CHECKING:
     from ..metrics.metrics import RequestMetrics
@@ -25,6 +28,11 @@ class Ledger:
         self._metrics: list[RequestMetrics] = []
         """Of each row."""
         self._no_request = Context()  # what is entered belongs to many requests
+
+    def open(self) -> None:
+        """Once the loop runs."""
+        mine: Any = self
+        os.register_at_fork(after_in_child=lambda: setattr(mine, "note", _note_in_copy))
 
     def note(self, metrics: RequestMetrics, row: Row) -> None:
         """An answer leaves; in the event loop."""
@@ -54,3 +62,8 @@ class Ledger:
         self.enter()
         if self.log is not None:
             self.log.close()
+
+
+def _note_in_copy(*_: object) -> None:
+    """The answer is its parent's to send."""
+    forked.leave()

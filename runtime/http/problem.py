@@ -22,6 +22,7 @@ from ...errors import (
     UnauthorizedError,
     UnsupportedMediaTypeError,
 )
+from ..service.raised import RAISED
 from .head_faults import WEBSOCKET_VERSION, UpgradeRequiredError
 from .inflate import CODINGS
 
@@ -107,14 +108,24 @@ def log_failure(error: BaseException, *, route: str, request_id: str, trace_id: 
 
 def _describe(error: BaseException) -> tuple[int, str, str]:
     if isinstance(error, InferenceError):
-        return error.status, error.title, _clean(f"{error.remote_type}: {error}")
+        return error.status, error.title, _clean(f"{error.remote_type}: {_text(error)}")
     if isinstance(error, ServingError):
-        return error.status, error.title, str(error)
+        return error.status, error.title, _text(error)
     if isinstance(error, TiffinError):
-        return 500, "Internal error", _clean(str(error))
-    text = error.strerror or "" if isinstance(error, OSError) else str(error)
+        return 500, "Internal error", _clean(_text(error))
+    text = error.strerror or "" if isinstance(error, OSError) else _text(error)
     name = type(error).__name__
     return 500, InferenceError.title, _clean(f"{name}: {text}" if text else name)
+
+
+def _text(error: BaseException) -> str:
+    """Its message as far as it can be sent: a class of the user's may fail to tell it, and names of files
+    that are no UTF-8 have half characters."""
+    try:
+        text = str(error)
+    except RAISED:
+        return ""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _headers(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:

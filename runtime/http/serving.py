@@ -13,6 +13,7 @@ from ..auth.guard import Guard
 from ..protocols.endpoints import Endpoints
 from ..protocols.oip.management import Management
 from ..protocols.registry import protocols
+from ..service import forked
 from ..service.context import RequestContext
 from . import explanation
 from .access_log import AccessLog
@@ -147,6 +148,8 @@ class Serving:
 
     async def open(self) -> None:
         """Once the loop runs."""
+        forked.serves_here()
+        self.ledger.open()
         await self.peers.open()
         if self.guard is not None:
             self.guard.follow(asyncio.get_running_loop())

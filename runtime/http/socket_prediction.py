@@ -99,6 +99,7 @@ class SocketPrediction(Prediction):
         protocol = self.protocol
         if self.http10:
             self.keep_alive = False
+        self.head_sent = True
         protocol.transport.write(
             b"%b%b\r\ncache-control: no-store\r\n%b%b%b\r\n"
             % (

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ...errors import OverloadedError
+from ..service import forked
 from ..service.waits import Waits, waits_here
 
 THREADS = 64
@@ -66,6 +67,15 @@ class Threads:
 
 def _run(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     try:
-        return function(**arguments)
+        value = function(**arguments)
     except StopIteration as error:  # no future can hold one: the caller would wait for ever
+        if forked.is_copy():
+            forked.leave(error)
         raise RuntimeError("the api raised StopIteration") from error
+    except BaseException as error:
+        if forked.is_copy():
+            forked.leave(error)
+        raise
+    if forked.is_copy():
+        forked.leave()
+    return value

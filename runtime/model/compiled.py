@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import ModelError
 from ..manifest import RunnerSpec
 from . import torch_call
-from .torch_call import torch_or_error
+from .torch_call import Run, torch_or_error
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +33,13 @@ class Compiled:
         module: on its device, in eval mode.
         tag: of the model, for errors.
         spec: its runner. A method with sizes is compiled for each of them, another for any number of rows.
+        run: calls a function of the module, as `torch_call.run` does.
 
     Raises:
         ModelError: this torch cannot, or sees no GPU for that mode.
     """
 
-    def __init__(self, module: Any, tag: str, spec: RunnerSpec) -> None:
+    def __init__(self, module: Any, tag: str, spec: RunnerSpec, run: Run = torch_call.run) -> None:
         torch = torch_or_error()
         if not hasattr(torch.compiler, "set_stance"):
             raise ModelError(f"compile= needs torch 2.6 or newer and this is {torch.__version__}: upgrade it")
@@ -49,7 +50,7 @@ class Compiled:
                 f"{torch.__version__} sees {torch.cuda.device_count()} CUDA devices; install torch for CUDA, "
                 "or use compile=True"
             )
-        self._module, self._tag, self._spec = module, tag, spec
+        self._module, self._tag, self._spec, self._run = module, tag, spec, run
         self._functions: dict[tuple[int, bool], Any] = {}
         self._failure: Exception | None = None
         self._sealed = False
@@ -65,11 +66,11 @@ class Compiled:
             Exception: what the module raises.
         """
         if self._sealed:
-            return torch_call.run(self._module, self._function(method), args, kwargs)
-        plain = torch_call.call(self._module, method, *args, **kwargs)
+            return self._run(self._module, self._function(method), args, kwargs)
+        plain = self._run(self._module, torch_call.bound(self._module, method), args, kwargs)
         try:
             for _ in range(_GRAPH_RUNS if self._spec.compile in GRAPH_MODES else 1):
-                torch_call.run(self._module, self._function(method), args, kwargs)
+                self._run(self._module, self._function(method), args, kwargs)
         except Exception as error:  # noqa: BLE001 - the module alone has just done it, so this is the compiler
             self._failure = self._failure or error
         return plain

@@ -14,6 +14,9 @@ from .example import Example
 from .signature import describe_call
 from .tensors import from_tensors, holds_tensor, to_tensors
 
+Run = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
+"""Takes a module, a function of it, positional and keyword arguments."""
+
 
 def torch_or_error() -> Any:
     """The library.
@@ -63,7 +66,7 @@ def call(module: Any, method: str, *args: Any, **kwargs: Any) -> Any:
 def run(module: Any, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The same with a function that stands for a method of the module, such as its compiled form."""
     torch = torch_or_error()
-    device, dtype = _place(module)
+    device, dtype = place_of(module)
     keep = holds_tensor(args) or (bool(kwargs) and holds_tensor(kwargs))
     with torch.inference_mode():
         result = function(*to_tensors(args, device, dtype), **to_tensors(kwargs, device, dtype))
@@ -121,7 +124,7 @@ def evaluating(module: Any) -> Iterator[None]:
 
 def device_of(module: Any) -> Any:
     """`torch.device` of its first parameter or buffer; the CPU for one that has none."""
-    return _place(module)[0]
+    return place_of(module)[0]
 
 
 _telling: WeakKeyDictionary[Any, tuple[ref[Any], ref[Any]]] = WeakKeyDictionary()
@@ -129,8 +132,8 @@ _telling: WeakKeyDictionary[Any, tuple[ref[Any], ref[Any]]] = WeakKeyDictionary(
 small layer. They follow a module that is moved; when they are replaced, they are looked for again."""
 
 
-def _place(module: Any) -> tuple[Any, Any]:
-    """Device of the first parameter or buffer, dtype of the first floating one."""
+def place_of(module: Any) -> tuple[Any, Any]:
+    """Device of the first parameter or buffer, dtype of the first floating one; None where there is none."""
     known = _telling.get(module)
     if known is not None:
         first, floating = known[0](), known[1]()

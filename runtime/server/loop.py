@@ -7,6 +7,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from ..service import forked
+
 logger = logging.getLogger("tiffin.server")
 
 
@@ -34,6 +36,12 @@ def _to_the_end(main: asyncio.Task[int], loop: asyncio.AbstractEventLoop) -> int
         try:
             return loop.run_until_complete(main)
         except (SystemExit, KeyboardInterrupt) as error:  # noqa: PERF203 - seldom more than once
+            if forked.is_copy():
+                forked.leave(error)
             if main.done():
                 raise
             logger.exception("a task of the service raised %s", type(error).__name__)
+        except RuntimeError:
+            if main.done():
+                raise
+            logger.exception("the service stopped the event loop, which goes on")

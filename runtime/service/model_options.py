@@ -1,4 +1,4 @@
-"""The options that only a runner of a saved model takes: `compile` and `sizes`."""
+"""The options that only a runner of a saved model takes: `compile`, `copy_ahead` and `sizes`."""
 
 from __future__ import annotations
 
@@ -40,6 +40,26 @@ def compile_mode(where: str, compile: object, cls: type | None, gpus: float) -> 
     return str(mode)
 
 
+def copies_ahead(where: str, copy_ahead: object, cls: type | None, gpus: float) -> bool:
+    """Checks `copy_ahead=`.
+
+    Raises:
+        ServiceDefinitionError: it is no choice, or there is no saved model or no GPU.
+    """
+    if not isinstance(copy_ahead, bool):
+        raise ServiceDefinitionError(f"{where}: copy_ahead={copy_ahead!r} is no choice; use True or False")
+    if copy_ahead and cls is not None:
+        raise ServiceDefinitionError(
+            f"{where}: copy_ahead= is for saved torch models; a class of your own moves its tensors itself: "
+            "leave it out"
+        )
+    if copy_ahead and not gpus:
+        raise ServiceDefinitionError(
+            f"{where}: copy_ahead= is for NVIDIA GPUs and this runner has none; add gpus=1, or leave it out"
+        )
+    return copy_ahead
+
+
 def fixed_sizes(where: str, sizes: Iterable[int] | None, cls: type | None) -> tuple[int, ...]:
     """Checks `sizes=`; empty for any number of rows.
 
@@ -55,18 +75,19 @@ def fixed_sizes(where: str, sizes: Iterable[int] | None, cls: type | None) -> tu
     return tuple(increasing(where, "sizes", sizes))
 
 
-def check_fits(where: str, info: ModelInfo, mode: str, sizes: tuple[int, ...]) -> None:
+def check_fits(where: str, info: ModelInfo, mode: str, sizes: tuple[int, ...], *, copy_ahead: bool) -> None:
     """Raises ServiceDefinitionError when an option would do nothing for this model."""
     if sizes and not any(method.batch for method in info.methods.values()):
         raise ServiceDefinitionError(
             f"{where}: sizes= is for batches, and no method of {info.name}:{info.version} takes them; "
             "leave it out"
         )
-    if mode and info.framework != FRAMEWORK:
+    asked = [name for name, given in (("compile", mode), ("copy_ahead", copy_ahead)) if given]
+    if asked and info.framework != FRAMEWORK:
         hint = "save the module itself" if info.framework == "torchscript" else "leave it out"
         raise ServiceDefinitionError(
-            f"{where}: compile= is for torch modules and {info.name}:{info.version} is of {info.framework}; "
-            f"{hint}"
+            f"{where}: {asked[0]}= is for torch modules and {info.name}:{info.version} is of "
+            f"{info.framework}; {hint}"
         )
 
 

@@ -17,7 +17,7 @@ from ..manifest import MethodSpec, ModelInfo, RunnerSpec, WorkerRange
 from ..tag import Tag
 from .local import LocalRunner
 from .methods import RESERVED, method_specs, public_methods
-from .model_options import check_fits, compile_mode, fixed_sizes, methods_as_run
+from .model_options import check_fits, compile_mode, copies_ahead, fixed_sizes, methods_as_run
 from .options import DAY_S, MAX_PROCESSES, MAX_ROWS, nearest, number, refuse_unknown, whole
 from .where import at, line_of, user_frame
 from .workers import gpu_share, worker_numbers
@@ -33,6 +33,7 @@ _OPTIONS = (
     "retry",
     "start_timeout_s",
     "compile",
+    "copy_ahead",
     "sizes",
 )
 _MAX_NAME = 63
@@ -52,6 +53,7 @@ class RunnerOptions:
     retry: bool
     start_timeout_s: float
     compile: str
+    copy_ahead: bool
     sizes: tuple[int, ...]
 
 
@@ -68,6 +70,7 @@ def runner(
     retry: bool = True,
     start_timeout_s: float = 300.0,
     compile: bool | str = False,  # noqa: A002 - torch calls it so
+    copy_ahead: bool = False,
     sizes: Iterable[int] | None = None,
     **init: Any,
 ) -> Any:
@@ -91,6 +94,8 @@ def runner(
         start_timeout_s: seconds that loading and warming may take, up to a day.
         compile: of a saved torch module, by `torch.compile`, in the worker before it is ready: True or
             `"default"`; with `gpus` also `"reduce-overhead"` or `"max-autotune"`, which record CUDA graphs.
+        copy_ahead: of a saved torch module with `gpus`: batches go to the GPU and back through pinned memory
+            (up to 192 MiB a worker), the next one while the one before it is computed.
         sizes: the numbers of rows that a saved model is called with, increasing; batches between are filled
             up. None: those it was saved with; with CUDA graphs 1, 2, 4 … up to `max_batch_size`.
         **init: keyword arguments for the class's `__init__`.
@@ -118,6 +123,7 @@ def runner(
         retry=_flag(where, retry),
         start_timeout_s=number(where, "start_timeout_s", start_timeout_s, DAY_S, "seconds"),
         compile=compile_mode(where, compile, cls, gpus),
+        copy_ahead=copies_ahead(where, copy_ahead, cls, gpus),
         sizes=fixed_sizes(where, sizes, cls),
     )
     return Runner(tag, cls, options, init, line=line, frame=frame)
@@ -218,6 +224,7 @@ class Runner:
             retry=options.retry,
             start_timeout_s=options.start_timeout_s,
             compile=options.compile,
+            copy_ahead=options.copy_ahead,
         )
         if self.cls is not None:
             spec.cls = importable(self.cls, f"{self.where}: runner {name}")
@@ -235,7 +242,8 @@ class Runner:
             ServiceDefinitionError: an option is not for such a model.
         """
         options = self.options
-        check_fits(f"{self.where}: runner {self._name}", info, options.compile, options.sizes)
+        where = f"{self.where}: runner {self._name}"
+        check_fits(where, info, options.compile, options.sizes, copy_ahead=options.copy_ahead)
         return methods_as_run(info, options.compile, options.max_batch_size, options.sizes)
 
     def __repr__(self) -> str:

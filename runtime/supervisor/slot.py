@@ -16,6 +16,8 @@ logger = logging.getLogger("tiffin.supervisor")
 
 FIRST_DELAY_S = 0.1
 MAX_DELAY_S = 10.0
+MAX_READY_DELAY_S = 1.0
+"""After a child that was ready, however short: it can start, and all callers may be waiting for another."""
 SETTLED_S = 0.5
 """A child that was ready for this long worked: its end says nothing about the next one's."""
 
@@ -35,7 +37,8 @@ class BackOff:
         if ready_s is not None and ready_s >= SETTLED_S:
             self._delay_s = 0.0
         else:
-            self._delay_s = min(self._delay_s * 2 or FIRST_DELAY_S, MAX_DELAY_S)
+            longest_s = MAX_DELAY_S if ready_s is None else MAX_READY_DELAY_S
+            self._delay_s = min(self._delay_s * 2 or FIRST_DELAY_S, longest_s)
         return self._delay_s
 
 

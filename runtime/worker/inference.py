@@ -9,12 +9,15 @@ from functools import partial
 from typing import Any
 
 from ...errors import ModelError, ServiceDefinitionError
+from ..batching import rows
 from ..batching.limits import max_rows
 from ..batching.no_rows import with_no_rows
 from ..batching.padding import with_lengths
 from ..batching.sizes import with_sizes
 from ..manifest import MethodSpec, RunnerSpec
+from ..model import torch_call
 from ..model.compiled import Compiled
+from ..model.staging import Staging
 from ..model.tables import with_categories
 from ..schema.convert import convert, has_class, hints_of
 from ..supervisor.control import Target
@@ -23,6 +26,7 @@ from .warming import warm_batches
 log = logging.getLogger("tiffin.worker")
 
 Run = Callable[..., Any]
+Args = tuple[Any, ...]
 MANY_ROWS = 64
 """What code for any number of rows is tuned for, unless batches are smaller."""
 
@@ -34,20 +38,47 @@ class Inference:
         spec: the runner.
         methods: the functions behind the names of `spec.methods`.
         compiled: the model behind them, when it is compiled: while it is warmed.
+        staging: through which its batches go to a GPU and back; None: they go as the model takes them.
     """
 
-    def __init__(self, spec: RunnerSpec, methods: dict[str, Run], compiled: Compiled | None = None) -> None:
+    def __init__(
+        self,
+        spec: RunnerSpec,
+        methods: dict[str, Run],
+        compiled: Compiled | None = None,
+        staging: Staging | None = None,
+    ) -> None:
         self.spec = spec
+        self.staging = staging
         self._compiled = compiled
         self._methods = {name: _adapted(run, spec.methods[name]) for name, run in methods.items()}
+        if staging is not None:
+            # Around what fills batches up, which then does so on the device.
+            self._methods = {name: partial(staging.through, run) for name, run in self._methods.items()}
 
-    def call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(self, method: str, args: Args, kwargs: dict[str, Any]) -> Any:
         """Runs a method.
 
         Raises:
             Exception: whatever the method raises.
         """
         return self._methods[method](*args, **kwargs)
+
+    def begin(self, parts: list[Args]) -> None:
+        """Begins to copy to the device what may run next: a call, or several that `join` would put together.
+
+        Raises:
+            Exception: they do not go together, or memory is short.
+        """
+        if self.staging is not None:
+            self.staging.begin(rows.join(parts), parts)
+
+    def join(self, parts: list[Args]) -> Args:
+        """The positional arguments of several calls, put together; those that are on their way to the device
+        when it is just these."""
+        if self.staging is not None and (args := self.staging.joined(parts)) is not None:
+            return args
+        return rows.join(parts)
 
     def warm(self) -> None:
         """Runs every batch method whose input shapes are known on zeros: a row, or each size and bucket.
@@ -70,7 +101,7 @@ class Inference:
             return method.sizes or [1]
         return sorted({1, min(max_rows(self.spec, method), MANY_ROWS)})
 
-    def _try(self, name: str, args: tuple[Any, ...]) -> None:
+    def _try(self, name: str, args: Args) -> None:
         try:
             self.call(name, args, {})
         except BaseException as error:  # noqa: BLE001 - user code
@@ -117,15 +148,22 @@ def _of_model(spec: RunnerSpec) -> Inference:
 
     model = find(spec.model)
     loaded = model.load(device="auto")
-    compiled = Compiled(loaded, spec.model, spec) if spec.compile else None
-    call = partial(framework(model.info.framework).call, loaded) if compiled is None else compiled.call
+    staging = Staging(loaded, spec.model) if spec.copy_ahead else None
+    run = torch_call.run if staging is None else staging.run
+    compiled = Compiled(loaded, spec.model, spec, run) if spec.compile else None
+    if compiled is not None:
+        call: Run = compiled.call
+    elif staging is not None:
+        call = partial(staging.call, loaded)
+    else:
+        call = partial(framework(model.info.framework).call, loaded)
     missing = [name for name in spec.methods if name not in model.info.methods]
     if missing:
         raise ModelError(
             f"model {spec.model} has no method {missing[0]!r}; it has {', '.join(model.info.methods)}"
         )
     methods = {name: with_categories(partial(call, name), spec.methods[name]) for name in spec.methods}
-    return Inference(spec, methods, compiled)
+    return Inference(spec, methods, compiled, staging)
 
 
 def typed(method: Run) -> Run:

@@ -9,6 +9,7 @@ import select
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -53,6 +54,10 @@ class Server:
         """Whose batch was run last."""
         self._stop_by = inf
         self._stopping = False
+        self._trouble: BaseException | None = None
+        """What went wrong with a peer while a batch ran, which has no part in it."""
+        if inference.staging is not None:
+            inference.staging.meanwhile = self._meanwhile
 
     def stop(self, limit_s: float) -> None:
         """Ends `run` when what is in hand is answered, or after the limit.
@@ -75,6 +80,8 @@ class Server:
                 break
             if self._jobs:
                 self._run_next()
+                if self._trouble is not None:
+                    raise self._trouble
         abandoned = sum(job.requests for job in self._jobs)
         for connection in list(self._connections.values()):
             self._drop(connection)
@@ -84,8 +91,8 @@ class Server:
 
     # -- reading
 
-    def _poll(self) -> None:
-        timeout_ms: float | None = 0 if self._jobs else None
+    def _poll(self, *, wait: bool = True) -> None:
+        timeout_ms: float | None = None if wait and not self._jobs else 0
         wake_at = min(self._stop_by, self._entrance.opens_at)
         if timeout_ms is None and wake_at < inf:
             timeout_ms = max(0.0, wake_at - time.monotonic()) * 1000 + 1
@@ -242,7 +249,7 @@ class Server:
         """False when the whole raised, so that each has to run by itself."""
         started = time.perf_counter()
         try:
-            args = rows.join([job.args for job in jobs])
+            args = self._inference.join([job.args for job in jobs])
             value = self._inference.call(jobs[0].method, args, jobs[0].kwargs)
         except BaseException:  # noqa: BLE001 - user code; the guilty part raises again by itself
             return False
@@ -258,6 +265,37 @@ class Server:
             for job, part in zip(jobs, parts, strict=True):
                 self._answer(job, part, model_s)
         return True
+
+    # -- while the device computes
+
+    def _meanwhile(self, done: Callable[[], bool]) -> None:
+        """Reads what comes until the next batch is here, and begins to copy it; at most until this is done.
+
+        It looks again and again, as CUDA's own waiting does: a batch may take less than the shortest sleep.
+        """
+        while not self._jobs and self._trouble is None and not done():
+            self._glance()
+        if self._jobs:
+            self._begin_next()
+
+    def _glance(self) -> None:
+        try:
+            self._poll(wait=False)
+        except BaseException as error:  # noqa: BLE001 - not of the batch that runs: raised again behind it
+            self._trouble = error
+
+    def _begin_next(self) -> None:
+        """What runs in the end may be others: who comes, or cancels, until then is heard."""
+        waiting, served = self._jobs.copy(), self._served
+        jobs = self._together()
+        self._jobs, self._served = waiting, served
+        # A suspect is not touched before its peer has heard that it begins.
+        if jobs[0].alone or any(job.cancelled for job in jobs):
+            return
+        try:
+            self._inference.begin([job.args for job in jobs])
+        except Exception as error:  # noqa: BLE001 - rows of the user's own, or no memory: it is told when they run
+            log.warning("the next batch is not copied ahead: %r", error)
 
     # -- answering
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from parcels import FILES, MANIFEST, content, entry, make_folder, manifest_of, parse, regular, tar_of, unpack
 
 from tiffin.bundler.archive import MAX_MANIFEST_BYTES, read_archive, write_archive
-from tiffin.errors import IntegrityError, StoreError, TiffinError
+from tiffin.errors import IntegrityError, StoreError, TiffinError, UsageError
 from tiffin.runtime.manifest import FileEntry
 
 
@@ -255,3 +255,12 @@ def test_files_of_other_content_have_other_times(tmp_path: Path) -> None:
             times.append([member.mtime for member in tar])
     assert times[0] == times[2]
     assert all(one != other for one, other in zip(times[0], times[1], strict=True))
+
+
+@pytest.mark.parametrize("name", ["iris.zip", "iris.tar.bz2", "iris.tar.zst"])
+def test_a_name_that_promises_another_kind_of_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"an archive is a tar: call it iris\.tar, iris\.tar\.gz or iris\.tgz"
+    ):
+        write_archive(tmp_path, MANIFEST, [], tmp_path / name)
+    assert not (tmp_path / name).exists()

@@ -172,7 +172,7 @@ def test_a_total_that_the_disk_cannot_hold(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(
         archive_module.shutil, "disk_usage", lambda _: os.times_result((0, 0, 0, 0, 0)) and _Usage()
     )
-    with pytest.raises(StoreError, match="4 are free"):
+    with pytest.raises(StoreError, match="4 B are free: free some space, or set TIFFIN_HOME"):
         unpack(tar_of(GOOD, A), tmp_path / "x")
 
 

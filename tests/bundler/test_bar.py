@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 import tiffin
-from tiffin.bundler.bar import Bar, Steps, in_notebook, shown, taken, terminal_bar
+from tiffin.bundler.bar import Bar, Progress, in_notebook, shown, taken, terminal_bar
 
 
 class Terminal(io.StringIO):
@@ -28,7 +28,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 @shown("look", lambda made: f"made {made}")
-def work(name: str, *, on_progress: Steps | None = None) -> int:
+def work(name: str, *, on_progress: Progress | None = None) -> int:
     if on_progress is not None:
         on_progress(f"copy {name}", 1, 2)
     return len(name)
@@ -74,7 +74,7 @@ def test_one_within_another_keeps_still(monkeypatch: pytest.MonkeyPatch) -> None
     terminal = looked_at(monkeypatch)
 
     @shown("outer", str)
-    def outer(*, on_progress: Steps | None = None) -> int:
+    def outer(*, on_progress: Progress | None = None) -> int:
         return work("inner")
 
     assert outer() == 5

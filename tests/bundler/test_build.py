@@ -393,7 +393,7 @@ def test_a_lock_for_each_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ):
         plan = image_plan(made, platform=platform)
         assert (plan.requirements, plan.warnings) == (f"env/python/{name}", [])
-    with pytest.raises(UsageError, match="leave out lock=False"):
+    with pytest.raises(UsageError, match=r"leave out --no-lock \(lock=False\)"):
         build(project, lock=False, platforms=["linux/arm64"])
     with pytest.raises(ConfigError, match="'linux/s390x': use linux/amd64 or linux/arm64"):
         build(project, lock=None, platforms=["linux/s390x"])

@@ -63,13 +63,13 @@ def test_a_list_while_another_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bundles.list() == []
 
 
-@pytest.mark.parametrize("name", ["", "a.tar", "deep/a.tar.gz"])
+@pytest.mark.parametrize("name", ["", "a.tar", "deep/a.tar.gz", "deep/"])
 def test_from_store_to_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     there = bundles.get("sums")
     path = bundles.export("sums", name or None)
-    assert path == Path(name or "sums-v1.tar")
+    assert path == (Path(name, "sums-v1.tar") if name in {"", "deep/"} else Path(name))
     path = path.absolute()
     other_home(tmp_path, monkeypatch)
     steps: list[tuple[int, int]] = []

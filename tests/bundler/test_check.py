@@ -242,7 +242,7 @@ def test_a_build_that_fails_its_check_leaves_nothing(
     uncalled = build(project, check=True, routes=False)
     assert asked == [False]
     assert uncalled.info.options["checked"]["routes"] == []
-    with pytest.raises(UsageError, match="leave out lock=False"):
+    with pytest.raises(UsageError, match=r"leave out --no-lock \(lock=False\)"):
         build(project, check=True, lock=False)
     with pytest.raises(UsageError, match="leave out routes=False"):
         build(project, routes=False)

@@ -8,22 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from orderly_program import ORDERLY
+from waiting import until
 
-from tiffin.bundler.engines import command, step_processes
+from tiffin.bundler.engines import guard, step_processes
 from tiffin.bundler.engines.command import follow
 from tiffin.bundler.engines.step_processes import contained, fail_step
 
-ORDERLY = """
-import signal, sys
-from pathlib import Path
-def end(*_):
-    print("ending", flush=True)
-    Path(sys.argv[1]).touch()
-    sys.exit(1)
-signal.signal(signal.SIGINT, end)
-print("began", flush=True)
-signal.pause()
-"""
 DEAF = """
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -44,9 +35,32 @@ def test_a_build_that_is_broken_off_ends_in_order(tmp_path: Path) -> None:
 
 
 def test_one_that_does_not_follow_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_STOP_LIMIT_S", 0.1)
+    monkeypatch.setattr(guard, "PATIENCE_S", 0.1)
     with pytest.raises(KeyboardInterrupt):
         follow([sys.executable, "-c", DEAF], broken_off)
+
+
+def test_one_whose_follower_is_killed_ends_in_order(tmp_path: Path) -> None:
+    follower = (
+        "import sys\nfrom tiffin.bundler.engines.command import follow\n"
+        "follow([sys.executable, '-c', *sys.argv[1:]], lambda line: print(line, flush=True))"
+    )
+    arguments = [sys.executable, "-c", follower, ORDERLY, str(tmp_path / "ended")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "began\n"
+        running.kill()
+    until((tmp_path / "ended").exists)
+
+
+def test_a_guard_leaves_what_has_ended_alone(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", DEAF]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, start_new_session=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"began\n"
+        subprocess.run([sys.executable, guard.__file__, str(other.pid)], input=b"ended", check=True)
+        assert other.poll() is None
+        other.kill()
 
 
 def test_a_context_that_breaks_off_ends_a_build_in_order(tmp_path: Path) -> None:

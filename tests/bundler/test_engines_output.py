@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tiffin.bundler.engines.engine import BuildRequest, Container, ImageFacts, Progress, RunRequest
+from tiffin.bundler.bar import Progress
+from tiffin.bundler.engines.engine import BuildRequest, Container, ImageFacts, RunRequest
 from tiffin.bundler.engines.output import Output, write_output
 from tiffin.errors import ImageError, UsageError
 

@@ -145,6 +145,11 @@ def test_wrong_arguments_are_usage_errors(arguments: dict[str, Any], message: st
     assert models.list() == []
 
 
+def test_a_path_that_is_text() -> None:
+    with pytest.raises(UsageError, match=r"'iris\.onnx' is text; a file .* is given as pathlib\.Path"):
+        models.save("iris", "iris.onnx")
+
+
 def test_enums_and_numpy_words_become_plain() -> None:
     model = models.save("m", double, metadata={"w": Word.ONE}, classes=np.array(["x", "y"]))
     assert model.metadata == {"w": "one"}

@@ -65,6 +65,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["tag"] == "adder:v1"
     assert run_json(capsys, "list", "other") == []
     assert run(capsys, "list", "other") == (0, "", "no bundle 'other'\n")
+    assert run(capsys, "list", "ader") == (0, "", "no bundle 'ader'; did you mean 'adder'?\n")
 
 
 def test_list_survives_a_damaged_bundle(capsys: pytest.CaptureFixture[str], home: Path) -> None:

@@ -47,6 +47,16 @@ def test_this_machine(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     assert "bundle doctor ." in run(capsys, "--port", "0")[2]
 
 
+def test_nothing_of_that_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    tiffin.models.save("iris", int)
+    code, _, err = run(capsys, "irsi")
+    assert code == 2
+    assert err.startswith(f"error: nothing to examine at 'irsi': no such file or folder in {tmp_path}; ")
+    assert "the store has no bundle or model of that name; did you mean 'iris'?" in err
+    (tmp_path / "empty").mkdir()
+    assert f"nothing to examine in {tmp_path / 'empty'}: tried bundle.yaml" in run(capsys, "empty")[2]
+
+
 def test_a_project_whose_model_is_missing(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path
 ) -> None:

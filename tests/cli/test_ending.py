@@ -9,19 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from orderly_program import ORDERLY
 
 from tiffin.cli.ending import orderly_end
 
-ENGINE = """
-import signal, sys
-from pathlib import Path
-def end(*_):
-    Path(sys.argv[1]).touch()
-    sys.exit(1)
-signal.signal(signal.SIGINT, end)
-print("building", flush=True)
-signal.pause()
-"""
 COMMAND = """
 import signal, sys
 from tiffin.bundler.engines.command import follow
@@ -44,10 +35,10 @@ with orderly_end():
 def test_an_engine_ends_in_order(
     tmp_path: Path, numbers: list[signal.Signals], hangup: str, code: int
 ) -> None:
-    arguments = [sys.executable, "-c", COMMAND, ENGINE, str(tmp_path / "ended"), hangup]
+    arguments = [sys.executable, "-c", COMMAND, ORDERLY, str(tmp_path / "ended"), hangup]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as command:
         assert command.stdout is not None
-        assert command.stdout.readline() == "building\n"
+        assert command.stdout.readline() == "began\n"
         for number in numbers:
             command.send_signal(number)
         assert command.wait() == code

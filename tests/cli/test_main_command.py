@@ -118,6 +118,9 @@ def test_completion_answers(typed: str, answers: list[str]) -> None:
         ("bundle serve --log-format=t", ["text"]),
         ("bundle serve --workers a=2 --log-f", ["--log-format"]),
         ("bundle models show ", ["iris:v1", "wine:v2"]),
+        ("bundle models list ", ["iris", "wine"]),
+        ("bundle init -t x", ["xgboost"]),
+        ("bundle build --platform ", ["linux/amd64", "linux/arm64"]),
     ],
 )
 def test_bash_completes_tags(

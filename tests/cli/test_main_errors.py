@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -100,6 +101,15 @@ def test_an_unexpected_error_says_that_it_is_a_bug(monkeypatch: pytest.MonkeyPat
     assert result.exit_code == 1
     assert "This is a bug in tiffin, or in the code that it ran." in result.stderr
     assert "--debug" in result.stderr
+
+
+def test_an_error_of_the_system_comes_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = PermissionError(errno.EACCES, "Permission denied", "/srv/store")
+    result = invoke(root(raising(refused), monkeypatch), "go")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: Permission denied: /srv/store; check whose it is and its permi")
+    unforeseen = invoke(root(raising(OSError(errno.EIO, "Input/output error", "/x")), monkeypatch), "go")
+    assert unforeseen.stderr.startswith("error: Input/output error: /x\n")
 
 
 @pytest.mark.parametrize("args", [["go"], ["deep", "go"]])

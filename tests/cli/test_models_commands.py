@@ -44,7 +44,7 @@ def bundle(*arguments: str, fails: int = 0) -> Result:
 
 
 def test_list_of_nothing() -> None:
-    assert "No models yet" in bundle("list").stderr
+    assert "no models yet" in bundle("list").stderr
     assert json.loads(bundle("list", "--json").stdout) == []
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from registry import LIST, Registry
 
+from tiffin.bundler.bar import Progress
 from tiffin.bundler.engines.choose import choose
-from tiffin.bundler.engines.engine import BuildRequest, Engine, Progress
+from tiffin.bundler.engines.engine import BuildRequest, Engine
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 

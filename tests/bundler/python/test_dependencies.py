@@ -157,6 +157,8 @@ def test_pythons_that_there_are_not(tmp_path: Path) -> None:
     for python in ("3", "3.12.1", "2.7", "py312"):
         with pytest.raises(ConfigError, match=r"use two numbers, such as 3\."):
             made(write(tmp_path, {"service.py": ""}), python=python)
+    with pytest.raises(ConfigError, match=r"python version '3\.9': tiffin runs on 3\.10 and newer"):
+        made(write(tmp_path, {"service.py": ""}), python="3.9")
 
 
 def test_what_a_lock_of_another_tool_says_is_kept() -> None:

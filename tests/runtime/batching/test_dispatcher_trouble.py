@@ -168,6 +168,24 @@ def test_a_cancel_in_the_model_frees_the_slot_only_with_the_answer() -> None:
     run(main)
 
 
+def test_a_plain_call_that_the_worker_did_not_even_run_has_no_result() -> None:
+    """The worker answers with no rows, as it does for a batch; the next answer is still the neighbour's."""
+
+    async def main() -> None:
+        bench = Bench()
+        gone = bench.start("hello", (1,), {})
+        await settle()
+        gone.cancel()
+        waits = bench.start("hello", (2,), {})
+        await settle()
+        bench.links[0].answer([], dropped=(0,))
+        await settle()
+        bench.links[0].answer("two")
+        assert await waits == "two"
+
+    run(main)
+
+
 def test_what_is_to_run_again_can_be_cancelled() -> None:
     async def main() -> None:
         bench = Bench()

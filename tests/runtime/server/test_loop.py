@@ -40,3 +40,26 @@ def test_what_the_process_itself_raises_ends_it() -> None:
     with pytest.raises(SystemExit) as caught:
         run(main())
     assert caught.value.code == 5
+
+
+def test_a_service_that_stops_the_loop_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> int:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0.001)
+        asyncio.get_running_loop().call_soon(asyncio.get_running_loop().stop)
+        await asyncio.sleep(0.001)
+        return 3
+
+    assert run(main()) == 3
+    assert [record.message for record in caplog.records] == [
+        "the service stopped the event loop, which goes on"
+    ] * 2
+
+
+def test_an_error_of_the_process_itself_is_no_stopped_loop() -> None:
+    async def main() -> int:
+        await asyncio.sleep(0)
+        raise RuntimeError("its own")
+
+    with pytest.raises(RuntimeError, match="its own"):
+        run(main())

@@ -1,4 +1,4 @@
-"""`compile=` and `sizes=` of a runner: what is refused when the class is made, and what a worker is told."""
+"""`compile=`, `copy_ahead=` and `sizes=` of a runner: what is refused, and what a worker is told."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ def spec(tag: str, **options: Any) -> RunnerSpec:
             {"compile": "reduce-overhead"},
             r"for NVIDIA GPUs .* this runner has none; add gpus=1",
         ),
+        ({"copy_ahead": True}, r"copy_ahead= is for NVIDIA GPUs and this runner has none; add gpus=1"),
+        ({"copy_ahead": 1, "gpus": 1}, r"copy_ahead=1 is no choice; use True or False"),
         ({"sizes": (8, 1)}, r"sizes=\(8, 1\) must increase"),
         ({"sizes": ()}, r"sizes=\(\) must increase"),
         ({"sizes": "1,8"}, r"give whole numbers"),
@@ -66,6 +68,7 @@ def test_what_cannot_be_meant(options: dict[str, Any], said: str) -> None:
     ("options", "said"),
     [
         ({"compile": True}, r"write self.net = torch.compile\(net\) in __init__"),
+        ({"copy_ahead": True, "gpus": 1}, r"a class of your own moves its tensors itself: leave it out"),
         ({"sizes": (1, 2)}, r"a class says it for each method: @tiffin.batch\(sizes=…\)"),
     ],
 )
@@ -81,6 +84,8 @@ def test_only_torch_modules_are_compiled() -> None:
     models.save("net", traced, example=ROWS)
     with pytest.raises(ServiceDefinitionError, match=r"net:\w+ is of torchscript; save the module itself"):
         spec("net:latest", compile=True)
+    with pytest.raises(ServiceDefinitionError, match=r"copy_ahead= is for torch modules and net:\w+ is"):
+        spec("net:latest", copy_ahead=True, gpus=1)
     models.save("mean", np.mean, example=ROWS, methods=["predict"])
     with pytest.raises(ServiceDefinitionError, match=r"mean:\w+ is of cloudpickle; leave it out"):
         spec("mean:latest", compile=True)
@@ -89,6 +94,8 @@ def test_only_torch_modules_are_compiled() -> None:
 def test_what_the_worker_is_told(net: None) -> None:
     assert spec("net:latest").compile == ""
     assert spec("net:latest", compile=False).compile == ""
+    assert not spec("net:latest", gpus=1).copy_ahead
+    assert spec("net:latest", gpus=0.5, copy_ahead=True).copy_ahead
     made = spec("net:latest", compile=True)
     assert (made.compile, made.methods["predict"].sizes) == ("default", [])
     made = spec("net:latest", compile="default", sizes=[1, 8, 100])

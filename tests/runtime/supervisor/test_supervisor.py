@@ -274,6 +274,10 @@ def test_back_off_by_numbers() -> None:
     assert [back_off.after(None) for _ in range(9)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
     assert back_off.after(slot.SETTLED_S) == 0.0
     assert back_off.after(0.1) == 0.1
+    # One that was ready, even for a moment, can start: callers do not wait long for the next.
+    assert [back_off.after(0.1) for _ in range(5)] == [0.2, 0.4, 0.8, 1.0, 1.0]
+    assert [back_off.after(None) for _ in range(3)] == [2.0, 4.0, 8.0]
+    assert back_off.after(0.1) == 1.0
 
 
 def test_a_dead_api_process_is_replaced_and_no_connection_refused(server: Server) -> None:

@@ -113,3 +113,10 @@ def test_a_remembered_description_does_not_excuse_the_wrong_bytes() -> None:
     for buffers in ([], [memoryview(bytes(31))], [memoryview(bytes(40))]):
         with pytest.raises(WireError, match="malformed"):
             unpack(description, buffers)
+
+
+def test_a_name_of_a_type_that_only_pythons_parser_refuses_is_no_value() -> None:
+    description, buffers = pack(np.zeros((1, 6), np.float32))
+    assert b"<f4" in description
+    with pytest.raises(WireError):
+        unpack(description.replace(b"<f4", b",f4"), [memoryview(buffer) for buffer in buffers])
