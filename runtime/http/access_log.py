@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextvars import Context
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -46,19 +46,17 @@ class AccessLog:
         """Whether lines are objects; may change while it is written."""
         self._clock = clock
         self._stream = LogStream(sys.stderr.fileno() if descriptor is None else descriptor, self._dropped)
-        self._rows: list[tuple[float, tuple[Row, ...]]] = []
-        """What waits, with the time of its answers."""
-        self._waiting = 0
-        """How many rows that is."""
+        self._rows: list[tuple[float, Row]] = []
+        """What waits, with the time of its answer."""
         self._timer: asyncio.TimerHandle | None = None
         self._no_request = Context()  # the timer must not keep the context of the request that set it
         atexit.register(self.close)
 
-    def write(self, *rows: Row) -> None:
-        """Adds the lines of answers that were just written; in the event loop."""
-        self._rows.append((self._clock(), rows))
-        self._waiting += len(rows)
-        if self._waiting >= _ROWS:
+    def write(self, row: Row) -> None:
+        """Adds the line of an answer that was just written; in the event loop."""
+        rows = self._rows
+        rows.append((self._clock(), row))
+        if len(rows) >= _ROWS:
             self._flush()
         elif self._timer is None:
             loop = asyncio.get_running_loop()
@@ -81,11 +79,8 @@ class AccessLog:
 
     def _flush(self) -> None:
         """Writes what waits, in portions of whole lines."""
-        lines_of = _json if self.json else _text
-        waiting, self._rows, self._waiting = self._rows, [], 0
-        lines: list[bytes] = []
-        for at, rows in waiting:
-            lines += lines_of(_stamp(at), rows)
+        rows, self._rows = self._rows, []  # one whose line cannot be made must not come again
+        lines = (_json if self.json else _text)(rows)
         for start in range(0, len(lines), _ROWS):
             portion = lines[start : start + _ROWS]
             joined = b"".join(portion)
@@ -127,47 +122,43 @@ def _second(at: int) -> str:
     return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _text(stamp: str, rows: Iterable[Row]) -> list[bytes]:
-    return [
-        f"{stamp} {client} {method} {_printable(path)} {status} {size_bytes}B {seconds * 1000:.2f}ms "
-        f"id={request_id}{f' trace={trace_id}' if trace_id else ''}\n".encode()
-        for client, method, path, status, size_bytes, seconds, request_id, trace_id in rows
-    ]
+def _text(rows: list[tuple[float, Row]]) -> list[bytes]:
+    lines = []
+    last, stamp = -1, ""
+    for at, (client, method, path, status, size_bytes, seconds, request_id, trace_id) in rows:
+        millisecond = int(at * 1000)
+        if millisecond != last:  # under load a dozen lines share one
+            last, stamp = millisecond, _stamp(at)
+        end = f" trace={trace_id}\n" if trace_id else "\n"
+        lines.append(
+            f"{stamp} {client} {method} {_printable(path)} {status} {size_bytes}B {seconds * 1000:.2f}ms "
+            f"id={request_id}{end}".encode()
+        )
+    return lines
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def _json(stamp: str, rows: Iterable[Row]) -> list[bytes]:
-    return [_object(stamp, *row) for row in rows]
-
-
-def _object(  # noqa: PLR0917 - the fields of a row
-    stamp: str,
-    client: str,
-    method: str,
-    path: str,
-    status: int,
-    size_bytes: int,
-    seconds: float,
-    request_id: str,
-    trace_id: str,
-) -> bytes:
-    document = {
-        "ts": stamp,
-        "level": "info",
-        "logger": "tiffin.access",
-        "client": client,
-        "method": method,
-        "path": path,
-        "status": status,
-        "bytes": size_bytes,
-        "ms": round(seconds * 1000, 3),
-        "request_id": request_id,
-    }
-    if trace_id:
-        document["trace_id"] = trace_id
-    return _encode(document) + b"\n"
+def _json(rows: list[tuple[float, Row]]) -> list[bytes]:
+    lines = []
+    for at, (client, method, path, status, size_bytes, seconds, request_id, trace_id) in rows:
+        document = {
+            "ts": _stamp(at),
+            "level": "info",
+            "logger": "tiffin.access",
+            "client": client,
+            "method": method,
+            "path": path,
+            "status": status,
+            "bytes": size_bytes,
+            "ms": round(seconds * 1000, 3),
+            "request_id": request_id,
+        }
+        if trace_id:
+            document["trace_id"] = trace_id
+        lines.append(_encode(document) + b"\n")
+    return lines
 
 
 @lru_cache(maxsize=256)

@@ -116,7 +116,6 @@ class Counted:
                 size += len(message.get("body", b""))
             await send(message)
 
-        self._serving.ledger.enter()  # it may be the metrics that are asked for, and in the same turn
         metrics = self._metrics_of(scope)
         metrics.begin()
         try:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 MESSAGE_MARGIN_BYTES = 64 * 1024
 """What a message of gRPC may have besides its tensors."""
 
-_MAX_STARTS = 64
+_MAX_OPENINGS = 64
 
 
 class Serving:
@@ -78,7 +78,7 @@ class Serving:
         self.sweeper = Sweeper()
         self.threads = Threads()
         self._default_list: list[tuple[bytes, bytes]] | None = None
-        self._starts: dict[tuple[int, str], bytes] = {}
+        self._openings: dict[tuple[int, str], bytes] = {}
         """Of answers with those default headers."""
 
     @classmethod
@@ -115,7 +115,7 @@ class Serving:
             return self.table.find(path)
         return self.by_url.get(unquote_to_bytes(path))
 
-    def start(self, status: int, media_type: str, headers: list[tuple[bytes, bytes]]) -> bytes:
+    def opening(self, status: int, media_type: str, headers: list[tuple[bytes, bytes]]) -> bytes:
         """An answer up to the value of its `x-request-id`.
 
         Args:
@@ -123,13 +123,13 @@ class Serving:
         """
         if headers is not self._default_list:
             self._default_list = headers
-            self._starts.clear()
-        start = self._starts.get((status, media_type))
-        if start is None:
-            start = b"%b%bx-request-id: " % (status_line(status, media_type), field_lines(headers))
-            if len(self._starts) < _MAX_STARTS:  # media types may be the services' callers'
-                self._starts[status, media_type] = start
-        return start
+            self._openings.clear()
+        opening = self._openings.get((status, media_type))
+        if opening is None:
+            opening = b"%b%bx-request-id: " % (status_line(status, media_type), field_lines(headers))
+            if len(self._openings) < _MAX_OPENINGS:  # media types may be the services' callers'
+                self._openings[status, media_type] = opening
+        return opening
 
     def refuse(
         self, error: Exception, client: str, seconds: float, *, method: str = "-", path: str = "-"

@@ -76,7 +76,7 @@ class SocketPrediction(Prediction):
         protocol, serving = self.protocol, self.serving
         if not self.disconnected:
             size = len(body)
-            start = serving.start(status, media_type, protocol.server_state.default_headers)
+            start = serving.opening(status, media_type, protocol.server_state.default_headers)
             request_id = self.context.id.encode("ascii")
             if headers or serving.state.draining or not self.keep_alive or self.http10 or status == 204:
                 length = b"" if status == 204 else b"content-length: %d\r\n" % size
@@ -103,7 +103,7 @@ class SocketPrediction(Prediction):
         protocol.transport.write(
             b"%b%b\r\ncache-control: no-store\r\n%b%b%b\r\n"
             % (
-                protocol.serving.start(200, media_type, protocol.server_state.default_headers),
+                protocol.serving.opening(200, media_type, protocol.server_state.default_headers),
                 self.context.id.encode("ascii"),
                 b"" if self.http10 else b"transfer-encoding: chunked\r\n",
                 self._connection(),
@@ -171,7 +171,7 @@ class Refusal:
         protocol.transport.write(
             b"%b%b\r\ncontent-length: %d\r\nconnection: close\r\n%b\r\n%b"
             % (
-                protocol.serving.start(
+                protocol.serving.opening(
                     report.status, problem.MEDIA_TYPE, protocol.server_state.default_headers
                 ),
                 request_id.encode("ascii"),

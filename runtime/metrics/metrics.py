@@ -201,24 +201,24 @@ class RequestMetrics:
         """A request is complete and its answer is being made."""
         (self._in_flight or self._open()).add(1.0)
 
-    def end(self, code: int, *seconds: float) -> None:
-        """Their answers were sent.
+    def end(self, code: int, seconds: float) -> None:
+        """Its answer was sent.
 
         Args:
             code: HTTP status; 499 when the caller went away first.
-            seconds: of each request since its `begin`.
+            seconds: since `begin`.
         """
-        (self._in_flight or self._open()).add(-len(seconds))
-        self._duration.observe(*seconds)
+        (self._in_flight or self._open()).add(-1.0)
+        self._duration.observe(seconds)
         self._last.set(time())
         if code >= catalog.FAILED:
-            self._failed.add(sum(seconds))
+            self._failed.add(seconds)
         counter = self._codes.get(code)
         if counter is None:
             counter = self._codes[code] = self._metrics.series(
                 Counter, catalog.REQUESTS, self._metrics.service, self._route, self._method, str(code)
             )
-        counter.inc(len(seconds))
+        counter.inc()
 
     def _open(self) -> Gauge:
         metrics, labels = self._metrics, (self._metrics.service, self._route)

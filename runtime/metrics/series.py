@@ -77,15 +77,11 @@ class Histogram:
         self._cells, self._at, _ = file.add(family.name, values, family.cells)
         self._sum = self._at + family.cells - 1
 
-    def observe(self, *values: float) -> None:
-        if len(values) > 1:
-            self.observe_falling(sorted(values, reverse=True))
-            return
+    def observe(self, value: float) -> None:
         # A value equal to a bound belongs to that bucket: `le` means less or equal.
         cells: Cells = self._cells
-        for value in values:
-            cells[self._at + bisect_left(self._bounds, value)] += 1.0
-            cells[self._sum] += value
+        cells[self._at + bisect_left(self._bounds, value)] += 1.0
+        cells[self._sum] += value
 
     def observe_falling(self, values: Sequence[float]) -> None:
         """Counts several values at once, the largest first."""

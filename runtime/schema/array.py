@@ -40,20 +40,9 @@ class ArrayKind(Kind):
         self.list_type = nested.list_type(dtypes.element, self.depth) if self.depth else None
         """What msgspec decodes JSON into for `from_list`; None when the number of axes is open, or zero."""
         self._front, self._tail = (None, ()) if dims is None else dims.front_and_tail()
-        self._finishes = type(self).finish is not ArrayKind.finish
 
     def from_list(self, value: Any) -> Any:
         """`value` has passed msgspec as `list_type` → array. The hot path."""
-        only, front = self.dtypes.only, self._front
-        if only is not None and front is not None:
-            try:
-                array = np.array(value, only)
-            except (ValueError, OverflowError):
-                pass  # below it is told why
-            else:
-                shape = array.shape
-                if len(shape) == self.depth and shape[front:] == self._tail:
-                    return self.finish(array) if self._finishes else array
         return self.shaped(nested.to_array(value, self.dtypes, self.depth or 0))
 
     def shaped(self, array: np.ndarray[Any, Any]) -> Any:

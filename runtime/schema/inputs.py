@@ -150,7 +150,7 @@ class Inputs:
                     values[name] = from_list(value)
                 except WrongValueError as error:
                     raise error.under(f"$.{name}") from error
-        return self._checked(values) if self._links.any or self.stream is not None else values
+        return self._checked(values)
 
     def _empty(self) -> MalformedInputError:
         names = ", ".join(f"`{name}`" for name, each in self.parameters.items() if each.required)

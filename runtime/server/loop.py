@@ -42,6 +42,6 @@ def _to_the_end(main: asyncio.Task[int], loop: asyncio.AbstractEventLoop) -> int
                 raise
             logger.exception("a task of the service raised %s", type(error).__name__)
         except RuntimeError:
-            if main.done():
+            if main.done() or loop.is_closed():
                 raise
             logger.exception("the service stopped the event loop, which goes on")

@@ -33,7 +33,6 @@ class Running:
         """Lets the loop run until something has happened; a test that waits in vain ends by its time-out."""
         while not reached():  # noqa: ASYNC110 - transports tell nobody when they pause or close
             await asyncio.sleep(0.001)
-        await asyncio.sleep(0)  # what ended in this turn is counted at its end
 
     async def connect(self, limit: int = 2**26) -> Client:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=limit)

@@ -221,10 +221,10 @@ class CountedRequests:
     def begin(self) -> None:
         self.in_flight += 1
 
-    def end(self, code: int, *seconds: float) -> None:
-        assert min(seconds) >= 0
-        self.in_flight -= len(seconds)
-        self.log.extend([(self.route, self.method, code)] * len(seconds))
+    def end(self, code: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.in_flight -= 1
+        self.log.append((self.route, self.method, code))
 
 
 class Metrics:

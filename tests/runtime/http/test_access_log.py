@@ -116,8 +116,8 @@ class Kept:
     def __init__(self) -> None:
         self.rows: list[Any] = []
 
-    def write(self, *rows: Any) -> None:
-        self.rows.extend(rows)
+    def write(self, row: Any) -> None:
+        self.rows.append(row)
 
     def close(self) -> None:
         pass
