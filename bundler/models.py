@@ -16,6 +16,7 @@ from ..runtime.home import models_folder
 from ..runtime.manifest import MODEL_FILE, FileEntry, ModelInfo, dump_yaml
 from ..runtime.model.find import find
 from ..runtime.model.framework import (
+    ANYTHING,
     Framework,
     Native,
     Saved,
@@ -104,8 +105,6 @@ def save(
         StoreError: the disk is full or may not be written.
     """
     _check_tag(name, version)
-    if isinstance(obj, str):
-        raise UsageError(f"{obj[:_SHOWN_CHARS]!r} is text; a file or a folder is given as pathlib.Path(…)")
     tell = on_progress or silent
     settings = dict(options or {})
     tell(f"look at {name}", 0, 0)
@@ -269,6 +268,8 @@ def _prepared(obj: Any, name: str | None, settings: dict[str, Any]) -> tuple[Fra
 
         return open_file(obj, name, settings)
     chosen = framework_named(name) if name else framework_for(obj)
+    if isinstance(obj, str) and chosen.name == ANYTHING:
+        raise UsageError(f"{obj[:_SHOWN_CHARS]!r} is text; a file or a folder is given as pathlib.Path(…)")
     return chosen, chosen.prepare(obj, settings)
 
 

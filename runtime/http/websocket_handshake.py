@@ -124,9 +124,13 @@ class WebSockets:
         """The problem as the answer to the handshake; browsers only tell their page that it failed."""
         context = RequestContext(scope["headers"], route=scope["path"])
         report = problem.problem(error, instance=scope["path"], request_id=context.id)
-        unmatched = self._serving.unmatched
-        unmatched.begin()
-        unmatched.end(report.status, 0.0)
+        client = "{}:{}".format(*scope["client"]) if scope.get("client") else "local"
+        size = len(report.body)
+        self._serving.unmatched.begin()
+        self._serving.ledger.note(
+            self._serving.unmatched,
+            (client, METHOD, scope["path"], report.status, size, 0.0, context.id, ""),
+        )
         headers = [
             (b"content-type", problem.MEDIA_TYPE.encode("ascii")),
             (b"x-request-id", context.id.encode("ascii")),

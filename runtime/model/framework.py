@@ -126,6 +126,8 @@ _BUILT_IN = {
     "skops": ("skops", "SkopsFramework"),
     "cloudpickle": ("cloudpickle", "CloudpickleFramework"),
 }
+ANYTHING = "cloudpickle"
+"""The one that is asked last, and takes every object."""
 
 
 @cache

@@ -58,6 +58,7 @@ class Hand(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.address = WorkerAddress(id=name, runner="doubler", address=str(folder / f"{name}.sock"))
         self.spec = SPEC
+        self.staging = None
         self.may_answer = threading.Event()
         """Until it is set, `hang` hangs."""
         self._server: Any = Server(self, Door.of(listen_on_path(self.address.address)))  # type: ignore[arg-type]

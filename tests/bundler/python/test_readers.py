@@ -482,8 +482,12 @@ def test_a_lock_of_poetry(tmp_path: Path) -> None:
     assert [each.name for each in found.locals] == ["lib"]
     more = read(tmp_path, ARM, groups=["test"], extras=["nice"])
     assert texts(more) == sorted([*main, "tomli==2", "pytest==9", "fancy==1"])
-    with pytest.raises(BuildError, match=r">=3.10,<4 and the bundle is for 3.9"):
-        read(tmp_path, environment("3.9"))
+    newer = {
+        "poetry.lock": POETRY_LOCK.replace("^3.10", "^3.11"),
+        "pyproject.toml": POETRY.replace("^3.10", "^3.11"),
+    }
+    with pytest.raises(BuildError, match=r">=3.11,<4 and the bundle is for 3.10"):
+        read(write(tmp_path / "newer", newer), environment("3.10"))
     standard = "[project]\nname='p'\ndependencies=['requests (>=2,<3)']\n"
     assert texts(read(write(tmp_path, {"pyproject.toml": standard}))) == ["idna==3.9", "requests==2.32"]
 

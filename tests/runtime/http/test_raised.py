@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,6 +60,15 @@ def state(folder: Path, **options: Any) -> Any:
     return made
 
 
+@pytest.fixture
+def silence() -> Iterator[None]:
+    """Half characters in what pytest keeps of the log cannot go from one of its processes to another."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("silence")
 @on_server(make=state)
 async def test_the_caller_is_told_at_once(server: Running) -> None:
     async with await server.connect() as client:
@@ -71,6 +80,7 @@ async def test_the_caller_is_told_at_once(server: Running) -> None:
     assert server.state.in_flight == 0
 
 
+@pytest.mark.usefixtures("silence")
 @on_server(make=state)
 async def test_a_stream_ends_with_it(server: Running) -> None:
     async with await server.connect() as client:
