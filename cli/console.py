@@ -260,3 +260,8 @@ def _rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     for row in cells:
         display.add_row(*row)
     _rich().print(display)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 file`, `2 files`; `many` where that is not `one` with an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

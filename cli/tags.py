@@ -16,6 +16,7 @@ class TagType(click.ParamType):  # type: ignore[type-arg]  # generic from click 
     """`iris`, `iris:latest`, `iris:6f3k2q…`"""
 
     name = "tag"
+    noun = ""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
         from ..runtime.tag import Tag
@@ -40,9 +41,17 @@ class TagType(click.ParamType):  # type: ignore[type-arg]  # generic from click 
         """The same without versions."""
         return {str(tag).partition(":")[0] for tag in self.tags()}
 
+    def none_of(self, name: str) -> str:
+        """What to say where the store has none of that name."""
+        from ..runtime.service.options import nearest
+
+        return f"no {self.noun} {name!r}{nearest(name, self.names())}"
+
 
 class BundleTag(TagType):
     """A bundle of the store."""
+
+    noun = "bundle"
 
     def tags(self) -> Iterable[object]:
         from ..bundler import bundles
@@ -52,6 +61,8 @@ class BundleTag(TagType):
 
 class ModelTag(TagType):
     """A model of the store."""
+
+    noun = "model"
 
     def tags(self) -> Iterable[object]:
         from ..bundler import models

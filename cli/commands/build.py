@@ -139,8 +139,8 @@ def command(
         [
             ("digest", digest_words(made.info.digest)),
             ("size", size_words(made.info.size_bytes)),
-            ("service", f"{made.info.service.cls}, {_count(len(made.info.service.apis), 'route')}"),
-            ("source", _count(sources, "file")),
+            ("service", f"{made.info.service.cls}, {console.counted(len(made.info.service.apis), 'route')}"),
+            ("source", console.counted(sources, "file")),
             ("models", ", ".join(made.info.models) or "none"),
             ("python", made.info.python),
             ("requirements", requirements_words(made.info)),
@@ -193,7 +193,3 @@ def _label(text: str) -> tuple[str, str]:
     if not equals or not key:
         raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--label")
     return key, value
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -42,14 +42,8 @@ def command(name: str | None, as_json: bool) -> None:
             )
             for row in rows
         ],
-        empty=_none(name) if name else "no bundles yet; make one with: bundle build",
+        empty=BundleTag().none_of(name) if name else "no bundles yet; make one with: bundle build",
     )
-
-
-def _none(name: str) -> str:
-    from ...runtime.service.options import nearest
-
-    return f"no bundle {name!r}{nearest(name, BundleTag().names())}"
 
 
 def _row(tag: Tag) -> dict[str, Any] | None:

@@ -47,14 +47,8 @@ def list_(name: str | None, as_json: bool) -> None:
             [row["tag"], row.get("framework", "damaged"), _size(row), _created(row), _labels(row)]
             for row in rows
         ],
-        empty=_none(name) if name else "no models yet; make one with: tiffin.models.save(…)",
+        empty=ModelTag().none_of(name) if name else "no models yet; make one with: tiffin.models.save(…)",
     )
-
-
-def _none(name: str) -> str:
-    from ...runtime.service.options import nearest
-
-    return f"no model {name!r}{nearest(name, ModelTag().names())}"
 
 
 @command.command()

@@ -57,6 +57,6 @@ def _tell(facts: dict[str, Any]) -> None:
             ("before", facts["before"]),
             ("url", facts["url"]),
             ("routes", "  ".join(f"POST {route}" for route in facts["routes"])),
-            ("processes", f"{facts['processes']} api, {workers} worker{'' if workers == 1 else 's'}"),
+            ("processes", f"{facts['processes']} api, {console.counted(workers, 'worker')}"),
         ],
     )

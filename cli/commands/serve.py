@@ -303,7 +303,7 @@ def _tell_ready(fields: dict[str, Any]) -> None:
             ("grpc", _grpc_url(fields["grpc"], url)),
             ("routes", "  ".join(f"POST {route}" for route in routes)),
             ("pages", "  ".join(f"{url}{page}" for page in ("/", "/docs", "/debug/batching", "/metrics"))),
-            ("api", _count(fields["processes"], "process", "processes")),
+            ("api", console.counted(fields["processes"], "process", "processes")),
             ("runners", _runners(fields) or "none here"),
         ],
     )
@@ -330,7 +330,7 @@ def _runners(fields: dict[str, Any]) -> str:
 
     own_bytes = fields["own_bytes"]
     return ", ".join(
-        f"{name} {_workers(numbers)} × {_count(numbers['threads'], 'thread')}"
+        f"{name} {_workers(numbers)} × {console.counted(numbers['threads'], 'thread')}"
         + (f", {size_words(own_bytes[name])} of memory for one more" if name in own_bytes else "")
         for name, numbers in fields["runners"].items()
     )
@@ -338,9 +338,5 @@ def _runners(fields: dict[str, Any]) -> str:
 
 def _workers(numbers: dict[str, Any]) -> str:
     if numbers["least"] == numbers["most"]:
-        return _count(numbers["workers"], "worker")
-    return f"{numbers['least']} to {_count(numbers['most'], 'worker')} by load"
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
+        return console.counted(numbers["workers"], "worker")
+    return f"{numbers['least']} to {console.counted(numbers['most'], 'worker')} by load"

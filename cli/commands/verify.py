@@ -65,7 +65,7 @@ def command(tag: Any, keys: tuple[Path, ...], as_json: bool) -> int:
         return DAMAGED if damage or problem else 0
     if damage:
         console.table(["file", "what"], damage)
-        number = f"{len(damage)} file{'' if len(damage) == 1 else 's'}"
+        number = console.counted(len(damage), "file")
         console.error(f"{bundle.tag} is damaged: {number}; delete it, and import it again or build it anew")
     else:
         size = size_words(bundle.info.size_bytes)

@@ -67,15 +67,13 @@ class Answers:
         if batch.requests:  # else it was taken back
             method.journal.note(batch, now, failed=False)
             self._metrics.batch(method.name, batch.rows, batch.reason, model_s)
-            self._hand_out(method, value, asked)
             if asked:
+                self._hand_out(method, value, asked)
                 way_s = max(0.0, now - batch.started - model_s)
                 self._metrics.answered(method.name, asked, batch.started, model_s, way_s)
         self._sending.rest(now)
 
     def _hand_out(self, method: Method, value: Any, asked: list[Request]) -> None:
-        if not asked:
-            return
         try:
             parts = _shared_out(method, value, asked)
         except ResultMismatchError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..service.context import RequestContext
 from ..service.reserved import PAGES, PATHS
+from .client_name import client_name
 from .front import WHOLE_SERVER, in_front
 from .routes import UNMATCHED
 from .serving import Serving
@@ -121,7 +122,7 @@ class Counted:
         try:
             await self._app(scope, receive, send_on)
         finally:
-            client = "{}:{}".format(*scope["client"]) if scope.get("client") else "local"
+            client = client_name(scope.get("client"))
             trace = context.trace_id if "traceparent" in context.headers else ""
             seconds = monotonic() - began
             self._serving.ledger.note(

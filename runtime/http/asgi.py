@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InferenceError
+from .client_name import client_name
 from .cors import CorsApp
 from .entrance import let_in
 from .exchange import Headers
@@ -63,7 +64,7 @@ class AsgiPrediction(Prediction):
         )
         if serving.guard is not None:
             let_in(head, serving.guard)
-        super().__init__(serving, head, "{}:{}".format(*client) if client else "local")
+        super().__init__(serving, head, client_name(client))
         self._send = send
         self._message: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._over = asyncio.Event()

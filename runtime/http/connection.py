@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..http2 import connection as http2
+from .client_name import client_name
 from .http2_door import Http2Door
 from .serving import Serving
 from .socket_prediction import CONTINUE, Refusal, SocketPrediction
@@ -43,7 +44,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        self.peer = "{}:{}".format(*self.client) if self.client else "local"
+        self.peer = client_name(self.client)
         self.serving.sweeper.add(self, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:

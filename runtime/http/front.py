@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import NotFoundRouteError
 from . import problem
+from .client_name import client_name
 from .cors import CorsApp
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Prefixed:
             where = f"{path}/".encode("latin-1") + (b"?" + query if query else b"")
             await _send(send, 308, [(b"location", where), (b"content-length", b"0")])
         else:
-            client = "{}:{}".format(*scope["client"]) if scope.get("client") else "local"
+            client = client_name(scope.get("client"))
             error = NotFoundRouteError(f"no route {path[:200]!r}")
             report, request_id = self._serving.refuse(error, client, 0.0)
             headers = [

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from http import HTTPStatus
 
 
-@lru_cache(maxsize=256)
 def status_line(status: int, media_type: str) -> bytes:
-    """Status line and `content-type`; few of them exist, so they are kept."""
+    """Status line and `content-type`."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:

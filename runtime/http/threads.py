@@ -69,13 +69,10 @@ def _run(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     try:
         value = function(**arguments)
     except StopIteration as error:  # no future can hold one: the caller would wait for ever
-        if forked.is_copy():
-            forked.leave(error)
+        forked.end_copy(error)
         raise RuntimeError("the api raised StopIteration") from error
     except BaseException as error:
-        if forked.is_copy():
-            forked.leave(error)
+        forked.end_copy(error)
         raise
-    if forked.is_copy():
-        forked.leave()
+    forked.end_copy()
     return value

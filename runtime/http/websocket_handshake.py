@@ -10,6 +10,7 @@ from ...errors import ForbiddenError, ServingError, UnavailableError
 from ..auth.tokens import PREDICT
 from ..service.context import RequestContext
 from . import problem
+from .client_name import client_name
 from .entrance import authorization
 from .head import Head
 from .origins import ANY
@@ -85,11 +86,10 @@ class WebSockets:
         await send(
             {"type": "websocket.accept", "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None}
         )
-        client = scope.get("client")
         socket = Socket(
             self._serving,
             self._heads(route, headers, scope.get("query_string", b"").decode("latin-1")),
-            client="{}:{}".format(*client) if client else "local",
+            client=client_name(scope.get("client")),
             authorization=shown,
             send=send,
         )
@@ -124,7 +124,7 @@ class WebSockets:
         """The problem as the answer to the handshake; browsers only tell their page that it failed."""
         context = RequestContext(scope["headers"], route=scope["path"])
         report = problem.problem(error, instance=scope["path"], request_id=context.id)
-        client = "{}:{}".format(*scope["client"]) if scope.get("client") else "local"
+        client = client_name(scope.get("client"))
         size = len(report.body)
         self._serving.unmatched.begin()
         self._serving.ledger.note(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import cast
 
+from ..http.client_name import client_name
 from .error import NO_ERROR, ConnectionFaultError
 from .frame import DEFAULT_FRAME_BYTES, DEFAULT_WINDOW, GOAWAY, frame, number
 from .frame_reader import FrameReader
@@ -76,8 +77,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        client = transport.get_extra_info("peername")
-        self.peer = "{}:{}".format(*client[:2]) if isinstance(client, tuple) else "local"
+        self.peer = client_name(transport.get_extra_info("peername"))
         transport.write(GREETING)  # type: ignore[attr-defined]
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002

@@ -36,8 +36,7 @@ def _to_the_end(main: asyncio.Task[int], loop: asyncio.AbstractEventLoop) -> int
         try:
             return loop.run_until_complete(main)
         except (SystemExit, KeyboardInterrupt) as error:  # noqa: PERF203 - seldom more than once
-            if forked.is_copy():
-                forked.leave(error)
+            forked.end_copy(error)
             if main.done():
                 raise
             logger.exception("a task of the service raised %s", type(error).__name__)

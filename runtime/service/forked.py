@@ -24,9 +24,14 @@ def serves_here() -> None:
     _server = os.getpid()
 
 
-def is_copy() -> bool:
-    """Whether this process was forked from one that answers."""
-    return _server not in (0, os.getpid())
+def end_copy(error: BaseException | None = None) -> None:
+    """Ends this process if it was forked from one that answers.
+
+    Args:
+        error: what came out of the user's code.
+    """
+    if _server not in (0, os.getpid()):
+        leave(error)
 
 
 def leave(error: BaseException | None = None) -> NoReturn:

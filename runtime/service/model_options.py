@@ -10,7 +10,7 @@ from ...errors import ServiceDefinitionError
 from ..manifest import MethodSpec, ModelInfo
 from ..model.compiled import DEFAULT, FRAMEWORK, GRAPH_MODES, MODES
 from .batch_options import increasing
-from .options import nearest
+from .options import flag, nearest
 
 
 def compile_mode(where: str, compile: object, cls: type | None, gpus: float) -> str:  # noqa: A002 - the option
@@ -46,18 +46,17 @@ def copies_ahead(where: str, copy_ahead: object, cls: type | None, gpus: float) 
     Raises:
         ServiceDefinitionError: it is no choice, or there is no saved model or no GPU.
     """
-    if not isinstance(copy_ahead, bool):
-        raise ServiceDefinitionError(f"{where}: copy_ahead={copy_ahead!r} is no choice; use True or False")
-    if copy_ahead and cls is not None:
+    wanted = flag(where, "copy_ahead", copy_ahead)
+    if wanted and cls is not None:
         raise ServiceDefinitionError(
             f"{where}: copy_ahead= is for saved torch models; a class of your own moves its tensors itself: "
             "leave it out"
         )
-    if copy_ahead and not gpus:
+    if wanted and not gpus:
         raise ServiceDefinitionError(
             f"{where}: copy_ahead= is for NVIDIA GPUs and this runner has none; add gpus=1, or leave it out"
         )
-    return copy_ahead
+    return wanted
 
 
 def fixed_sizes(where: str, sizes: Iterable[int] | None, cls: type | None) -> tuple[int, ...]:

@@ -54,6 +54,13 @@ def whole_or_auto(where: str, option: str, value: Any, high: int) -> int | str:
     return whole(where, option, value, 1, high)
 
 
+def flag(where: str, option: str, value: object) -> bool:
+    """True or False, and nothing that only counts as one."""
+    if not isinstance(value, bool):
+        raise ServiceDefinitionError(f"{where}: {option}={value!r} is no choice; use True or False")
+    return value
+
+
 def number(where: str, option: str, value: Any, high: float, unit: str) -> float:
     """A number above 0 and up to high."""
     bad_type = isinstance(value, bool) or not isinstance(value, (int, float))

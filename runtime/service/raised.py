@@ -20,8 +20,7 @@ def pass_on_close(error: BaseException, task: asyncio.Task[Any] | None) -> None:
     Args:
         task: the one that runs the coroutine.
     """
-    if forked.is_copy():
-        forked.leave(error)
+    forked.end_copy(error)
     if isinstance(error, GeneratorExit) and (
         task is None or asyncio.current_task(task.get_loop()) is not task
     ):

@@ -18,7 +18,7 @@ from ..tag import Tag
 from .local import LocalRunner
 from .methods import RESERVED, method_specs, public_methods
 from .model_options import check_fits, compile_mode, copies_ahead, fixed_sizes, methods_as_run
-from .options import DAY_S, MAX_PROCESSES, MAX_ROWS, nearest, number, refuse_unknown, whole
+from .options import DAY_S, MAX_PROCESSES, MAX_ROWS, flag, nearest, number, refuse_unknown, whole
 from .where import at, line_of, user_frame
 from .workers import gpu_share, worker_numbers
 
@@ -120,7 +120,7 @@ def runner(
         gpus=gpu_share(where, gpus),
         threads=threads if threads is None else whole(where, "threads", threads, 1, MAX_PROCESSES),
         models=_tags(where, cls, models),
-        retry=_flag(where, retry),
+        retry=flag(where, "retry", retry),
         start_timeout_s=number(where, "start_timeout_s", start_timeout_s, DAY_S, "seconds"),
         compile=compile_mode(where, compile, cls, gpus),
         copy_ahead=copies_ahead(where, copy_ahead, cls, gpus),
@@ -347,9 +347,3 @@ def _tags(where: str, cls: type | None, models: Iterable[str]) -> tuple[Tag, ...
         return tuple(Tag.parse(text) for text in texts)
     except (InvalidTagError, AttributeError) as error:
         raise ServiceDefinitionError(f"{where}: models={texts!r}: {error}") from error
-
-
-def _flag(where: str, retry: object) -> bool:
-    if not isinstance(retry, bool):
-        raise ServiceDefinitionError(f"{where}: retry={retry!r} is no choice; use True or False")
-    return retry

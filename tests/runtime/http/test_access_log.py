@@ -76,13 +76,20 @@ def test_what_is_written_at_once_ends_with_a_line(pipe: tuple[int, int]) -> None
     assert text.endswith(b"id=id-1\n")
 
 
-def test_long_lines_go_in_portions_of_their_own(pipe: tuple[int, int]) -> None:
+def test_long_lines_go_in_portions_of_their_own(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A pipe takes up to PIPE_BUF bytes in one piece."""
     long: Row = (*ROW[:2], "/" + "a" * 1500, *ROW[3:])
     log = AccessLog(json=False, descriptor=pipe[1])
     portions: list[int] = []
     write = log._stream.write
-    log._stream.write = lambda data, *, lines=1: portions.append(len(data)) or write(data, lines=lines)  # type: ignore[method-assign,func-returns-value,assignment]
+
+    def noted(data: bytes, *, lines: int = 1) -> int:
+        portions.append(len(data))
+        return write(data, lines=lines)
+
+    monkeypatch.setattr(log._stream, "write", noted)
     written(log, *[long] * 32)
     text = os.read(pipe[0], 65_536)
     assert text.count(b"\n") == 32
