@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .runtime.client.async_client import AsyncClient as AsyncClient
     from .runtime.client.client import Client as Client
     from .runtime.model.model import Model as Model
+    from .runtime.model.prepack import prepack as prepack
     from .runtime.schema.file import File as File
     from .runtime.service.api import api as api
     from .runtime.service.batch import batch as batch
@@ -48,6 +49,7 @@ _HOME_OF = {
     "on_ready": "runtime.service.hooks",
     "on_start": "runtime.service.hooks",
     "on_stop": "runtime.service.hooks",
+    "prepack": "runtime.model.prepack",
     "request_context": "runtime.service.context",
     "runner": "runtime.service.runner",
     "service": "runtime.service.service",
@@ -73,6 +75,7 @@ __all__ = [
     "on_ready",
     "on_start",
     "on_stop",
+    "prepack",
     "request_context",
     "runner",
     "service",

@@ -168,6 +168,8 @@ class RunnerSpec(_Record, kw_only=True):
     """Whether a request may run again after its worker died. False for calls with side effects."""
     compile: str = ""
     """Mode of `torch.compile`: `default`, `reduce-overhead`, `max-autotune`; empty: not compiled."""
+    prepack: bool | None = None
+    """Whether a worker packs the weights of large linear layers; None: while they are not too many."""
     copy_ahead: bool = False
     """Whether a batch is copied to the GPU while the one before it is computed."""
     start_timeout_s: float = 300.0

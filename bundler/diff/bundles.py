@@ -187,9 +187,9 @@ def _runners(info: BundleInfo) -> dict[str, Any]:
 
 def _defaults() -> dict[str, Any]:
     """What a manifest leaves out, so that a default that is written out is no difference."""
+    told_elsewhere = ("name", "model", "cls", "models", "methods")
     plain = RunnerSpec(name="x")
-    names = ("workers", "max_batch_size", "max_latency_ms", "gpus", "threads", "retry", "start_timeout_s")
-    return {name: getattr(plain, name) for name in names}
+    return {name: getattr(plain, name) for name in plain.__struct_fields__ if name not in told_elsewhere}
 
 
 def _settings(info: BundleInfo) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The options that only a runner of a saved model takes: `compile`, `copy_ahead` and `sizes`."""
+"""The options that only a runner of a saved model takes: `compile`, `prepack`, `copy_ahead` and `sizes`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import msgspec
 from ...errors import ServiceDefinitionError
 from ..manifest import MethodSpec, ModelInfo
 from ..model.compiled import DEFAULT, FRAMEWORK, GRAPH_MODES, MODES
+from ..model.prepack import FRAMEWORKS
 from .batch_options import increasing
 from .options import flag, nearest
+from .runner_options import RunnerOptions
 
 
 def compile_mode(where: str, compile: object, cls: type | None, gpus: float) -> str:  # noqa: A002 - the option
@@ -38,6 +40,32 @@ def compile_mode(where: str, compile: object, cls: type | None, gpus: float) -> 
             "add gpus=1, or use compile=True"
         )
     return str(mode)
+
+
+def packs(where: str, prepack: object, cls: type | None, gpus: float, compile: object) -> bool | None:  # noqa: A002 - the option
+    """Checks `prepack=`; None for the runner of a saved model that says nothing.
+
+    Raises:
+        ServiceDefinitionError: it is no choice, or is asked for where nothing can be packed.
+    """
+    if prepack is None:
+        return None
+    wanted = flag(where, "prepack", prepack)
+    if wanted and cls is not None:
+        raise ServiceDefinitionError(
+            f"{where}: prepack= is for saved torch models; in a class of your own write "
+            "tiffin.prepack(self.net) in __init__"
+        )
+    if wanted and gpus:
+        raise ServiceDefinitionError(
+            f"{where}: prepack= is for weights on the CPU and this runner has gpus={gpus:g}; leave it out"
+        )
+    if wanted and compile is not False:
+        raise ServiceDefinitionError(
+            f"{where}: prepack= and compile= exclude each other: compiled code does not use packed weights; "
+            "keep the faster one"
+        )
+    return wanted
 
 
 def copies_ahead(where: str, copy_ahead: object, cls: type | None, gpus: float) -> bool:
@@ -74,20 +102,21 @@ def fixed_sizes(where: str, sizes: Iterable[int] | None, cls: type | None) -> tu
     return tuple(increasing(where, "sizes", sizes))
 
 
-def check_fits(where: str, info: ModelInfo, mode: str, sizes: tuple[int, ...], *, copy_ahead: bool) -> None:
+def check_fits(where: str, info: ModelInfo, options: RunnerOptions) -> None:
     """Raises ServiceDefinitionError when an option would do nothing for this model."""
-    if sizes and not any(method.batch for method in info.methods.values()):
+    if options.sizes and not any(method.batch for method in info.methods.values()):
         raise ServiceDefinitionError(
             f"{where}: sizes= is for batches, and no method of {info.name}:{info.version} takes them; "
             "leave it out"
         )
-    asked = [name for name, given in (("compile", mode), ("copy_ahead", copy_ahead)) if given]
-    if asked and info.framework != FRAMEWORK:
-        hint = "save the module itself" if info.framework == "torchscript" else "leave it out"
-        raise ServiceDefinitionError(
-            f"{where}: {asked[0]}= is for torch modules and {info.name}:{info.version} is of "
-            f"{info.framework}; {hint}"
-        )
+    asked = {"compile": (FRAMEWORK,), "copy_ahead": (FRAMEWORK,), "prepack": FRAMEWORKS}
+    for name, frameworks in asked.items():
+        if getattr(options, name) and info.framework not in frameworks:
+            hint = "save the module itself" if info.framework == "torchscript" else "leave it out"
+            raise ServiceDefinitionError(
+                f"{where}: {name}= is for torch modules and {info.name}:{info.version} is of "
+                f"{info.framework}; {hint}"
+            )
 
 
 def methods_as_run(

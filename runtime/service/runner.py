@@ -5,56 +5,24 @@ In a server it runs in worker processes; without one (a unit test, a notebook) i
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from ...errors import InvalidTagError, ServiceDefinitionError
-from ..manifest import MethodSpec, ModelInfo, RunnerSpec, WorkerRange
+from ...errors import ServiceDefinitionError
+from ..manifest import MethodSpec, ModelInfo, RunnerSpec
 from ..tag import Tag
 from .local import LocalRunner
-from .methods import RESERVED, method_specs, public_methods
-from .model_options import check_fits, compile_mode, copies_ahead, fixed_sizes, methods_as_run
-from .options import DAY_S, MAX_PROCESSES, MAX_ROWS, flag, nearest, number, refuse_unknown, whole
+from .methods import method_specs
+from .model_options import check_fits, compile_mode, copies_ahead, fixed_sizes, methods_as_run, packs
+from .options import DAY_S, MAX_PROCESSES, MAX_ROWS, flag, number, whole
+from .runner_options import RunnerOptions
+from .runner_target import check_init, resolve, shown, tags_of
 from .where import at, line_of, user_frame
 from .workers import gpu_share, worker_numbers
 
-_OPTIONS = (
-    "workers",
-    "max_batch_size",
-    "max_latency_ms",
-    "max_queue_rows",
-    "gpus",
-    "threads",
-    "models",
-    "retry",
-    "start_timeout_s",
-    "compile",
-    "copy_ahead",
-    "sizes",
-)
 _MAX_NAME = 63
-
-
-@dataclass(frozen=True)
-class RunnerOptions:
-    """How a runner is run; the fields are those of `RunnerSpec`."""
-
-    workers: int | str | WorkerRange
-    max_batch_size: int
-    max_latency_ms: float | None
-    max_queue_rows: int | None
-    gpus: float
-    threads: int | None
-    models: tuple[Tag, ...]
-    retry: bool
-    start_timeout_s: float
-    compile: str
-    copy_ahead: bool
-    sizes: tuple[int, ...]
 
 
 def runner(
@@ -70,6 +38,7 @@ def runner(
     retry: bool = True,
     start_timeout_s: float = 300.0,
     compile: bool | str = False,  # noqa: A002 - torch calls it so
+    prepack: bool | None = None,
     copy_ahead: bool = False,
     sizes: Iterable[int] | None = None,
     **init: Any,
@@ -94,6 +63,9 @@ def runner(
         start_timeout_s: seconds that loading and warming may take, up to a day.
         compile: of a saved torch module, by `torch.compile`, in the worker before it is ready: True or
             `"default"`; with `gpus` also `"reduce-overhead"` or `"max-autotune"`, which record CUDA graphs.
+        prepack: of a saved torch module on the CPU: whether a worker packs the weights of large linear
+            layers when it loads them, so that they take half the time or less. None: up to 256 MiB of them,
+            which each worker then holds once more.
         copy_ahead: of a saved torch module with `gpus`: batches go to the GPU and back through pinned memory
             (up to 192 MiB a worker), the next one while the one before it is computed.
         sizes: the numbers of rows that a saved model is called with, increasing; batches between are filled
@@ -105,9 +77,9 @@ def runner(
     """
     frame = user_frame()
     line = at(frame.f_code.co_filename, frame.f_lineno)
-    where = f"{line}: tiffin.runner({_shown(target)})"
-    tag, cls = _resolve(where, target)
-    _check_init(where, cls, init)
+    where = f"{line}: tiffin.runner({shown(target)})"
+    tag, cls = resolve(where, target)
+    check_init(where, cls, init)
     options = RunnerOptions(
         workers=worker_numbers(where, workers),
         max_batch_size=whole(where, "max_batch_size", max_batch_size, 1, MAX_ROWS),
@@ -119,10 +91,11 @@ def runner(
         else whole(where, "max_queue_rows", max_queue_rows, 1, MAX_ROWS * 1000),
         gpus=gpu_share(where, gpus),
         threads=threads if threads is None else whole(where, "threads", threads, 1, MAX_PROCESSES),
-        models=_tags(where, cls, models),
+        models=tags_of(where, cls, models),
         retry=flag(where, "retry", retry),
         start_timeout_s=number(where, "start_timeout_s", start_timeout_s, DAY_S, "seconds"),
         compile=compile_mode(where, compile, cls, gpus),
+        prepack=packs(where, prepack, cls, gpus, compile),
         copy_ahead=copies_ahead(where, copy_ahead, cls, gpus),
         sizes=fixed_sizes(where, sizes, cls),
     )
@@ -224,6 +197,7 @@ class Runner:
             retry=options.retry,
             start_timeout_s=options.start_timeout_s,
             compile=options.compile,
+            prepack=options.prepack,
             copy_ahead=options.copy_ahead,
         )
         if self.cls is not None:
@@ -243,7 +217,7 @@ class Runner:
         """
         options = self.options
         where = f"{self.where}: runner {self._name}"
-        check_fits(where, info, options.compile, options.sizes, copy_ahead=options.copy_ahead)
+        check_fits(where, info, options)
         return methods_as_run(info, options.compile, options.max_batch_size, options.sizes)
 
     def __repr__(self) -> str:
@@ -264,86 +238,3 @@ def importable(cls: type, where: str) -> str:
             "import it; move it to the top of its module"
         )
     return f"{cls.__module__}:{cls.__qualname__}"
-
-
-def _shown(target: object) -> str:
-    return target.__qualname__ if isinstance(target, type) else repr(target)
-
-
-def _resolve(where: str, target: object) -> tuple[Tag | None, type | None]:
-    if isinstance(target, str):
-        try:
-            return Tag.parse(target), None
-        except InvalidTagError as error:
-            raise ServiceDefinitionError(
-                f"{where}: {error}; name a saved model such as 'iris:latest'"
-            ) from error
-    if not isinstance(target, type):
-        raise ServiceDefinitionError(
-            f"{where}: a {type(target).__name__} is no target; "
-            "give a model's tag such as 'iris:latest', or a class (not an instance of it)"
-        )
-    methods = public_methods(target)
-    if not methods:
-        raise ServiceDefinitionError(
-            f"{where}: class {target.__qualname__} has no public method to call; "
-            "write one, and mark it with @tiffin.batch when it takes many rows"
-        )
-    for name, method in methods.items():
-        if name in RESERVED:
-            raise ServiceDefinitionError(
-                f"{line_of(method)}: {target.__qualname__}.{name}: `self.<runner>.{name}` has a meaning "
-                "already; rename the method"
-            )
-        if (
-            inspect.iscoroutinefunction(method)
-            or inspect.isasyncgenfunction(method)
-            or inspect.isgeneratorfunction(method)
-        ):
-            raise ServiceDefinitionError(
-                f"{line_of(method)}: {target.__qualname__}.{name} is async or yields; a worker runs plain "
-                f"methods that return: write `def {name}(self, …)`, or make it private (`_{name}`)"
-            )
-    return None, target
-
-
-def _check_init(where: str, cls: type | None, init: dict[str, Any]) -> None:
-    if cls is None:
-        refuse_unknown(where, init, _OPTIONS)
-        return
-    try:
-        signature = inspect.signature(cls)
-    except ValueError:
-        return  # written in C without a signature: only constructing it can tell
-    parameters = signature.parameters.values()
-    takes = [p.name for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        for name in init:
-            if name not in takes:
-                raise ServiceDefinitionError(
-                    f"{where}: unknown option {name!r}{nearest(name, [*_OPTIONS, *takes])} "
-                    f"(options: {', '.join(_OPTIONS)}; "
-                    f"{cls.__qualname__} takes: {', '.join(takes) or 'nothing'})"
-                )
-    missing = [p.name for p in parameters if p.name in takes and p.default is p.empty and p.name not in init]
-    if missing:
-        raise ServiceDefinitionError(
-            f"{where}: {cls.__qualname__}.__init__ needs {', '.join(missing)}; "
-            f"write tiffin.runner({cls.__qualname__}, {', '.join(f'{name}=…' for name in missing)})"
-        )
-
-
-def _tags(where: str, cls: type | None, models: Iterable[str]) -> tuple[Tag, ...]:
-    if isinstance(models, str) or not isinstance(models, Iterable):
-        raise ServiceDefinitionError(
-            f"{where}: models={models!r} must be a list of tags: models=[{models!r}]"
-        )
-    texts = list(models)
-    if cls is None and texts:
-        raise ServiceDefinitionError(
-            f"{where}: models= is for classes that load models themselves; leave it out"
-        )
-    try:
-        return tuple(Tag.parse(text) for text in texts)
-    except (InvalidTagError, AttributeError) as error:
-        raise ServiceDefinitionError(f"{where}: models={texts!r}: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,6 +18,8 @@ from ..batching.sizes import with_sizes
 from ..manifest import MethodSpec, RunnerSpec
 from ..model import torch_call
 from ..model.compiled import Compiled
+from ..model.model import Model
+from ..model.prepack import FRAMEWORKS, UNASKED_BYTES, prepack, sizes_of_code
 from ..model.staging import Staging
 from ..model.tables import with_categories
 from ..schema.convert import convert, has_class, hints_of
@@ -29,6 +32,8 @@ Run = Callable[..., Any]
 Args = tuple[Any, ...]
 MANY_ROWS = 64
 """What code for any number of rows is tuned for, unless batches are smaller."""
+_LONG_S = 0.5
+"""Longest that a method is warmed for the code of its packed layers."""
 
 
 class Inference:
@@ -39,6 +44,7 @@ class Inference:
         methods: the functions behind the names of `spec.methods`.
         compiled: the model behind them, when it is compiled: while it is warmed.
         staging: through which its batches go to a GPU and back; None: they go as the model takes them.
+        packed: whether it has packed layers, which make code for numbers of rows when they first come.
     """
 
     def __init__(
@@ -47,10 +53,13 @@ class Inference:
         methods: dict[str, Run],
         compiled: Compiled | None = None,
         staging: Staging | None = None,
+        *,
+        packed: bool = False,
     ) -> None:
         self.spec = spec
         self.staging = staging
         self._compiled = compiled
+        self._packed = packed
         self._methods = {name: _adapted(run, spec.methods[name]) for name, run in methods.items()}
         if staging is not None:
             # Around what fills batches up, which then does so on the device.
@@ -90,16 +99,22 @@ class Inference:
             ModelError: it was to be compiled and cannot.
         """
         for name, method in self.spec.methods.items():
+            began = time.monotonic()
             for args in warm_batches(method, self._rows_to_warm(method)):
                 self._try(name, args)
+                if self._packed and not method.sizes and time.monotonic() - began > _LONG_S:
+                    break  # calls that take so long do not feel the half millisecond that code takes
         if self._compiled is not None:
             self._compiled.seal()
 
     def _rows_to_warm(self, method: MethodSpec) -> list[int]:
         """Code for any number of rows is code for one and code for more."""
-        if method.sizes or self._compiled is None:
-            return method.sizes or [1]
-        return sorted({1, min(max_rows(self.spec, method), MANY_ROWS)})
+        if method.sizes:
+            return method.sizes
+        most = min(max_rows(self.spec, method), MANY_ROWS)
+        if self._packed:
+            return sizes_of_code(most)
+        return [1] if self._compiled is None else sorted({1, most})
 
     def _try(self, name: str, args: Args) -> None:
         try:
@@ -148,6 +163,7 @@ def _of_model(spec: RunnerSpec) -> Inference:
 
     model = find(spec.model)
     loaded = model.load(device="auto")
+    packed = _prepacked(spec, model, loaded)
     staging = Staging(loaded, spec.model) if spec.copy_ahead else None
     run = torch_call.run if staging is None else staging.run
     compiled = Compiled(loaded, spec.model, spec, run) if spec.compile else None
@@ -163,7 +179,33 @@ def _of_model(spec: RunnerSpec) -> Inference:
             f"model {spec.model} has no method {missing[0]!r}; it has {', '.join(model.info.methods)}"
         )
     methods = {name: with_categories(partial(call, name), spec.methods[name]) for name in spec.methods}
-    return Inference(spec, methods, compiled, staging)
+    return Inference(spec, methods, compiled, staging, packed=packed)
+
+
+def _prepacked(spec: RunnerSpec, model: Model, loaded: Any) -> bool:
+    """Whether layers of the model are packed now.
+
+    Raises:
+        ModelError: that was asked for, and there are none that can be.
+    """
+    if spec.prepack is False or spec.compile or model.info.framework not in FRAMEWORKS:
+        return False
+    done = prepack(loaded, None if spec.prepack else UNASKED_BYTES)
+    if done.layers:
+        log.info("packed %d linear layers of %s (%.0f MB)", done.layers, spec.model, done.weight_bytes / 1e6)
+    elif done.left_bytes:
+        log.info(
+            "linear layers of %s are not packed: prepack=True makes them faster on a CPU and takes %.0f MB "
+            "more in each worker",
+            spec.model,
+            done.left_bytes / 1e6,
+        )
+    elif spec.prepack:
+        raise ModelError(
+            f"prepack=True: {spec.model} has nothing to pack here; it is for torch.nn.Linear layers of "
+            "float32 with 131,072 weights or more, on an x86-64 CPU, by a torch with oneDNN; leave it out"
+        )
+    return bool(done.layers)
 
 
 def typed(method: Run) -> Run:

@@ -58,4 +58,12 @@ TWO = replace(
     requests={"iris": OURS.requests["iris"]},
     arguments=("--processes", "2"),
 )
-PEERS = [OURS, QUIET, TWO]
+AS_IT_IS = replace(
+    OURS,
+    name="tiffin-as-it-is",
+    title="tiffin, weights not packed",
+    configuration="the same with prepack=False: torch computes as it does elsewhere",
+    requests={"mlp": OURS.requests["mlp"]},
+    arguments=("--as-it-is",),
+)
+PEERS = [OURS, QUIET, TWO, AS_IT_IS]

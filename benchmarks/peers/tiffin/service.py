@@ -21,26 +21,23 @@ class Iris:
         return [self.classifier.model.classes[i] for i in classes]
 
 
-class Network:
-    def __init__(self) -> None:
-        self.model = reference_models.load("mlp")
-
-    @tiffin.batch(max_size=reference_models.BATCH)
-    def predict(self, x: Float32[np.ndarray, "n 784"]) -> Float32[np.ndarray, "n 10"]:
-        logits: np.ndarray = self.model(x)
-        return logits
-
-
 @tiffin.service
 class Mlp:
-    """A torch network in a runner class."""
+    """A saved torch network."""
 
-    network = tiffin.runner(Network, threads=1)
+    network = tiffin.runner("mlp:latest", max_batch_size=reference_models.BATCH, threads=1)
 
     @tiffin.api
     async def predict(self, x: Float32[np.ndarray, "n 784"]) -> Float32[np.ndarray, "n 10"]:
         logits: np.ndarray = await self.network.predict(x)
         return logits
+
+
+@tiffin.service
+class MlpAsItIs(Mlp):
+    """The same, computed by torch's own way only."""
+
+    network = tiffin.runner("mlp:latest", max_batch_size=reference_models.BATCH, threads=1, prepack=False)
 
 
 class Sleeper:
