@@ -7,10 +7,12 @@ docs/09-batching.md.
 
 from __future__ import annotations
 
+from collections import deque
 from math import ceil, inf, sqrt
 from typing import Any
 
 from .decision import Decision, Queue, fitting
+from .groups import Groups
 from .probes import Probes
 from .returns import Returns
 from .service_times import ServiceTimes
@@ -53,6 +55,9 @@ class AdaptivePolicy:
         self._times = ServiceTimes(max_rows)
         self._returns = Returns()
         self._probes = Probes()
+        self._groups = Groups(self._times)
+        self._running: deque[float] = deque()
+        """Rows of the batches that were sent and are not back, as far as told."""
         self._waiting = 0.0
         self._sure = inf
         """Up to so many may wait without a question."""
@@ -77,7 +82,7 @@ class AdaptivePolicy:
     @property
     def cap(self) -> float:
         """The largest batch worth sending: up to so many wait for one batch only."""
-        return self._times.cap
+        return min(self._times.cap, self._groups.size)
 
     # -- what happens
 
@@ -112,6 +117,10 @@ class AdaptivePolicy:
             if self._batches > MIN_BATCHES and self.max_latency_s < inf:
                 self._sure = times.cap
         self._returns.on_answer(now, rows, 0.75 * times.mean_s)
+        running = self._running
+        self._groups.on_complete(now, rows, self._waiting + sum(running), times.cap, self.workers)
+        if rows in running:
+            running.remove(rows)
         self._largest = max(self._largest, rows)
         self._growth = self._grown(rows, service_s) if self._largest < times.cap else inf
 
@@ -158,6 +167,7 @@ class AdaptivePolicy:
                 self._counts["shed"] += late
                 self._waiting = max(0.0, self._waiting - sum(queue[place].rows for place in range(late)))
                 return Decision(shed=late, reason="latency")
+        room = min(room, self._groups.size)
         if room > self._growth < rows:
             room = max(1.0, self._growth)
         if idle <= 0:
@@ -169,6 +179,9 @@ class AdaptivePolicy:
         size, reason = self._size(rows, room, idle, now - oldest)
         number, taken = (length, rows) if size >= rows else fitting(queue, size)
         self._waiting = max(0.0, self._waiting - taken)
+        self._running.append(taken)
+        if len(self._running) > 2 * max(1, self.workers):  # one that never came back
+            self._running.popleft()
         self._last_start = now
         self._held = None
         return Decision(number, 0, None, reason)
