@@ -23,8 +23,8 @@ def explain(
         running: batches at workers: `{worker, method, rows, requests, reason, for_s}`.
         ahead: the same of full batches that their workers have and begin next; `for_s` since they were sent.
         methods: by name, each with the keys of `AdaptivePolicy.explain` (max_rows, max_latency_s,
-            workers, waiting, cap, shape, spread, batches, service_s, arrival_rate, expected_returns,
-            decisions) and
+            workers, waiting, cap, group, shape, spread, batches, service_s, arrival_rate,
+            expected_returns, decisions) and
             batch: whether the method takes batches at all.
             unit: of the policy's sizes: `rows`, or the name of the `cost`.
             reasons: why batches left, to how many did: `idle worker`, `full`, `ahead` (full, sent just before

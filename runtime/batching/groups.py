@@ -21,7 +21,7 @@ SAME = 1.1
 """So many times as many are still the same callers; fewer are seen where groups overlap."""
 GONE = 0.6
 """With less than that part of them, they are others."""
-PROMISE = 0.85
+PROMISE = 0.9
 """Groups are tried when a round might take less than that part of the time that it takes now."""
 BETTER = 1.05
 """What replaces another must do that many times as much,"""
@@ -31,6 +31,8 @@ ROUNDS = 8
 """Of all callers, in each half of a comparison."""
 SETTLING = 2
 """Of all callers, before a change shows."""
+SOON = 16
+"""Rounds until it is looked again whether something is worth trying."""
 REST = 64
 """Rounds between trials; twice as many after each that changed nothing."""
 
@@ -118,7 +120,7 @@ class Groups:
         if not self._rates:
             self._tried = self._other(self._callers / rate, cap, workers)
             if self._tried < 0:
-                self._settle(self.number, REST)
+                self._settle(self.number, SOON)
                 return
         self._rates.append(rate)
         tried = len(self._rates)

@@ -8,11 +8,12 @@ docs/09-batching.md.
 from __future__ import annotations
 
 from collections import deque
-from math import ceil, inf, sqrt
+from math import ceil, inf
 from typing import Any
 
 from .decision import Decision, Queue, fitting
 from .groups import Groups
+from .parts import part_of
 from .probes import Probes
 from .returns import Returns
 from .service_times import ServiceTimes
@@ -292,25 +293,8 @@ class AdaptivePolicy:
         return (probe, "probe") if probe else (times.shape.rounded(part), "idle worker")
 
     def _part(self, rows: float, most: float, idle: int) -> float:
-        """How many of `rows` to send, up to `most`, so that the sum of all waits is least.
-
-        A batch of c rows makes the queue shorter by c - rate * s(c), and everybody in it waits s(c): so each
-        row less costs queue * s(c) / (c - rate * s(c)), and half a batch more, for its first rows wait for
-        its last. With s(c) = fixed + row * c the least is where 2 * queue * fixed = s(c) (c - rate * s(c)).
-        """
-        times, workers = self._times, max(1, self.workers)
-        fixed, row = times.shape.fixed, times.shape.row
-        rate = self._returns.steady_rate / workers
-        load = rate * row
-        if row <= 0 or load >= 1:
-            return most
-        queue = (rows + max(0, workers - idle) * times.mean_rows) / workers
-        square, linear = row * (1 - load), fixed * (1 - 2 * load)
-        constant = fixed * (rate * fixed + 2 * queue)
-        size = (sqrt(linear * linear + 4 * square * constant) - linear) / (2 * square)
-        part = times.shape.whole(max(1, ceil(size)))
-        # What was measured must bear it out: a part that is too small to keep up is worse than all.
-        return part if part < most and rate * times(part) < part else most
+        rate = self._returns.steady_rate
+        return part_of(rows, most, idle, workers=self.workers, rate=rate, times=self._times)
 
     def wait_s(self, rows: int) -> float:
         """Seconds until `rows` more would have their answer; 0 while that is not known or one batch does."""
@@ -330,6 +314,8 @@ class AdaptivePolicy:
             max_rows, max_latency_s: as the user set them; `max_latency_s` is None for no limit.
             workers: that are up.
             cap: rows of the largest batch that is worth sending.
+            group: rows of a batch by which the callers of a closed loop are served fastest; None: they are
+                not grouped.
             shape: of s(n), in words: `line`, `steps of 8`, `knee at 20`.
             spread: mean relative deviation of a service time from what was expected.
             batches: seen so far.
@@ -348,6 +334,7 @@ class AdaptivePolicy:
             "workers": self.workers,
             "waiting": self._waiting,
             "cap": times.cap,
+            "group": None if self._groups.size == inf else self._groups.size,
             "shape": str(times.shape),
             "spread": times.spread,
             "batches": self._batches,

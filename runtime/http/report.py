@@ -39,13 +39,15 @@ def unit(method: Mapping[str, Any]) -> str:
 
 
 def cap(method: Mapping[str, Any]) -> str:
-    """`cap 24 of 64 rows (knee at 24), at most 100 ms, 2 workers`"""
+    """`cap 24 of 64 rows (knee at 24), callers in groups of 16, at most 100 ms, 2 workers`"""
     most, now = method["max_rows"], method["cap"]
     rows = f"cap {now:g} {unit(method)}" if now == most else f"cap {now:g} of {most:g} {unit(method)}"
     if not method["batch"]:
         rows = "one call at a time"
     elif method["service_s"]:
         rows += f" ({method['shape']})"
+    if method["group"] is not None:
+        rows += f", callers in groups of {method['group']:g}"
     limit = method["max_latency_s"]
     latency = "no latency limit" if limit is None else f"at most {limit * 1000:g} ms"
     workers = method["workers"]

@@ -142,6 +142,7 @@ function facts(runner, id, method) {
     ["Rows", number(method.rows)],
     ["Rows a batch", rowsEach(method)],
     ["Cap", method.batch ? cap : ""],
+    ["Callers in groups of", method.group === null ? "" : `${number(method.group)} ${unit}`],
     ["Latency limit", limit],
     ["Workers", number(method.workers)],
     ["Waiting now", `${number(method.waiting)} ${unit}`],

@@ -37,6 +37,7 @@ def method(**fields: Any) -> dict[str, Any]:
             {"rows": 60.0, "seconds": 0.2, "samples": 5},
         ],
         "arrival_rate": 1234.5,
+        "group": None,
         "expected_returns": [],
         "decisions": {"refused": 1, "shed": 2, "hold": 7, "spread": 0, "probe": 4},
         "batch": True,

@@ -1,4 +1,4 @@
-"""`compile=`, `copy_ahead=` and `sizes=` of a runner: what is refused, and what a worker is told."""
+"""`compile=`, `prepack=`, `copy_ahead=` and `sizes=` of a runner: what is refused, and what a worker is told."""
 
 from __future__ import annotations
 
@@ -53,6 +53,9 @@ def spec(tag: str, **options: Any) -> RunnerSpec:
         ),
         ({"copy_ahead": True}, r"copy_ahead= is for NVIDIA GPUs and this runner has none; add gpus=1"),
         ({"copy_ahead": 1, "gpus": 1}, r"copy_ahead=1 is no choice; use True or False"),
+        ({"prepack": "yes"}, r"prepack='yes' is no choice; use True or False"),
+        ({"prepack": True, "gpus": 0.5}, r"for weights on the CPU and this runner has gpus=0\.5; leave it out"),
+        ({"prepack": True, "compile": True}, r"prepack= and compile= exclude each other"),
         ({"sizes": (8, 1)}, r"sizes=\(8, 1\) must increase"),
         ({"sizes": ()}, r"sizes=\(\) must increase"),
         ({"sizes": "1,8"}, r"give whole numbers"),
@@ -69,6 +72,7 @@ def test_what_cannot_be_meant(options: dict[str, Any], said: str) -> None:
     [
         ({"compile": True}, r"write self.net = torch.compile\(net\) in __init__"),
         ({"copy_ahead": True, "gpus": 1}, r"a class of your own moves its tensors itself: leave it out"),
+        ({"prepack": True}, r"write tiffin.prepack\(self.net\) in __init__"),
         ({"sizes": (1, 2)}, r"a class says it for each method: @tiffin.batch\(sizes=…\)"),
     ],
 )
@@ -84,6 +88,8 @@ def test_only_torch_modules_are_compiled() -> None:
     models.save("net", traced, example=ROWS)
     with pytest.raises(ServiceDefinitionError, match=r"net:\w+ is of torchscript; save the module itself"):
         spec("net:latest", compile=True)
+    with pytest.raises(ServiceDefinitionError, match=r"prepack= is for torch modules and net:\w+ is"):
+        spec("net:latest", prepack=True)
     with pytest.raises(ServiceDefinitionError, match=r"copy_ahead= is for torch modules and net:\w+ is"):
         spec("net:latest", copy_ahead=True, gpus=1)
     models.save("mean", np.mean, example=ROWS, methods=["predict"])
