@@ -14,7 +14,8 @@ from ..runtime.manifest import BUNDLE_FILE, BundleInfo, FileEntry, load_yaml
 from ..runtime.signatures import SIGNATURES_FILE, read_signatures
 from ..runtime.tag import Tag
 from ..runtime.verify import Damage, check_bundle, read_bundle
-from .archive import archive_path, read_archive, write_archive
+from .archive_reading import read_archive
+from .archive_writing import archive_path, write_archive
 from .bar import BytesProgress
 from .context_folders import sweep as sweep_contexts
 from .store import Store

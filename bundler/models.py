@@ -25,11 +25,11 @@ from ..runtime.model.framework import (
     framework_for,
     model_of,
 )
-from ..runtime.model.framework import framework as framework_named
 from ..runtime.model.model import Model, model_digest, read_info
 from ..runtime.model.versions import here
 from ..runtime.tag import Tag
 from .bar import BytesProgress, Progress, shown, silent
+from .framework_choice import chosen_framework
 from .model_facts import check_classes, label_file, plain_labels, plain_metadata
 from .model_files.describe import describe_model
 from .model_files.facts import file_facts
@@ -219,7 +219,7 @@ def export(tag: str | Tag, path: Path | str, *, on_progress: BytesProgress | Non
         NotFoundError: no such model.
         IntegrityError: the model is damaged; no file is left.
     """
-    from .archive import archive_path, write_archive
+    from .archive_writing import archive_path, write_archive
 
     model = get(tag)
     entries = [*model.info.files, *model.info.examples]
@@ -240,7 +240,7 @@ def import_(path: Path | str, *, on_progress: BytesProgress | None = None) -> Mo
         IntegrityError: the file is damaged; nothing was written.
         AlreadyExistsError: another model has this tag.
     """
-    from .archive import read_archive
+    from .archive_reading import read_archive
 
     store = _store()
     found: builtins.list[ModelInfo] = []
@@ -267,7 +267,7 @@ def _prepared(obj: Any, name: str | None, settings: dict[str, Any]) -> tuple[Fra
         from .model_files.load import open_file
 
         return open_file(obj, name, settings)
-    chosen = framework_named(name) if name else framework_for(obj)
+    chosen = chosen_framework(name) if name else framework_for(obj)
     if isinstance(obj, str) and chosen.name == ANYTHING:
         raise UsageError(f"{obj[:_SHOWN_CHARS]!r} is text; a file or a folder is given as pathlib.Path(…)")
     return chosen, chosen.prepare(obj, settings)

@@ -23,7 +23,7 @@ from ..errors import BuildError, ConfigError
 from ..runtime.home import home
 from ..runtime.manifest import BUNDLE_FILE, MODEL_FILE
 from ..runtime.paths import paths_problem
-from .archive import TIMES
+from .archive_writing import TIMES
 from .epoch import EPOCH
 
 IGNORE_FILE = ".bundleignore"

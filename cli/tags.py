@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import TiffinError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -31,7 +33,10 @@ class TagType(click.ParamType):  # type: ignore[type-arg]  # generic from click 
     ) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
-        return [CompletionItem(str(tag)) for tag in self.tags() if str(tag).startswith(incomplete)]
+        try:
+            return [CompletionItem(str(tag)) for tag in self.tags() if str(tag).startswith(incomplete)]
+        except TiffinError:  # the command says what is wrong, once it is typed
+            return []
 
     def tags(self) -> Iterable[object]:
         """What may be completed."""

@@ -9,7 +9,7 @@ import difflib
 import os
 from pathlib import Path
 
-from ..errors import InvalidTagError, NotFoundError
+from ..errors import InvalidTagError, NotFoundError, StoreError
 from .tag import Tag
 
 PREFIX_CHARS = 6
@@ -31,13 +31,21 @@ class Shelf:
         self.noun = file.partition(".")[0]
 
     def names(self) -> list[str]:
-        """Names with at least one version, sorted."""
-        return [name for name in _folders(self.root) if self.versions(name)]
+        """Names with at least one version, sorted.
+
+        Raises:
+            StoreError: a file is in the way.
+        """
+        return [name for name in self._folders(self.root) if self.versions(name)]
 
     def versions(self, name: str) -> list[str]:
-        """Versions of one name, oldest first; the last is `latest`."""
+        """Versions of one name, oldest first; the last is `latest`.
+
+        Raises:
+            StoreError: a file is in the way.
+        """
         folder = self.root / Tag(name).name
-        return [version for version in _folders(folder) if (folder / version / self.file).is_file()]
+        return [version for version in self._folders(folder) if (folder / version / self.file).is_file()]
 
     def resolve(self, tag: str | Tag) -> Tag:
         """The tag with its full version: `latest`, or a beginning of at least 6 characters, made exact.
@@ -45,6 +53,7 @@ class Shelf:
         Raises:
             NotFoundError: names the nearest that exists.
             InvalidTagError: the tag breaks the grammar or its version fits several.
+            StoreError: a file is in the way.
         """
         wanted = Tag.parse(tag) if isinstance(tag, str) else tag
         versions = self.versions(wanted.name)
@@ -80,14 +89,21 @@ class Shelf:
             return f"no {self.noun} {wanted.name!r} in {self.root}; there are: {', '.join(names[:10])}"
         return f"no {self.noun} {wanted.name!r}: {self.root} holds no {self.noun}s"
 
-
-def _folders(root: Path) -> list[str]:
-    """Sub-folders whose name is a legal name or version; locks and temporary folders start with a dot."""
-    try:
-        with os.scandir(root) as entries:
-            return sorted(entry.name for entry in entries if _legal(entry.name) and entry.is_dir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    def _folders(self, folder: Path) -> list[str]:
+        """Those whose name is a legal name or version; locks and temporary folders start with a dot."""
+        try:
+            with os.scandir(folder) as entries:
+                return sorted(entry.name for entry in entries if _legal(entry.name) and entry.is_dir())
+        except FileNotFoundError:
+            return []
+        except NotADirectoryError as error:
+            file = next((path for path in (self.root, *self.root.parents) if path.is_file()), None)
+            if file is None:  # beside the folders of names
+                return []
+            raise StoreError(
+                f"{file} is a file, and {self.noun}s are kept in a folder: take it away, or set TIFFIN_HOME "
+                "to a folder"
+            ) from error
 
 
 def _legal(name: str) -> bool:

@@ -181,7 +181,9 @@ def _runners(info: BundleInfo) -> dict[str, Any]:
         plain["model"] = Tag.parse(runner.model).name if runner.model else ""
         for name in ("name", "methods", "models"):
             plain.pop(name, None)
-        found |= {f"{runner.name}.{name}": value for name, value in {**_defaults(), **plain}.items()}
+        settings = {**_defaults(), **plain}
+        # Nobody writes None: it is what an option is that was left out, as "" is for others.
+        found |= {f"{runner.name}.{name}": "" if one is None else one for name, one in settings.items()}
     return found
 
 

@@ -42,6 +42,15 @@ def check(patient: Patient) -> Iterator[Finding]:
         )
         return
     where = str(store.path)
+    if store.path.is_file():
+        yield Finding(
+            check=NAME,
+            severity="error",
+            what="the store is to be a folder, and this is a file",
+            where=where,
+            mend=f"mv {quote(where)} {quote(where)}.moved  # or: export TIFFIN_HOME=~/.tiffin",
+        )
+        return
     if not store.writable:
         yield Finding(
             check=NAME,

@@ -14,11 +14,13 @@ from ...errors import ModelError, TiffinError
 from ...runtime.model.framework import Framework, framework, framework_for
 from ...runtime.model.pickles import ALLOW_PICKLE, pickles_allowed
 from ...runtime.model.settings_file import check_expansion
+from ..framework_choice import chosen_framework
 from .found import Found
 from .recognise import known_model, recognise
 
 log = logging.getLogger(__name__)
 
+_TRUST = "loading it runs code from it, so its maker must be trusted"
 _MOST_SHOWN = 5
 """Of what a pickled dict or list holds."""
 _ON_MODULE = re.compile(r" on <module .*>$")
@@ -39,7 +41,7 @@ def open_file(path: Path, name: str | None, options: dict[str, Any]) -> tuple[Fr
         ModelError: no model that can be used, a pickle where they are forbidden, or it cannot be loaded.
     """
     if name is not None:
-        chosen = framework(name)
+        chosen = chosen_framework(name)
         return chosen, _prepared(chosen, path, options, f"what framework {name!r} reads")
     found = recognise(path)
     if found.weights_of and "class" in options:
@@ -77,7 +79,12 @@ def pickle_warning(found: Found) -> str:
     """What must be said before it is loaded; empty when nothing must."""
     if not found.pickle:
         return ""
-    return f"{found.path.name} is {found.what}: loading it runs code from it, so its maker must be trusted"
+    return f"{found.path.name} is {found.what}: {_TRUST}"
+
+
+def told_before(note: str) -> bool:
+    """Whether it is a `pickle_warning`, which whoever saw the model being loaded has read."""
+    return note.endswith(_TRUST)
 
 
 def _warn(found: Found) -> None:

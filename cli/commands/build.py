@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from .. import console
+from ..mending import project_hinted
 from ..model_file_options import model_file_options, task_option
-from ..offered import offered
+from ..offered import offered_platforms
 from ..tags import Target
 
 _PATH_LIKE = re.compile(r"[^:@]*(?:/|\.[a-z0-9]{2,8}$)[^:@]*")
@@ -32,7 +33,7 @@ _PATH_LIKE = re.compile(r"[^:@]*(?:/|\.[a-z0-9]{2,8}$)[^:@]*")
     "platforms",
     multiple=True,
     metavar="linux/arm64",
-    shell_complete=offered(lambda: ("linux/amd64", "linux/arm64")),
+    shell_complete=offered_platforms(),
     help="Lock for images of this platform, besides this machine's; may be repeated.  [the bundlefile's]",
 )
 @model_file_options
@@ -88,7 +89,7 @@ def command(
     from ...bundler.model_files.wishes import FileOptions
 
     parsed = dict(_label(text) for text in labels)
-    with console.progress("look for files", quiet=as_json) as progress:
+    with project_hinted(target), console.progress("look for files", quiet=as_json) as progress:
 
         def show(step: str, done: int, total: int) -> None:
             progress.update(step, done=done, total=total or None)
@@ -123,6 +124,7 @@ def command(
         console.emit_json({**facts(made), "locked": locked, **told, **why})
         return
     from ...bundler.image.plan import platforms_of
+    from ...bundler.model_files.load import told_before
     from ...bundler.words import (
         NOT_ASKED,
         NOTES,
@@ -148,7 +150,7 @@ def command(
             ("checked", checked_words(made.info)),
             ("typed gRPC", grpc_words(made.info)),
             ("path", made.path),
-            *(("note", note) for note in made.info.options.get(NOTES, [])),
+            *(("note", note) for note in made.info.options.get(NOTES, []) if not told_before(note)),
         ],
         [
             f"bundle serve {made.tag}",

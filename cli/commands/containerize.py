@@ -8,7 +8,8 @@ import click
 
 from .. import console
 from ..ending import orderly_end
-from ..offered import offered
+from ..mending import damage_hinted
+from ..offered import offered_platforms
 from ..tags import BundleTag
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ ENGINES = ("docker", "podman", "buildah", "nerdctl")
     "platforms",
     multiple=True,
     metavar="PLATFORM,…",
-    shell_complete=offered(lambda: ("all", "linux/amd64", "linux/arm64", "linux/amd64,linux/arm64")),
+    shell_complete=offered_platforms(several=True),
     help="linux/amd64, linux/arm64, both, or all that the bundle is locked for.  [that of the bundle]",
 )
 @click.option("--engine", type=click.Choice(ENGINES), help="Who builds.  [the first that answers]")
@@ -77,6 +78,7 @@ ENGINES = ("docker", "podman", "buildah", "nerdctl")
 @click.option("--print", "show", is_flag=True, help="Print the Dockerfile and build nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the id of the image, and nothing else.")
+@damage_hinted()
 def command(  # noqa: PLR0917 - click passes them by name
     tag: Tag,
     tags: tuple[str, ...],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from .. import console
+from ..mending import damage_hinted
 from .containerize import ENGINES
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ _LOG_JOIN_S = 5.0
     type=click.FloatRange(min=0),
     help="Longest that it may take to stop, in seconds; then it is killed.",
 )
+@damage_hinted()
 def command(  # noqa: PLR0917 - click passes them by name
     tag: str,
     arguments: tuple[str, ...],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import console
+from ..mending import damage_hinted, project_hinted
 from ..model_file_options import model_file_options, task_option
 from ..runner_number import NumberOrAuto, RunnerNumber, one_each
 from ..tags import Target
@@ -269,7 +270,11 @@ def _serve(
         raise click.UsageError(
             f"--input, --classes, --task and --name are for model files, and {target} is none"
         )
-    with found_by_server(target, reload=options.reload) as text:
+    with (
+        damage_hinted(),
+        project_hinted(target),
+        found_by_server(target, reload=options.reload) as text,
+    ):
         return serve(text, options)
 
 

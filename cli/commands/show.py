@@ -8,6 +8,7 @@ import click
 
 from ...errors import IntegrityError
 from .. import console
+from ..mending import damage_hinted
 from ..runner_number import NumberOrAuto, RunnerNumber, one_each
 from ..tags import Target
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--processes", type=NumberOrAuto(), help="With --plan: as for bundle serve.")
 @click.option("--diff", is_flag=True, help="Print the uncommitted changes that it was built with.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of the manifest, or of the plan, as JSON.")
+@damage_hinted()
 def command(
     tag: str,
     *,

@@ -9,6 +9,7 @@ import click
 
 from ...errors import IntegrityError, SignatureError
 from .. import console
+from ..mending import damage_hinted
 from ..tags import BundleTag
 
 DAMAGED = 1
@@ -25,6 +26,7 @@ DAMAGED = 1
     help="Demand a signature of this key. Repeatable: one of them is enough.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@damage_hinted()
 def command(tag: Any, keys: tuple[Path, ...], as_json: bool) -> int:
     """Check every file of a bundle against its digest, and who signed it.
 

@@ -34,7 +34,9 @@ SETTLING = 2
 SOON = 16
 """Rounds until it is looked again whether something is worth trying."""
 REST = 64
-"""Rounds between trials; twice as many after each that changed nothing."""
+"""Rounds between trials; twice as many after each that changed nothing,"""
+LONGEST_REST = 1024
+"""and so many at most: how soon callers return may change any day."""
 
 
 class Groups:
@@ -120,7 +122,9 @@ class Groups:
         if not self._rates:
             self._tried = self._other(self._callers / rate, cap, workers)
             if self._tried < 0:
-                self._settle(self.number, SOON)
+                # Fewer may be better later: larger batches are not known while none are sent.
+                self._fewer = self.number > 0
+                self._settle(self.number, self._rest if self.number else SOON)
                 return
         self._rates.append(rate)
         tried = len(self._rates)
@@ -138,7 +142,7 @@ class Groups:
             self._settle(self.number, SETTLING)
         else:
             self._settle(self.number, self._rest)
-            self._rest *= 2
+            self._rest = min(2 * self._rest, LONGEST_REST)
             self._fewer = not self._fewer
 
     def _other(self, round_s: float, cap: float, workers: int) -> int:

@@ -60,7 +60,7 @@ async def _connected(address: WorkerAddress, dispatcher: Dispatcher, timeout_s: 
         connecting = asyncio.ensure_future(loop.sock_connect(end, address.address))
         try:  # before Python 3.12 `asyncio.wait_for` may swallow a cancellation
             await asyncio.wait({connecting}, timeout=timeout_s)
-            if not connecting.done():
+            if not connecting.done() or connecting.cancelled():
                 raise asyncio.TimeoutError
             connecting.result()
         finally:

@@ -11,11 +11,25 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ..http2 import connection as http2
 from .client_name import client_name
 from .http2_door import Http2Door
+from .limits import STOPPING_LINGER_S
 from .serving import Serving
 from .socket_prediction import CONTINUE, Refusal, SocketPrediction
 
 if TYPE_CHECKING:
     import asyncio
+
+
+class Outlet:
+    """In place of a connection's transport for uvicorn's own cycles, which close it after the last answer."""
+
+    __slots__ = ("_connection", "write")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.write = connection.transport.write
+
+    def close(self) -> None:
+        self._connection.close(lingers=self._connection.transport.can_write_eof())
 
 
 class Connection(HttpToolsProtocol):
@@ -37,6 +51,8 @@ class Connection(HttpToolsProtocol):
         """Of a request whose first byte has come: its last one has not; its header has not ended."""
         self.last = False
         """The server stops: the request that is coming in is the last one."""
+        self._stopping = False
+        """The server waits for this connection to end."""
         self._held = False
         """The next request waits until the caller has read enough of the answers before it."""
         self.idle_since = self.began
@@ -63,8 +79,12 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """uvicorn stops: what has begun is finished, then the connection closes."""
+        self._stopping = True
+        cycle: Any = self.cycle
         if self.in_head and not self.deaf:
             self.last = True
+        elif cycle is not None and cycle.disconnected:
+            self.transport.close()  # it was dropped, behind the last one that is answered
         elif self.pipeline:
             self.pipeline[0][0].keep_alive = False  # the newest
         else:
@@ -120,7 +140,7 @@ class Connection(HttpToolsProtocol):
             self.server_state.total_requests += 1
         elif not prediction.keep_alive:
             self.server_state.total_requests += 1
-            self.close(lingers=prediction.lingers or self.receiving)
+            self.close(lingers=prediction.lingers or self.receiving or self.transport.can_write_eof())
         elif self.pipeline or self.flow.read_paused:
             self.on_response_complete()
         else:
@@ -136,7 +156,12 @@ class Connection(HttpToolsProtocol):
         self.idle_since = monotonic()
 
     def close(self, *, lingers: bool) -> None:
-        """Takes nothing more; `lingers`: the caller is still sending, and shall have time to read why."""
+        """Takes nothing more.
+
+        Args:
+            lingers: the caller may still be sending. Closing with bytes unread resets the connection, and
+                answers that are on their way with it; so what comes is dropped until the caller closes too.
+        """
         self.deaf = True
         self._drop_pipeline()
         if lingers:
@@ -144,6 +169,8 @@ class Connection(HttpToolsProtocol):
             if self.transport.can_write_eof():  # else TLS: the caller closes, or the sweeper does
                 self.transport.write_eof()
             self.flow.resume_reading()
+            if self._stopping:
+                self.loop.call_later(STOPPING_LINGER_S, self.transport.close)
         else:
             self.transport.close()
 

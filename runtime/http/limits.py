@@ -22,6 +22,8 @@ STALL_LIMIT_S = 60.0
 LINGER_S = 5.0
 """After a refusal, how long what the caller is still sending is read and dropped: closing at once would reset
 the connection, and the caller would never see why."""
+STOPPING_LINGER_S = 0.2
+"""The same when the server waits for nothing else."""
 
 
 class HeadTooLargeError(RequestError):

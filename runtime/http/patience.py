@@ -38,10 +38,13 @@ class Patience:
         connection = self._connection
         cycle: Any = connection.cycle
         quiet_s = now - connection.idle_since
-        answered = cycle is None or cycle.response_complete
+        answered = cycle is None or cycle.response_complete or cycle.disconnected
         if connection.deaf:
             if answered and quiet_s > LINGER_S:
-                connection.transport.abort()
+                if connection.odd_method is not None and connection.odd_method.waits:
+                    connection.odd_method.end()
+                else:
+                    connection.transport.abort()
         elif connection.receiving and (answered or cycle is connection.incoming):
             incoming = connection.incoming
             limit_s = HEAD_LIMIT_S + (incoming.size / BODY_RATE if incoming is not None else 0)

@@ -71,8 +71,9 @@ class Prediction(Exchange):
         self.began = now
         self.timeout_s = timeout_s = head.timeout_s
         self.deadline = deadline = now + timeout_s
-        request_id = "" if head.known_as else request_ids.next()
-        self.context = RequestContext(head.raw_headers, deadline, route.path, request_id)
+        self.context = context = RequestContext(head.raw_headers, deadline, route.path)
+        if not head.known_as:
+            context.given_id = request_ids.next()
         serving.state.in_flight += 1
         head.metrics.begin()
         wrong = self.error or head.objection

@@ -14,11 +14,11 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ...errors import MalformedInputError, RequestError
-from .connection import Connection
+from .connection import Connection, Outlet
 from .cors import CorsPrediction
 from .entrance import let_in
 from .head import joined
-from .head_faults import fault_of, method_fault_of, websocket_fault_of
+from .head_faults import fault_of, websocket_fault_of
 from .limits import (
     HEAD_LIMIT_BYTES,
     HEAD_LIMIT_FIELDS,
@@ -28,6 +28,7 @@ from .limits import (
     overhead_limit,
 )
 from .lines import sends_lines
+from .odd_method import LINE_BYTES, OddMethod
 from .patience import Patience
 from .reply import without_upgrade
 from .serving import Serving
@@ -60,6 +61,9 @@ class PredictionProtocol(Connection):
         """The rest of the request that is coming in is dropped."""
         self._fresh = True
         self._raw_bytes = 0
+        self._begun = b""
+        """What came of a request line before its path, if it comes in pieces."""
+        self.odd_method: OddMethod | None = None
         self._upgrade: list[tuple[bytes, bytes]] | None = None
         self._patience = Patience(self)
 
@@ -70,6 +74,8 @@ class PredictionProtocol(Connection):
 
     def data_received(self, data: bytes) -> None:
         if self.deaf:
+            if self.odd_method is not None:
+                self.odd_method.more(data)
             return
         self.now = now = monotonic()
         if self.timeout_keep_alive_task is not None:
@@ -100,7 +106,7 @@ class PredictionProtocol(Connection):
         except httptools.HttpParserError as error:
             self._malformed(error, data)
         if self.receiving:
-            self._check_overhead(len(data))
+            self._check_overhead(data)
 
     def _is_idle(self) -> bool:
         """Whether the next request may be answered at once."""
@@ -220,6 +226,7 @@ class PredictionProtocol(Connection):
             self.cycle.keep_alive = False
         if not self.parser.should_upgrade():
             self.headers = _DROPPED
+            self.cycle.transport = Outlet(self)  # type: ignore[assignment]  # what it uses of one
 
     def _admit(self, incoming: SocketPrediction, previous: Any) -> None:
         if self.last:
@@ -264,9 +271,13 @@ class PredictionProtocol(Connection):
             self.pipeline.appendleft((refusal, self.app))
 
     def _malformed(self, error: Exception, data: bytes) -> None:
-        fault = method_fault_of(data) if isinstance(error, httptools.HttpParserInvalidMethodError) else None
-        why = "" if isinstance(error, httptools.HttpParserCallbackError) else f": {error}"
-        self.stop_parsing(fault or MalformedInputError(f"the request is not valid HTTP/1.1{why}"))
+        if isinstance(error, httptools.HttpParserInvalidMethodError):
+            self.deaf, self.idle_since = True, self.now
+            self.odd_method = OddMethod(error, self.stop_parsing)
+            self.odd_method.more(data if self._fresh else self._begun + data)
+        else:
+            why = "" if isinstance(error, httptools.HttpParserCallbackError) else f": {error}"
+            self.stop_parsing(MalformedInputError(f"the request is not valid HTTP/1.1{why}"))
 
     def stop_parsing(self, error: RequestError) -> None:
         """Nothing that comes after can be understood."""
@@ -300,12 +311,14 @@ class PredictionProtocol(Connection):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn's class
         self.data_received(without_upgrade(method, self.url, version, headers) + rest)
 
-    def _check_overhead(self, size: int) -> None:
+    def _check_overhead(self, data: bytes) -> None:
         """Bounds what the parser keeps: a header or trailer without end, chunks of one byte."""
+        if self.in_head and not self.url:
+            self._begun = (data if self._fresh else self._begun + data)[:LINE_BYTES]
         if self._fresh:
             self._fresh = False  # these bytes may belong to the request before
             return
-        self._raw_bytes += size
+        self._raw_bytes += len(data)
         if self.in_head:
             if self._raw_bytes > HEAD_LIMIT_BYTES:
                 self.stop_parsing(HeadTooLargeError(f"the header is larger than {HEAD_LIMIT_BYTES} bytes"))

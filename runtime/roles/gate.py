@@ -105,9 +105,10 @@ class Gate:
         self._throttle = Throttle(log)
 
     def follow(self, workers: Sequence[WorkerAddress]) -> None:
-        """These are warm now: every API process is told."""
-        self._workers = {worker.id: worker for worker in workers}
-        self._tell()
+        """These are warm now: every API process is told, unless it knows, as after `lose`."""
+        known, self._workers = self._workers, {worker.id: worker for worker in workers}
+        if self._workers != known:
+            self._tell()
 
     def lose(self, worker: str) -> None:
         """Its process has ended: every API process is told."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from ..batching.dispatcher import Dispatcher
+from ..server.unseen import unseen
 from .dial import Address, Credentials
 from .directory import Directory, Resolve, resolve
 from .options import Match
@@ -50,7 +51,7 @@ class Region:
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._looking = asyncio.create_task(self._directory.follow())
+        self._looking = unseen(asyncio.create_task(self._directory.follow()))
 
     def workers(self) -> list[str]:
         """The runner of every worker that is connected."""
@@ -83,7 +84,7 @@ class Region:
                 on_lost=self._directory.hurry,
                 patience_s=self._patience_s,
             )
-            task = asyncio.create_task(station.keep())
+            task = unseen(asyncio.create_task(station.keep()))
             self._stations[address] = station, task
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -11,6 +11,7 @@ from ...errors import UnavailableError, WireError
 from ..batching.dispatcher import Dispatcher
 from ..batching.link import Link
 from ..server.links import Links
+from ..server.unseen import unseen
 from ..supervisor.control import WorkerAddress
 from .dial import Address, Caller, Credentials, dial
 from .messages import Ping, Pong, Roster, Stuck
@@ -129,7 +130,7 @@ class Station:
             return
         self._caller, self._instance = caller, caller.instance
         heard = asyncio.Event()
-        listening = asyncio.create_task(self._listen(caller, heard))
+        listening = unseen(asyncio.create_task(self._listen(caller, heard)))
         silent = 0
         try:
             while silent < SILENT_PINGS:

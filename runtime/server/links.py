@@ -11,6 +11,7 @@ from ...errors import UnavailableError, WireError
 from ..batching.dispatcher import Dispatcher
 from ..batching.link import Link, connect
 from ..supervisor.control import WorkerAddress
+from .unseen import unseen
 
 logger = logging.getLogger("tiffin.server")
 
@@ -66,7 +67,7 @@ class Links:
             self._keepers.pop(gone).cancel()
         for worker in named.values():
             if worker.id not in self._keepers:
-                keeper = self._keepers[worker.id] = asyncio.create_task(self._keep(worker))
+                keeper = self._keepers[worker.id] = unseen(asyncio.create_task(self._keep(worker)))
                 self._tasks.add(keeper)
                 keeper.add_done_callback(self._tasks.discard)
 

@@ -18,6 +18,7 @@ from ..http.state import ServerState
 from ..http.tls import Tls, TlsFiles
 from ..http.websocket_protocol import websocket_options
 from ..supervisor.sockets import BACKLOG
+from .unseen import unseen
 
 KEEP_ALIVE_S = 75
 """Longer than the 60 s after which common load balancers drop an idle connection: the side that may still
@@ -61,7 +62,7 @@ class Listener:
     async def start(self) -> None:
         await Serving.of(self._state).mounts.open()  # before uvicorn does: it would end the process silently
         await self._server.startup(sockets=self._sockets)
-        self._clock = asyncio.create_task(self._tell_time())
+        self._clock = unseen(asyncio.create_task(self._tell_time()))
         if self._tls is not None:
             self._tls.follow(asyncio.get_running_loop())
 

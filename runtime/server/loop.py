@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from ..service import forked
+from .unseen import unseen
 
 logger = logging.getLogger("tiffin.server")
 
@@ -22,7 +23,7 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        return _to_the_end(loop.create_task(main), loop)
+        return _to_the_end(unseen(loop.create_task(main)), loop)
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)

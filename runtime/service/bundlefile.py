@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,14 @@ import yaml
 
 from ...errors import ConfigError, InvalidTagError
 from ..tag import Tag
+from .bundlefile_words import wrong_value
 from .image_options import ImageOptions
 from .options import nearest
 
 BUNDLEFILE = "bundlefile.yaml"
 PYPROJECT = "pyproject.toml"
+_TABLE = "[tool.tiffin]"
+_LIKE = re.compile(r"bundle[-_ ]?file(?:\.ya?ml)?", re.IGNORECASE)
 
 
 class IndexOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -89,17 +94,25 @@ def find_bundlefile(folder: Path) -> BundleFile | None:
         ConfigError: both exist, or one is damaged, has an unknown key or a value of the wrong type.
     """
     path = folder / BUNDLEFILE
-    misnamed = folder / "bundlefile.yml"
-    if misnamed.is_file():
-        raise ConfigError(f"{misnamed} is not read; rename it to {BUNDLEFILE}")
+    if misnamed := _misnamed(folder):
+        raise ConfigError(f"{folder / misnamed} is not read; rename it to {BUNDLEFILE}")
     table = _tool_table(folder / PYPROJECT)
     if path.is_file():
         if table is not None:
             raise ConfigError(
-                f"{folder} has both {BUNDLEFILE} and [tool.tiffin] in {PYPROJECT}; keep one of the two"
+                f"{folder} has both {BUNDLEFILE} and {_TABLE} in {PYPROJECT}; keep one of the two"
             )
         return _convert(_read_yaml(path), str(path))
-    return None if table is None else _convert(table, f"[tool.tiffin] of {folder / PYPROJECT}")
+    return None if table is None else _convert(table, f"{_TABLE} of {folder / PYPROJECT}")
+
+
+def _misnamed(folder: Path) -> str:
+    """`Bundlefile.yaml`: what was meant as the bundlefile, and nobody reads; empty: none."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+    except OSError:  # no folder, or one whose files can be read and not listed
+        return ""
+    return next((name for name in names if name != BUNDLEFILE and _LIKE.fullmatch(name)), "")
 
 
 def _read_yaml(path: Path) -> Any:
@@ -139,7 +152,8 @@ def _convert(raw: Any, where: str) -> BundleFile:
     try:
         bundlefile = msgspec.convert(raw, BundleFile)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        told = wrong_value(str(error), raw, toml=where.startswith(_TABLE))
+        raise ConfigError(f"{where}: {told}") from error
     try:
         for text in (*bundlefile.models, *filter(None, [bundlefile.name])):
             tag = Tag.parse(text)

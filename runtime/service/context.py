@@ -46,10 +46,15 @@ class RequestContext:
         route: path of the api, `/classify`.
         request_id: its `id`; empty: the caller's, or a new one.
 
+    Raises:
+        UsageError: `request_id` is nothing that a caller may send as `x-request-id`.
+
     In a unit test `with tiffin.RequestContext(raw_headers=[(b"x-user", b"ann")]): service.classify(x)`.
     """
 
     # Defaults live in the class: one is made a request, and most of it is never asked for.
+    given_id = ""
+    """What `id` says, unless empty. It goes into headers and logs, and is not checked here."""
     _headers: dict[str, str] | None = None
     _trace: Trace | None = None
     _response: ResponseHeaders | None = None
@@ -62,7 +67,8 @@ class RequestContext:
         """`time.monotonic()` seconds; `inf` for none."""
         self.route = route
         """Path of the api, `/classify`."""
-        self._id = request_id
+        if request_id:
+            self.given_id = _checked(request_id)
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -74,10 +80,10 @@ class RequestContext:
     @property
     def id(self) -> str:
         """The caller's `x-request-id` when it has 1 to 128 harmless characters, else a new one."""
-        if not self._id:
+        if not self.given_id:
             sent = self._first(b"x-request-id")
-            self._id = sent.decode() if _REQUEST_ID.fullmatch(sent) else request_ids.next()
-        return self._id
+            self.given_id = sent.decode() if _REQUEST_ID.fullmatch(sent) else request_ids.next()
+        return self.given_id
 
     @property
     def remaining_s(self) -> float:
@@ -205,6 +211,14 @@ current_context = _current.get
 """The same without the complaint: None outside a request."""
 set_context = _current.set
 reset = _current.reset
+
+
+def _checked(request_id: str) -> str:
+    if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id.encode("utf-8", "replace")):
+        raise UsageError(
+            f"{str(request_id)[:128]!r} is no request id: use 1 to 128 of A-Z a-z 0-9 and ._~:/+=@-"
+        )
+    return request_id
 
 
 def _decode(raw: RawHeaders) -> dict[str, str]:

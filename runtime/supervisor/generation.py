@@ -180,7 +180,8 @@ class Generation:
         self._house.retire(slot.name)
         if slot.stopping:
             return False
-        if not was_ready and not self.ready.done():
+        # One that was ready once and was killed is no failed start; its next one's own error is.
+        if not was_ready and not self.ready.done() and (slot.error or not slot.proven):
             error = slot.error or f"{slot.name} {how} before it was ready; what it had to say is above"
             self._fail(ServerError(error))
             return False

@@ -66,6 +66,8 @@ class Slot:
         self.child: Child | None = None
         self.error = ""
         """What the child said of its failure, for a person."""
+        self.proven = False
+        """Whether a child of this slot was ready once."""
         self._launch = launch
         self._on_up = on_up
         self._on_down = on_down
@@ -88,6 +90,7 @@ class Slot:
         """The child says that it is ready; a second time means nothing."""
         if child is self.child and child.alive and not self.up:
             self._ready_at = time.monotonic()
+            self.proven = True
             self._ready.set()
             self._on_up()
 

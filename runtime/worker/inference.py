@@ -113,7 +113,7 @@ class Inference:
             return method.sizes
         most = min(max_rows(self.spec, method), MANY_ROWS)
         if self._packed:
-            return sizes_of_code(most)
+            return [min(size, most) for size in sizes_of_code(most)]
         return [1] if self._compiled is None else sorted({1, most})
 
     def _try(self, name: str, args: Args) -> None:

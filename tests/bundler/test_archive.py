@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parcels import FILES, MANIFEST, content, entry, make_folder, manifest_of, parse, regular, tar_of, unpack
 
-from tiffin.bundler.archive import MAX_MANIFEST_BYTES, read_archive, write_archive
+from tiffin.bundler.archive import MAX_MANIFEST_BYTES
+from tiffin.bundler.archive_reading import read_archive
+from tiffin.bundler.archive_writing import write_archive
 from tiffin.errors import IntegrityError, StoreError, TiffinError, UsageError
 from tiffin.runtime.manifest import FileEntry
 

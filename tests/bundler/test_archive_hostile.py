@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from parcels import MANIFEST, entry, manifest_of, parse, regular, special, tar_of, unpack
 
-from tiffin.bundler import archive as archive_module
-from tiffin.bundler.archive import MAX_MANIFEST_BYTES, read_archive
+from tiffin.bundler import archive_reading
+from tiffin.bundler.archive import MAX_MANIFEST_BYTES
+from tiffin.bundler.archive_reading import read_archive
 from tiffin.bundler.tar import MAX_EXTENDED_BYTES
 from tiffin.errors import IntegrityError, StoreError, UnsafeArchiveError
 
@@ -170,7 +171,7 @@ def test_a_total_over_the_limit(tmp_path: Path) -> None:
 
 def test_a_total_that_the_disk_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        archive_module.shutil, "disk_usage", lambda _: os.times_result((0, 0, 0, 0, 0)) and _Usage()
+        archive_reading.shutil, "disk_usage", lambda _: os.times_result((0, 0, 0, 0, 0)) and _Usage()
     )
     with pytest.raises(StoreError, match="4 B are free: free some space, or set TIFFIN_HOME"):
         unpack(tar_of(GOOD, A), tmp_path / "x")

@@ -362,7 +362,7 @@ def test_two_bundles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(
         project,
         {
-            "service.py": SERVICE.format(workers=2, width=4, route="(route='/sum')"),
+            "service.py": SERVICE.format(workers="2, max_latency_ms=50", width=4, route="(route='/sum')"),
             "requirements.txt": "attrs==23.2.0\n",
             "bundlefile.yaml": "service: service:Sum\nimage: {env: {A: b}}\n",
         },
@@ -373,7 +373,7 @@ def test_two_bundles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [change.what for change in found.breaking] == ["route moved to /sum", "shape [n, 3] → [n, 4]"]
     assert found.packages["requirements.in"].changed == {"attrs": ["23.1.0", "23.2.0"]}
     assert found.files.changed.keys() >= {"src/service.py", "env/python/requirements.in"}
-    assert found.runners.changed == {"adder.workers": ["1", "2"]}
+    assert found.runners.changed == {"adder.workers": ["1", "2"], "adder.max_latency_ms": ["", "50.0"]}
     assert found.image.added == {"env.A": "b"}
     assert found.metrics.changed == {"speed": ["1.0", "2.0"]}
     assert found.settings.added["label team"] == "x"

@@ -191,8 +191,27 @@ def test_methods_can_be_chosen(iris: Any, classifier: LogisticRegression) -> Non
 
 
 def test_an_unknown_framework_is_named() -> None:
-    with pytest.raises(ModelError, match="no framework 'nobody'; there are transformers"):
+    with pytest.raises(
+        ModelError, match=r"no framework 'nobody'; there are transformers.*'tiffin\.frameworks'$"
+    ):
         models.save("m", double, framework="nobody")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("sklern", "sklearn"), ("PyTorch", "torch"), ("scikit-learn", "sklearn")]
+)
+def test_the_nearest_framework_is_named(tmp_path: Path, typed: str, meant: str) -> None:
+    (tmp_path / "m.joblib").write_bytes(b"")
+    for model in (double, tmp_path / "m.joblib"):
+        with pytest.raises(
+            ModelError, match=f"no framework '{typed}'; there are .*; did you mean '{meant}'\\?$"
+        ):
+            models.save("m", model, framework=typed)
+
+
+def test_a_framework_that_is_no_name() -> None:
+    with pytest.raises(ModelError, match=r"framework=\['sklearn'\] is no name; there are transformers"):
+        models.save("m", double, framework=["sklearn"])  # type: ignore[arg-type]
 
 
 def test_export_and_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from projects import write
 
-from tiffin.bundler.archive import write_archive
+from tiffin.bundler.archive_writing import write_archive
 from tiffin.bundler.snapshot import list_sources
 from tiffin.errors import BuildError, ConfigError
 from tiffin.runtime.manifest import BUNDLE_FILE, MODEL_FILE

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click import Argument
+from model_files import forest, write_pickle
 from projects import adder_project, echo_project, write
 
 from tiffin.cli.main import root
+from tiffin.cli.offered import offered
 from tiffin.cli.tags import BundleTag, TagType, Target
 
 
@@ -249,3 +253,99 @@ def test_a_build_without_a_lock_says_so(
     assert (code, out) == (1, "")
     assert "could not be locked: uv is not installed" in err
     assert len(list((home / "bundles/echo").iterdir())) == 2
+
+
+def apart(*arguments: str) -> tuple[int, str, str]:
+    """A command in a process of its own: `serve` takes over the standard streams of its process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tiffin", *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("verb", ["build", "serve"])
+def test_a_folder_with_nothing_hints_at_init(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "data.csv").write_text("1,2")
+    code, _, err = apart(verb)
+    assert (code, err.splitlines()[-1]) == (2, "A small project to begin with: bundle init")
+    assert apart(verb, "new")[2].splitlines()[-1] == "A small project to begin with: bundle init new"
+    (tmp_path / "new" / "app.py").write_text("")
+    assert "bundle init" not in apart(verb, "new")[2]
+    assert "bundle init" not in apart(verb, "nowhere")[2]
+
+
+@pytest.mark.parametrize("verb", ["build", "serve"])
+def test_settings_under_the_name_of_a_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bundle.yaml").write_text("service: service:Iris\n")
+    code, _, err = apart(verb)
+    assert (code, err.splitlines()[-1]) == (
+        2,
+        "bundle.yaml is what a bundle holds; what a project wants is in bundlefile.yaml",
+    )
+
+
+def test_a_store_that_is_a_file_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "home"
+    file.write_text("")
+    monkeypatch.setenv("TIFFIN_HOME", str(file))
+    for command, noun in (
+        (["list"], "bundles"),
+        (["list", "iris"], "bundles"),
+        (["models", "list"], "models"),
+    ):
+        code, out, err = run(capsys, *command)
+        assert (code, out) == (1, "")
+        assert f"{file} is a file, and {noun} are kept in a folder" in err
+    context = root.make_context("bundle", [], resilient_parsing=True)
+    assert BundleTag().shell_complete(context, Argument(["tag"]), "ir") == []
+    assert offered(BundleTag().names)(context, Argument(["name"]), "ir") == []
+
+
+def test_files_beside_names_and_versions_are_no_matter(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    (home / "bundles" / "stray").write_text("")
+    (home / "bundles" / "adder" / "stray").write_text("")
+    assert [row["tag"] for row in run_json(capsys, "list")] == ["adder:v1"]
+    assert run(capsys, "list", "stray")[::2] == (0, "no bundle 'stray'\n")
+
+
+@pytest.mark.parametrize("damage", ["source", "manifest"])
+def test_a_damaged_bundle_says_how_to_mend_it(home: Path, damage: str) -> None:
+    bundle = home / "bundles" / "adder" / "v1"
+    file = next((bundle / "src").glob("*.py")) if damage == "source" else bundle / "bundle.yaml"
+    file.chmod(0o644)
+    file.write_text(file.read_text() + "\nmore: 1\n")
+    for command in ("serve", "show") if damage == "manifest" else ("serve",):
+        code, _, err = apart(command, "adder")
+        assert (code, err.splitlines()[-1]) == (1, "delete the bundle, and import it again or build it anew")
+        assert "is damaged" in err
+
+
+def test_a_newer_format_is_no_damage(home: Path) -> None:
+    file = home / "bundles" / "adder" / "v1" / "bundle.yaml"
+    file.chmod(0o644)
+    file.write_text(file.read_text().replace("format: 1", "format: 2", 1))
+    err = apart("serve", "adder")[2]
+    assert "upgrade tiffin" in err
+    assert "delete" not in err
+
+
+def test_a_pickle_is_warned_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIFFIN_HOME", str(tmp_path / "home"))
+    file = write_pickle(tmp_path / "forest.pkl", forest())
+    assert _run(["build", str(file), "--no-lock"]) == 0
+    told = capfd.readouterr()
+    assert (told.out + told.err).count("loading it runs code from it") == 1
+    assert "loading it runs code from it" in told.err

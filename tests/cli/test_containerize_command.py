@@ -327,3 +327,17 @@ def test_json_of_wrong_use_is_no_json(capsys: pytest.CaptureFixture[str], progra
     code, out, err = run(capsys, "containerize", "nothing", "--json")
     assert (code, out) == (1, "")
     assert "no bundle 'nothing'" in err
+
+
+def test_the_same_platforms_are_offered_by_both_commands() -> None:
+    context = root.make_context("bundle", [], resilient_parsing=True)
+
+    def answers(name: str, typed: str) -> list[str]:
+        command = root.get_command(context, name)
+        assert command is not None
+        option = next(one for one in command.params if one.name == "platforms")
+        return [item.value for item in option.shell_complete(context, typed)]
+
+    assert answers("build", "") == ["linux/amd64", "linux/arm64"]
+    assert answers("containerize", "") == ["all", "linux/amd64", "linux/amd64,linux/arm64", "linux/arm64"]
+    assert answers("containerize", "a") == ["all"]

@@ -252,3 +252,52 @@ def test_a_worker_that_stands_still_is_replaced(fire: Server) -> None:
     assert post(f"{fire.base_url}/take", json={"x": 3}).json()["y"] == 6
     assert restarts(fire, "deadly") == before + 2
     assert "is stuck" in fire.log()
+
+
+CANCELS = """
+import asyncio
+import os
+
+import tiffin
+
+
+class Plus:
+    @tiffin.batch(max_size=8)
+    def one(self, x: list[int]) -> list[int]:
+        return [value + 1 for value in x]
+
+
+@tiffin.service
+class Cancels:
+    plus = tiffin.runner(Plus, workers=2)
+
+    @tiffin.api
+    async def score(self, x: int) -> dict[str, int]:
+        return {"y": await self.plus.one.one(x), "pid": os.getpid()}
+
+    @tiffin.api
+    async def cancel(self) -> None:
+        for task in asyncio.all_tasks():
+            task.cancel()
+
+    @tiffin.on_stop
+    async def end(self) -> None:
+        await self.cancel()
+"""
+
+
+def test_a_service_that_cancels_every_task_cancels_none_of_the_servers(tmp_path: Path) -> None:
+    crowd.write(tmp_path, CANCELS)
+    with Server(tmp_path, "--no-access-log") as server:
+        before = post(f"{server.base_url}/score", json={"x": 1}).json()
+        pids = sorted(server.pids("server") + server.pids("worker"))
+        for _ in range(5):
+            post(f"{server.base_url}/cancel", json={})
+            assert post(f"{server.base_url}/score", json={"x": 1}).json() == before
+        [worker, _] = server.pids("worker")
+        os.kill(worker, signal.SIGKILL)  # the next one is still connected to
+        until(lambda: len(server.pids("worker")) == 2 and worker not in server.pids("worker"))
+        until(lambda: httpx.get(f"{server.base_url}/readyz").status_code == 200)
+        assert post(f"{server.base_url}/score", json={"x": 1}).json() == before
+        assert set(pids) - {worker} <= set(server.pids("server") + server.pids("worker"))
+        assert server.stop() == 0

@@ -252,3 +252,19 @@ def test_weights_that_are_not_there_are_not_made_up(tmp_path: Path) -> None:
     assert models.list() == []
     headless = {"task": "feature-extraction"}
     assert models.save("m", tmp_path / "m", framework="transformers", options=headless, example=TEXTS)
+
+
+def test_the_weights_of_a_folder_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier().save_pretrained(tmp_path / "m")
+    plain = transformers.PreTrainedModel.from_pretrained.__func__
+    read: list[str] = []
+
+    def counting(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        read.append(cls.__name__)
+        return plain(cls, *args, **kwargs)
+
+    monkeypatch.setattr(transformers.PreTrainedModel, "from_pretrained", classmethod(counting))
+    saved = models.save("m", tmp_path / "m", framework="transformers", example=TEXTS)
+    assert read == ["BertForSequenceClassification"]
+    assert transformers.PreTrainedModel.from_pretrained.__func__ is counting
+    assert saved.info.methods["predict"].output is not None

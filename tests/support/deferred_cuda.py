@@ -181,3 +181,12 @@ def within(tensor: torch.Tensor, memory: list[torch.Tensor]) -> bool:
     return not tensor.numel() or any(
         whole.data_ptr() <= first and end <= whole.data_ptr() + whole.nbytes for whole in memory
     )
+
+
+class Doubling(torch.nn.Module):
+    """What a test's module begins with: its device, and a weight of two that its rows are multiplied by."""
+
+    def __init__(self, device: DeferredCuda) -> None:
+        super().__init__()
+        self.device = device
+        self.factor = torch.nn.Parameter(torch.tensor(2.0))

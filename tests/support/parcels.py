@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tiffin.bundler.archive import read_archive
+from tiffin.bundler.archive_reading import read_archive
 from tiffin.runtime.manifest import FileEntry
 
 MANIFEST = "parcel.json"

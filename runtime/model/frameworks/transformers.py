@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -50,8 +52,9 @@ class TransformersFramework:
             raise ModelError(f"options batch_size {size!r}: give a number from 1")
         if isinstance(obj, Path):
             check_safe(obj)
-            pipe = _read(obj, options.get("task") or task_of(obj), None, "cpu", size)
-            _check_weights(pipe, obj)
+            with _told_of_loading() as told:
+                pipe = _read(obj, options.get("task") or task_of(obj), None, "cpu", size)
+            _check_weights(pipe, obj, told)
             return Native(obj, pipe)
         if "task" in options:
             raise ModelError("options task is for a folder; a pipeline tells its task itself")
@@ -178,18 +181,49 @@ def _is_class(listed: Any, cls: type) -> bool:
     return listed is cls or listed == f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _check_weights(pipe: Any, folder: Path) -> None:
+_telling = threading.RLock()
+
+
+@contextlib.contextmanager
+def _told_of_loading() -> Iterator[list[Mapping[str, Any]]]:
+    """What `from_pretrained` says in this thread with `output_loading_info`, model after model.
+
+    `transformers.pipeline` cannot be asked for it, and to read gigabytes once more takes as long again.
     """
+    try:
+        from transformers import PreTrainedModel
+    except ImportError as error:
+        raise MissingDependencyError("transformers", "transformers") from error
+    plain = PreTrainedModel.__dict__["from_pretrained"]
+    thread = threading.get_ident()
+    found: list[Mapping[str, Any]] = []
+
+    def telling(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != thread or kwargs.get("output_loading_info"):
+            return plain.__func__(cls, *args, **kwargs)
+        model, told = plain.__func__(cls, *args, **{**kwargs, "output_loading_info": True})
+        found.append(told)
+        return model
+
+    with _telling:
+        PreTrainedModel.from_pretrained = classmethod(telling)
+        try:
+            yield found
+        finally:
+            PreTrainedModel.from_pretrained = plain
+
+
+def _check_weights(pipe: Any, folder: Path, told: Sequence[Mapping[str, Any]]) -> None:
+    """
+    Args:
+        told: by `_told_of_loading`; the pipeline's own model is the last, after what it holds.
+
     Raises:
         ModelError: weights are missing in the folder, and transformers has made them up.
     """
-    if pipe.task == _WITHOUT_HEAD or pipe.model is None:
+    if pipe.task == _WITHOUT_HEAD or pipe.model is None or not told:
         return
-    with quiet("transformers"):
-        _, told = type(pipe.model).from_pretrained(
-            str(folder), output_loading_info=True, use_safetensors=True, dtype="auto"
-        )
-    if missing := sorted(told["missing_keys"]):
+    if missing := sorted(told[-1]["missing_keys"]):
         raise ModelError(
             f"{folder} has no weights for {len(missing)} tensors of {type(pipe.model).__qualname__} "
             f"({missing[0]} …), which would be random numbers: train it for {pipe.task}, or name "

@@ -39,7 +39,7 @@ TORCH_124 = {"torch": "2.6.0+cu124"}
 
 def home(**changes: Any) -> dict[str, Any]:
     facts = {"kind": "ext4", "total_bytes": 500 * GB, "free_bytes": 400 * GB, "free_files": 10**7, **changes}
-    return {"home_volume": Volume(Path("/home/me/.tiffin"), **facts)}
+    return {"home_volume": Volume(**{"path": Path("/home/me/.tiffin"), **facts})}
 
 
 def test_nothing_is_wrong_with_a_good_machine() -> None:
@@ -72,6 +72,13 @@ def test_nothing_is_wrong_with_a_good_machine() -> None:
 )
 def test_the_store(changes: dict[str, Any], severity: str, says: str) -> None:
     assert says in only(list(store.check(patient(on=home(**changes)))), severity).what
+
+
+def test_a_store_that_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "home"
+    file.write_text("")
+    found = only(list(store.check(patient(on=home(path=file, writable=False)))), "error")
+    assert found.what == "the store is to be a folder, and this is a file"
 
 
 def test_a_store_that_all_may_write_to_but_not_delete_from_is_left_alone() -> None:

@@ -93,6 +93,29 @@ def test_other_callers_are_not_kept_in_the_groups_of_those_before() -> None:
     assert policy.explain()["group"] in (None, 48)
 
 
+@dataclass
+class SoonQuicker(BehindALoop):
+    """From some time on callers are back at once."""
+
+    quick_from_s: float = 3.0
+
+    def answered(self, now: float, client: int, served: bool) -> Call | None:
+        if now > self.quick_from_s:
+            self.each_s = self.pause_s = 0.0
+        return super().answered(now, client, served)
+
+
+def test_groups_end_when_callers_return_sooner() -> None:
+    for quick_from_s in (2.0, 8.0):  # of which the trials of the second half became rare
+        policy = AdaptivePolicy(64, 30.0, 1)
+        source = SoonQuicker(64, 0.0, Random(1), quick_from_s=quick_from_s)
+        end = quick_from_s + 8
+        outcome = simulate(
+            Told(policy, source), FLAT.sample, source, workers=1, seconds=end, warm_up_s=end - 2, seed=3
+        )
+        assert outcome.throughput > 0.95 * 64 / FLAT.mean(64)
+
+
 def test_open_loops_are_left_alone() -> None:
     for load in (0.5, 0.9):
         policy = AdaptivePolicy(64, 30.0, 1)

@@ -196,7 +196,7 @@ async def test_shutdown_finishes_what_is_in_flight(server: Running) -> None:
         await half.send(post("/echo", b'{"x":1}')[30:])
         assert (await half.answer()).body == b"1", "a request that had begun to come in is answered too"
         assert await half.ended()
-        await stopping
+        await asyncio.wait_for(stopping, limits.LINGER_S - 1)  # who does not close is not waited for
 
 
 @on_server()
@@ -209,7 +209,7 @@ async def test_shutdown_ends_pipelines(server: Running) -> None:
         server.state.instance.release.set()
         assert [(await client.answer()).status for _ in range(3)] == [200, 200, 200]
         assert await client.ended()
-        await stopping
+        await asyncio.wait_for(stopping, limits.LINGER_S - 1)  # who does not close is not waited for
 
 
 def _later(server: Running, seconds: float) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 
 import pytest
 from http_server import Running, get, on_server, post
 
 from tiffin.runtime.http.authority import is_authority
 from tiffin.runtime.http.head_faults import fault_of
+from tiffin.runtime.http.limits import LINGER_S
+from tiffin.runtime.http.odd_method import LINE_BYTES
 
 HANDSHAKE = ("connection: upgrade", "upgrade: websocket", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==")
 REQUESTS = [
@@ -124,6 +128,45 @@ async def test_a_method_that_is_none_is_not_implemented(server: Running) -> None
                 answer = await client.answer()
             assert answer.status == status, line
             assert ("allow" in answer.headers) == (status == 405)
+
+
+@on_server()
+async def test_a_method_in_pieces_is_what_it_is_in_one(server: Running) -> None:
+    for line, status in [
+        (b"BREW /echo HTTP/1.1", 501),
+        (b"GETX /livez HTTP/1.1", 501),
+        (b"get /livez HTTP/1.0", 501),
+        (b"BREW /echo HTCPCP/1.0", 400),
+        (b"BREW  /echo HTTP/1.1", 400),
+        (b"PROPFIND /echo HTTP/1.1", 405),
+    ]:
+        for cuts in ((1,), (2,), (4, 5, 12), range(1, len(line) + 3)):
+            async with await server.connect() as client:
+                before = 0
+                for cut in [*cuts, len(line) + 20]:
+                    with suppress(ConnectionError):  # some are answered before the line ends
+                        await client.send((line + b"\r\nhost: a\r\n\r\n")[before:cut])
+                    before = cut
+                    await asyncio.sleep(0.001)
+                answer = await client.answer()
+                assert answer.status == status, (line, cuts)
+                if status == 501:
+                    assert repr(line.split()[0].decode()) in json.loads(answer.body)["detail"]
+
+
+@on_server()
+async def test_the_end_of_a_line_is_not_waited_for_without_end(server: Running) -> None:
+    for begun in (b"BREW /echo HTT", b"BREW /" + b"x" * LINE_BYTES):
+        async with await server.connect() as client:
+            await client.send(get("/livez"))
+            assert (await client.answer()).status == 200
+            await client.send(begun)
+            [connection] = server.server.server_state.connections
+            await server.until(lambda connection=connection: connection.deaf)  # type: ignore[misc]
+            connection.sweep(connection.now + LINGER_S + 1)  # type: ignore[union-attr]
+            answer = await client.answer()
+            assert (answer.status, answer.headers["connection"]) == (400, "close")
+            assert await client.ended()
 
 
 @on_server()

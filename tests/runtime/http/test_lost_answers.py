@@ -1,4 +1,4 @@
-"""A failure while the answer is written: the caller sees it at once and waits for nothing."""
+"""Answers that a failure or the end of the connection might swallow."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from http_server import Running, on_server, post
+from http_server import Running, get, on_server, post
 from http_service import server_state
 
 from tiffin.errors import InferenceError
+from tiffin.runtime.http import limits
 from tiffin.runtime.http.app import create_app
 from tiffin.runtime.http.asgi import AsgiPrediction, PredictionApp
 from tiffin.runtime.http.socket_prediction import SocketPrediction
@@ -57,3 +58,34 @@ def test_the_asgi_server_is_told(tmp_path: Path) -> None:
                 await client.post("/echo", json={"x": 1}, timeout=60)
 
     asyncio.run(main())
+
+
+BEHIND = post("/echo", b'{"x":3}') * 100_000
+LAST = [
+    post("/echo", b'{"x":2}', "connection: close"),
+    post("/echo", b'{"x":2}', version="1.0"),
+    get("/livez", "connection: close"),
+]
+
+
+@on_server()
+async def test_what_comes_behind_the_last_request_resets_nothing(server: Running) -> None:
+    """A connection that is closed with bytes unread is reset, and what was answered may be lost."""
+    for last in LAST:
+        async with await server.connect() as client:
+            await client.send(post("/echo", b'{"x":1}') + last + BEHIND)  # more than is read at once
+            assert (await client.answer()).body == b"1"
+            assert (await client.answer()).headers["connection"] == "close"
+            assert await client.ended()
+
+
+@on_server()
+async def test_who_does_not_close_is_closed(server: Running) -> None:
+    for last in LAST:
+        async with await server.connect() as client:
+            await client.send(last)
+            assert (await client.answer()).status == 200
+            assert await client.ended()
+            [connection] = server.server.server_state.connections
+            connection.sweep(connection.now + limits.LINGER_S + 1)  # type: ignore[union-attr]
+            await server.until(lambda: not server.server.server_state.connections)

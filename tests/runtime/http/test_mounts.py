@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 
 import tiffin
 from tiffin.errors import ServerError
+from tiffin.runtime.http.limits import LINGER_S
 from tiffin.runtime.http.serving import Serving
 
 LEAVING = (SystemExit, KeyboardInterrupt, GeneratorExit)
@@ -66,7 +67,10 @@ class Echo:
                 break
         seen = {name: scope[name] for name in ("path", "root_path", "method")}
         answer = json.dumps({**seen, "kept": scope["state"]["kept"], "size": len(body)}).encode()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-mine", b"1")]})
+        headers = [(b"x-mine", b"1")]
+        if scope["path"].endswith("/leave"):
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send(
             {"type": "http.response.body", "body": answer, "more_body": scope["path"].endswith("/half")}
         )
@@ -206,6 +210,21 @@ async def test_its_errors_are_500_and_harm_nobody(server: Running) -> None:
         await client.reader.read()  # cut off: the chunks have no end
     async with await server.connect() as client:
         assert await asked(client, post("/double", b'{"x": 4}')) == (200, 8)
+
+
+@served
+async def test_one_that_ends_the_connection_ends_it_whatever_came_behind(server: Running) -> None:
+    for end in (
+        lambda connection: connection.sweep(connection.now + LINGER_S + 1),
+        lambda connection: connection.shutdown(),
+    ):
+        async with await server.connect() as client:
+            await client.send(get("/echo/leave") + get("/echo/x") * 2 + post("/double", b'{"x": 4}'))
+            assert (await client.answer()).headers["connection"] == "close"
+            assert await client.ended()
+            [connection] = server.server.server_state.connections
+            end(connection)
+            await server.until(lambda: not server.server.server_state.connections)
 
 
 @served

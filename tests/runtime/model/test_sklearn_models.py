@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,16 @@ def test_an_estimator_that_answers_nothing_is_refused(iris: Any) -> None:
     with pytest.raises(ModelError, match="DBSCAN has none of predict, "):
         models.save("clusters", DBSCAN().fit(iris.data))
     assert models.list() == []
+
+
+def test_logarithms_of_zero_warn_nobody(iris: Any) -> None:
+    """A worker warms itself with zeros, of which a forest is sure."""
+    forest = RandomForestClassifier(3, random_state=0).fit(iris.data, iris.target)
+    model = models.save("m", forest, example=iris.data[:2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = model.framework.call(model.load(), "predict_log_proba", np.zeros((1, 4)))
+    assert np.isneginf(found).any()
+    other = FunctionTransformer(np.log).fit(iris.data)
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        model.framework.call(other, "transform", np.zeros((1, 4)))

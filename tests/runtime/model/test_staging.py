@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from deferred_cuda import DeferredCuda, within
+from deferred_cuda import DeferredCuda, Doubling, within
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,13 +33,11 @@ WIDTH = 700
 """Columns of the rows: some 24 rows of float32 fill the first pinned buffer."""
 
 
-class Net(torch.nn.Module):
-    """Twice its rows and their sums."""
+class Net(Doubling):
+    """Tells the sums of its rows, too."""
 
     def __init__(self, device: DeferredCuda) -> None:
-        super().__init__()
-        self.device = device
-        self.factor = torch.nn.Parameter(torch.tensor(2.0))
+        super().__init__(device)
         self.seen: list[torch.Tensor] = []
 
     def forward(self, x: torch.Tensor, also: Any = None, scale: int = 1) -> dict[str, Any]:

@@ -62,6 +62,24 @@ def test_who_knows_the_token_gets_the_roster(tmp_path: Path) -> None:
     play(scene)
 
 
+def test_what_is_known_is_not_told_again(tmp_path: Path) -> None:
+    """The supervisor tells of a worker's end, and then who is left."""
+
+    async def scene(stack: Stack) -> None:
+        yard = await open_yard(stack, tmp_path)
+        yard.hire(2)
+        caller = await dial(yard.address, credentials())
+        await caller.session.receive(Roster)
+        yard.gate.lose("doubler-0-0")
+        yard.gate.follow([yard.workers[1].address])
+        yard.gate.follow([])
+        told = [await asyncio.wait_for(caller.session.receive(Roster), 60) for _ in range(2)]
+        assert [(one.gone, len(one.workers)) for one in told] == [(["doubler-0-0"], 1), ([], 0)]
+        caller.abort()
+
+    play(scene)
+
+
 def test_another_token_is_refused_on_both_sides(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def scene(stack: Stack) -> None:
         yard = await open_yard(stack, tmp_path)

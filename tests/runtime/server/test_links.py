@@ -100,6 +100,28 @@ def test_one_that_cannot_be_reached_is_not(tmp_path: Path) -> None:
     asyncio.run(play())
 
 
+def test_a_service_that_cancels_every_task_keeps_none_from_being_connected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        tries: asyncio.Queue[None] = asyncio.Queue()
+
+        async def hang(*_: object) -> None:
+            tries.put_nowait(None)
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", hang)
+        scene = Scene(tmp_path, 60.0, retry_s=0.0)
+        scene.links.follow([scene.mute("forest-0-1")])
+        for _ in range(3):
+            await asyncio.wait_for(tries.get(), 20)
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+        await scene.close()
+
+    asyncio.run(play())
+
+
 def test_without_a_descriptor_for_it_it_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,8 +214,9 @@ def test_nothing_is_left_after_close(tmp_path: Path, forgotten_first: bool) -> N
         await asyncio.sleep(0.05)
         if forgotten_first:
             scene.links.follow([])
-        assert len(asyncio.all_tasks()) > 2
+        assert len(scene.links._tasks) == 2
         await scene.close()
+        assert not scene.links._tasks
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(play())

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tiffin.runtime.server.loop import run
+from tiffin.runtime.server.unseen import unseen
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
@@ -63,3 +64,21 @@ def test_an_error_of_the_process_itself_is_no_stopped_loop() -> None:
 
     with pytest.raises(RuntimeError, match="its own"):
         run(main())
+
+
+def test_the_processs_own_task_is_not_among_those_that_a_service_cancels() -> None:
+    async def cancel_all() -> None:
+        for task in asyncio.all_tasks():
+            task.cancel()
+        await asyncio.sleep(0)
+
+    async def main() -> int:
+        kept = unseen(asyncio.create_task(asyncio.sleep(0.01, 3)))
+        beside = asyncio.create_task(asyncio.sleep(60))
+        cancelling = asyncio.create_task(cancel_all())
+        await asyncio.wait([beside, cancelling])
+        assert beside.cancelled()
+        assert cancelling.cancelled()
+        return await kept + 4
+
+    assert run(main()) == 7

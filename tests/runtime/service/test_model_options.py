@@ -1,4 +1,4 @@
-"""`compile=`, `prepack=`, `copy_ahead=` and `sizes=` of a runner: what is refused, and what a worker is told."""
+"""Options for saved models: what is refused, and what a worker is told."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def spec(tag: str, **options: Any) -> RunnerSpec:
         ({"copy_ahead": True}, r"copy_ahead= is for NVIDIA GPUs and this runner has none; add gpus=1"),
         ({"copy_ahead": 1, "gpus": 1}, r"copy_ahead=1 is no choice; use True or False"),
         ({"prepack": "yes"}, r"prepack='yes' is no choice; use True or False"),
-        ({"prepack": True, "gpus": 0.5}, r"for weights on the CPU and this runner has gpus=0\.5; leave it out"),
+        ({"prepack": True, "gpus": 0.5}, r"for weights on the CPU and this runner has gpus=0\.5; leave"),
         ({"prepack": True, "compile": True}, r"prepack= and compile= exclude each other"),
         ({"sizes": (8, 1)}, r"sizes=\(8, 1\) must increase"),
         ({"sizes": ()}, r"sizes=\(\) must increase"),

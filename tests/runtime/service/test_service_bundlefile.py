@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tiffin.errors import ConfigError
 from tiffin.runtime.service.bundlefile import BundleFile, PythonOptions, _convert, find_bundlefile
+from tiffin.runtime.service.bundlefile_words import _EXAMPLES
 
 FULL = """
 service: service:Iris
@@ -59,9 +60,26 @@ def test_both_are_one_too_many(tmp_path: Path) -> None:
         find_bundlefile(written(tmp_path, FULL))
 
 
-def test_the_other_ending_is_not_overlooked(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"rename it to bundlefile\.yaml"):
-        find_bundlefile(written(tmp_path, FULL, "bundlefile.yml"))
+@pytest.mark.parametrize("name", ["bundlefile.yml", "Bundlefile.yaml", "BUNDLEFILE", "bundle-file.yaml"])
+def test_a_name_that_is_nearly_right_is_not_overlooked(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        find_bundlefile(written(tmp_path, FULL, name))
+    assert str(told.value) == f"{tmp_path / name} is not read; rename it to bundlefile.yaml"
+
+
+def test_examples_are_of_the_language_of_the_file(tmp_path: Path) -> None:
+    written(tmp_path, "[tool.tiffin]\npython = 3.12\n", "pyproject.toml")
+    with pytest.raises(ConfigError, match=r'write python = \{version = "3\.12"\}$'):
+        find_bundlefile(tmp_path)
+    written(tmp_path, "[tool.tiffin.python]\npackages = 'numpy'\n", "pyproject.toml")
+    with pytest.raises(ConfigError, match=r'write python\.packages = \["scikit-learn>=1\.4"\]$'):
+        find_bundlefile(tmp_path)
+
+
+def test_every_example_is_one_that_is_taken() -> None:
+    for key, value in _EXAMPLES.items():
+        section, _, name = key.rpartition(".")
+        _convert({section: {name: value}} if section else {name: value}, "here")
 
 
 @pytest.mark.parametrize(
@@ -69,8 +87,25 @@ def test_the_other_ending_is_not_overlooked(tmp_path: Path) -> None:
     [
         ("servce: x", r"unknown key servce; did you mean 'service'\?"),
         ("python: {package: [x]}", r"unknown key python\.package; did you mean 'packages'\?"),
-        ("models: iris", r"Expected `array`, got `str` - at `\$\.models`"),
-        ("labels: {a: 1}", r"Expected `str`, got `int` - at `\$\.labels"),
+        ("models: iris", r'models: "iris" is text and must be a list; write models: \[iris\]$'),
+        ("labels: {a: 1}", r"labels\.a: 1 is a number and must be text: put it between quotes, '1'$"),
+        ("labels: {1: a}", r"labels: the key 1 is a number and must be text: put it between quotes, '1'$"),
+        (
+            "labels: [a]",
+            r'labels: \["a"\] is a list and must be a map of keys; write labels: \{team: botany\}$',
+        ),
+        (
+            "python: 3.12",
+            r"python: 3\.12 is a number and must be a map of keys; write python: \{version: '3\.12'\}$",
+        ),
+        ("python: {version: 3.10}", r"python\.version: 3\.1 is a number .* and 3\.10 is not 3\.1: put it"),
+        ("python: {indexes: [{name: a}]}", r"python\.indexes\[0\]: url is missing; write python: "),
+        ("python: {indexes: [{name: a, url: b, x: c}]}", r"python\.indexes\[0\]: unknown key x; write "),
+        ("metrics: {a: 1, b: much}", r'metrics\.b: "much" is text and must be a number$'),
+        ("service: 2026-01-01", r'service: "2026-01-01" is a date and must be text; write service: '),
+        ("image: {user: true}", r"image\.user: true is true or false and must be a whole number; write "),
+        ("image: {user: -1}", r"image: user: -1 is out of range; use a whole number from 0 to 2147483647$"),
+        ("image: {accelerator: cuda}", r'image\.accelerator: "cuda" is not known; write .*accelerator: rocm'),
         ("- a", "must be a map of keys"),
         ("a: [", "is not YAML"),
         ("!!python/object/apply:os.getcwd []", "is not YAML"),

@@ -5,6 +5,7 @@ import random
 import re
 import time
 from math import inf
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -170,3 +171,10 @@ def test_the_constructor_keeps_references_only() -> None:
 
     context = RequestContext(raw_headers=Untouchable(), deadline=1.0, route="/x")
     assert (context.deadline, context.route) == (1.0, "/x")
+
+
+@pytest.mark.parametrize("bad", ["a b", "a\r\nx: y", "a\x00", "x" * 129, "ä", "\udc80", "<script>", '"', 7])
+def test_a_request_id_of_ones_own_is_checked_as_a_callers(bad: Any) -> None:
+    assert RequestContext(request_id="x" * 128).id == "x" * 128
+    with pytest.raises(UsageError, match="is no request id"):
+        RequestContext(request_id=bad)

@@ -208,6 +208,25 @@ def test_a_failing_first_start_ends_it(
     assert server.pids() == []
 
 
+def test_what_was_ready_once_and_is_killed_in_the_first_start_is_replaced(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    start: dict[str, Any] = {"runners": {"forest": 1}, "processes": 2, "api api-1": "hang"}
+    server.order(**start)
+
+    async def play() -> None:
+        api = server.supervisor._succession.current.apis[0]
+        await until(lambda: api.up)
+        server.order(**start, **{"api api-0": "exit 7"})
+        os.kill(api.child.pid, signal.SIGKILL)
+        await until(lambda: "api-0 failed to start: exited with code 7" in caplog.text)
+        server.order(**start)
+        await until(lambda: api.up)
+        stop()
+
+    assert server.run(play, first="listening") == 0
+
+
 def test_an_override_of_no_runner_ends_it(server: Server) -> None:
     server.order(runners={"forest": 2})
     with pytest.raises(ConfigError, match="it has: forest"):

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from deferred_cuda import DeferredCuda
+from deferred_cuda import DeferredCuda, Doubling
+from worker_peer import WorkerPeer
 
 from tiffin.runtime.manifest import MethodSpec, RunnerSpec
 from tiffin.runtime.model.staging import Staging
 from tiffin.runtime.wire import frame
-from tiffin.runtime.wire.messages import PROTOCOL, Call, Cancel, Failure, Hello, Result, dump, load
+from tiffin.runtime.wire.messages import Call, Cancel, Failure, Result, dump, load
 from tiffin.runtime.wire.values import pack, unpack
 from tiffin.runtime.worker.inference import Inference
 from tiffin.runtime.worker.serve import Server
@@ -28,13 +29,11 @@ from tiffin.runtime.worker.serve import Server
 FAILING_ROWS = 13
 
 
-class Net(torch.nn.Module):
-    """Twice its rows. Its first call waits until the test lets it go."""
+class Net(Doubling):
+    """Its first call waits until the test lets it go."""
 
     def __init__(self, device: DeferredCuda) -> None:
-        super().__init__()
-        self.device = device
-        self.factor = torch.nn.Parameter(torch.tensor(2.0))
+        super().__init__(device)
         self.ran: list[int] = []
         self.entered, self.go = threading.Event(), threading.Event()
 
@@ -106,37 +105,13 @@ class House:
         once()
 
 
-class Peer:
-    """An API process that says what the test wants."""
-
-    def __init__(self, path: Path) -> None:
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(120)
-        self.socket.connect(str(path))
-        self.reader = frame.FrameReader()
-        self.frames: list[frame.Frame] = []
-        self.send(frame.HELLO, 0, dump(Hello(PROTOCOL, "test")))
-        assert self.next().kind == frame.HELLO
-
-    def close(self) -> None:
-        self.socket.close()
-
-    def send(self, kind: int, batch: int, head: bytes = b"", buffers: Any = (), flags: int = 0) -> None:
-        self.socket.sendall(b"".join(frame.encode(kind, batch, head, buffers, flags=flags)))
-
+class Peer(WorkerPeer):
     def call(
         self, batch: int, *values: float, counts: Any = None, remaining: Any = (), flags: int = 0
     ) -> None:
         packed, buffers = pack((np.array(values, np.float32)[:, None],))
         head = Call("predict", counts or [len(values)], list(remaining), packed, b"")
         self.send(frame.CALL, batch, dump(head), buffers, flags)
-
-    def next(self) -> frame.Frame:
-        while not self.frames:
-            data = self.socket.recv(65536)
-            assert data, "the worker closed"
-            self.frames += self.reader.feed(data)
-        return self.frames.pop(0)
 
     def answer(self) -> Any:
         """Batch, places that were dropped, values; or the message of a failure."""

@@ -6,15 +6,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from worker_peer import WorkerPeer
 
 from tiffin.runtime.batching.padding import Padding
 from tiffin.runtime.manifest import MethodSpec, PaddingSpec, RunnerSpec
 from tiffin.runtime.wire import frame
-from tiffin.runtime.wire.messages import PROTOCOL, Call, Hello, Result, dump, load
+from tiffin.runtime.wire.messages import Call, Result, dump, load
 from tiffin.runtime.wire.values import pack, unpack
 from tiffin.runtime.worker.inference import Inference
 from tiffin.runtime.worker.serve import Server
@@ -27,31 +27,15 @@ SPEC = MethodSpec(
 )
 
 
-class Peer:
-    """An API process: pads a call as its dispatcher would."""
-
-    def __init__(self, path: Path) -> None:
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(120)
-        self.socket.connect(str(path))
-        self.reader = frame.FrameReader()
-        self.send(frame.HELLO, dump(Hello(PROTOCOL, "test")))
-        assert self.next().kind == frame.HELLO
-
-    def send(self, kind: int, head: bytes, buffers: Any = ()) -> None:
-        self.socket.sendall(b"".join(bytes(piece) for piece in frame.encode(kind, 1, head, buffers)))
+class Peer(WorkerPeer):
+    """Pads a call as its dispatcher would."""
 
     def call(self, *lengths: int) -> None:
         padding = Padding("toy.tag", SPEC)
         ragged = padding.take([[np.full(length, length) for length in lengths]], {})
         packed, buffers = pack(padding.join([ragged]))
         weight = ragged.width * len(lengths)
-        self.send(frame.CALL, dump(Call("tag", [len(lengths)], [], packed, b"", weight)), buffers)
-
-    def next(self) -> frame.Frame:
-        while not (found := self.reader.feed(self.socket.recv(65536))):
-            pass
-        return found[0]
+        self.send(frame.CALL, 1, dump(Call("tag", [len(lengths)], [], packed, b"", weight)), buffers)
 
     def answer(self) -> list[int]:
         received = self.next()
@@ -114,4 +98,4 @@ def test_only_one_bucket_and_only_what_the_cost_allows_is_joined(path: Path, mod
         ((16, 4), [4] * 16),
     ]
     for peer in peers:
-        peer.socket.close()
+        peer.close()
