@@ -206,10 +206,12 @@ class _Forward:
             or input.is_nested
             or input.numel() < self._least
             or input.shape[-1:] != self._width
-            or any(question() for question in self._elsewhere)
             or not self._unchanged()
         ):
             return self._plain(input)
+        for question in self._elsewhere:
+            if question():
+                return self._plain(input)
         try:
             return self.multiplied(input)
         except RuntimeError as error:  # memory may be short, for one
