@@ -10,7 +10,7 @@ import tiffin
 def test_the_public_names() -> None:
     assert sorted(tiffin.__all__) == [
         "AsyncClient", "Client", "File", "Model", "RequestContext", "Tag", "__version__", "api", "batch",
-        "build", "containerize", "errors", "models", "mount", "on_ready", "on_start", "on_stop",
+        "build", "containerize", "errors", "models", "mount", "on_ready", "on_start", "on_stop", "prepack",
         "request_context", "runner", "service", "tasks",
     ]  # fmt: skip
     for name in tiffin.__all__:

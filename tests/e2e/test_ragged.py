@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 from server import Server
+from waiting import until
 
 SERVICE = '''
 import numpy as np
@@ -109,4 +110,4 @@ def test_ragged_texts_through_a_real_server(tmp_path: Path) -> None:
             "a row of length 129 is longer than tagger.tag takes: 128 at most",
         )
         assert client.post("/tag", json={"tokens": [999]}).status_code == 500
-        assert "ValueError: 999 has no price" in server.log()
+        until(lambda: "ValueError: 999 has no price" in server.log())

@@ -47,11 +47,11 @@ def test_the_blocks_run(models: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_options_of_the_tables_are_those_of_the_code() -> None:
-    from tiffin.runtime.service import bundlefile, runner, service
+    from tiffin.runtime.service import bundlefile, runner_options, service
 
     text = PAGE.read_text(encoding="utf-8")
     rows = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
-    assert {*runner._OPTIONS, *service._OPTIONS} <= rows
+    assert {*runner_options.NAMES, *service._OPTIONS} <= rows
     for key in bundlefile.BundleFile.__struct_fields__:
         assert f"`{key}" in text
 
