@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from packed_layers import ONLY_HERE, WIDTH, layer, packed
 from torch import nn
 from torch.nn.utils import prune
 
@@ -23,20 +24,7 @@ from tiffin.runtime.model import prepack as room
 from tiffin.runtime.supervisor.control import Target
 from tiffin.runtime.worker.inference import load
 
-pytestmark = pytest.mark.skipif(
-    platform.machine().lower() not in {"x86_64", "amd64"}, reason="layers are packed on x86-64 only"
-)
-WIDTH = 512
-
-
-def layer(*, bias: bool = True, inputs: int = WIDTH, outputs: int = 257) -> nn.Linear:
-    torch.manual_seed(1)
-    return nn.Linear(inputs, outputs, bias=bias).eval()
-
-
-def packed(module: nn.Module) -> nn.Module:
-    assert tiffin.prepack(module).layers
-    return module
+pytestmark = ONLY_HERE
 
 
 def uses(module: Any, rows: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
-import platform
 import warnings
 import weakref
 from collections.abc import Callable
@@ -14,32 +13,19 @@ from typing import Any
 
 import pytest
 import torch
+from packed_layers import ONLY_HERE, WIDTH, layer, packed
 from torch import nn
 from torch.nn.utils import parametrize, prune
 from torch.utils.flop_counter import FlopCounterMode
 
-import tiffin
 from tiffin.runtime.model import prepack as room
 
-pytestmark = pytest.mark.skipif(
-    platform.machine().lower() not in {"x86_64", "amd64"}, reason="layers are packed on x86-64 only"
-)
-WIDTH = 512
+pytestmark = ONLY_HERE
 
 
 class Doubled(nn.Linear):
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's name
         return 2 * super().forward(input)
-
-
-def layer(*, bias: bool = True, inputs: int = WIDTH, outputs: int = 257) -> nn.Linear:
-    torch.manual_seed(1)
-    return nn.Linear(inputs, outputs, bias=bias).eval()
-
-
-def packed(module: nn.Module) -> nn.Module:
-    assert tiffin.prepack(module).layers
-    return module
 
 
 def _in_place(module: Any) -> None:
