@@ -120,12 +120,13 @@ class Groups:
 
     def _measured(self, rate: float, cap: float, workers: int) -> None:
         if not self._rates:
-            self._tried = self._other(self._callers / rate, cap, workers)
-            if self._tried < 0:
+            other = self._other(self._callers / rate, cap, workers)
+            if other is None:
                 # Fewer may be better later: larger batches are not known while none are sent.
                 self._fewer = self.number > 0
                 self._settle(self.number, self._rest if self.number else SOON)
                 return
+            self._tried = other
         self._rates.append(rate)
         tried = len(self._rates)
         if tried % 2:
@@ -145,8 +146,8 @@ class Groups:
             self._rest = min(2 * self._rest, LONGEST_REST)
             self._fewer = not self._fewer
 
-    def _other(self, round_s: float, cap: float, workers: int) -> int:
-        """The number of groups to compare with; 0: none; -1: nothing is worth trying."""
+    def _other(self, round_s: float, cap: float, workers: int) -> int | None:
+        """The number of groups to compare with, 0 for callers as they come; None: nothing is worth trying."""
         callers = self._callers
         least = max(ceil(callers / cap), workers)
         """Groups that there are anyhow."""
@@ -157,7 +158,7 @@ class Groups:
         # At best workers never wait, or what they do now is all hidden behind the returning of others.
         hidden_s = callers / times.mean_rows * times.mean_s / workers
         best_s = max(more * times(size) / workers, round_s - hidden_s)
-        return more if 2 * size >= FEWEST and best_s < PROMISE * round_s else -1
+        return more if 2 * size >= FEWEST and best_s < PROMISE * round_s else None
 
     def _settle(self, number: int, rounds: float) -> None:
         """So many groups from now on, for so many rounds before anything is measured."""

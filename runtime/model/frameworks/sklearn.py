@@ -107,7 +107,7 @@ class SklearnFramework:
             return without_example(classes)
         import numpy as np
 
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # an example is run for its form, not for its numbers
             result = self.call(obj, method, *example.args, **example.kwargs)
         return describe_call(getattr(obj, method), example, result, classes=classes)
 
